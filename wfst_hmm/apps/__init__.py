@@ -1,0 +1,1 @@
+"""What users do with all of it, one public function each."""

@@ -1,0 +1,192 @@
+"""Reading and writing files so that nothing is lost and every complaint names its line.
+
+In: paths. Out: decoded lines with their numbers; files and directories that appear whole or
+not at all.
+
+Public names: `read_lines`, `atomic_file`, `atomic_directory`, `write_json`, `read_json`,
+`sha256_of`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from wfst_hmm.errors import FormatError
+
+__all__ = [
+    "MAX_LINE_BYTES",
+    "atomic_directory",
+    "atomic_file",
+    "read_json",
+    "read_lines",
+    "sha256_of",
+    "write_json",
+]
+
+MAX_LINE_BYTES = 1 << 20  # a text line longer than this is no line of ours
+_BOM = b"\xef\xbb\xbf"
+
+
+def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Yield ``(line number, line)`` of a UTF-8 text file, plain or gzip, without line ends.
+
+    Parameters
+    ----------
+    path : path
+        Compressed when its content starts with the gzip magic, whatever its name.
+
+    Raises
+    ------
+    FormatError
+        The file is missing or unreadable, a line is not UTF-8, holds a NUL or is longer than
+        `MAX_LINE_BYTES`, or the gzip stream is damaged; the message names ``path:line``.
+    """
+    path = Path(path)
+    number = 0
+    try:
+        with contextlib.ExitStack() as stack:
+            raw = stack.enter_context(open(path, "rb"))
+            magic = raw.read(2)
+            raw.seek(0)
+            stream: Any = raw
+            if magic == b"\x1f\x8b":
+                stream = stack.enter_context(gzip.GzipFile(fileobj=raw))
+            while True:
+                data = stream.readline(MAX_LINE_BYTES + 1)
+                if not data:
+                    return
+                number += 1
+                if number == 1 and data.startswith(_BOM):
+                    data = data[len(_BOM) :]
+                yield number, _decoded(data, path, number)
+    except FileNotFoundError:
+        raise FormatError("no such file", where=str(path), fix="Check the path.") from None
+    except IsADirectoryError:
+        raise FormatError("is a directory", where=str(path), expected="a text file") from None
+    except PermissionError:
+        raise FormatError("may not be read", where=str(path), fix="Check its rights.") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise FormatError(
+            f"damaged gzip stream ({error})",
+            where=f"{path}:{number + 1}",
+            fix="Copy or compress the file again.",
+        ) from None
+
+
+def _decoded(data: bytes, path: Path, number: int) -> str:
+    where = f"{path}:{number}"
+    if len(data) > MAX_LINE_BYTES:
+        raise FormatError(
+            "line too long", where=where, got=f"over {MAX_LINE_BYTES} bytes", expected="text lines"
+        )
+    if b"\0" in data:
+        raise FormatError("a NUL byte", where=where, expected="UTF-8 text", fix="Is it binary?")
+    try:
+        return data.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise FormatError(
+            f"not UTF-8 at byte {error.start}",
+            where=where,
+            got=repr(data[error.start : error.start + 4]),
+            fix="Convert the file, for example with iconv -t UTF-8.",
+        ) from None
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`; on success it becomes `path`, else it vanishes."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)  # mkstemp's 0600 would hide results from colleagues
+        _sync(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_directory(path: str | Path) -> Iterator[Path]:
+    """Give an empty temporary directory beside `path`; on success it replaces `path` whole.
+
+    A directory cannot be swapped for a non-empty one in one system call: the old one is first
+    renamed aside and is put back if the second rename fails.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    try:
+        yield temporary
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o777 & ~mask)
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        aside = None
+        if path.exists():
+            aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+            os.replace(path, aside / "old")
+        try:
+            os.replace(temporary, path)
+        except OSError:
+            if aside is not None:
+                os.replace(aside / "old", path)
+            raise
+        finally:
+            if aside is not None:
+                shutil.rmtree(aside, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write `value` as indented UTF-8 JSON, atomically; NaN and infinities are refused."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic_file(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file; a `FormatError` names the line where it stops being JSON."""
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FormatError("no such file", where=str(path), fix="Check the path.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(f"cannot be read ({error})", where=str(path)) from None
+    except (json.JSONDecodeError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        raise FormatError(f"not JSON ({error})", where=f"{path}:{line}") from None
+
+
+def sha256_of(parts: Iterable[bytes | memoryview | str]) -> str:
+    """Return the hexadecimal SHA-256 of `parts`, each preceded by its length."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8") if isinstance(part, str) else memoryview(part).cast("B")
+        digest.update(str(len(data)).encode() + b":")
+        digest.update(data)
+    return digest.hexdigest()

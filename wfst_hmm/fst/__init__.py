@@ -1,0 +1,1 @@
+"""Transducers as numpy arrays, and the bridge to OpenFst."""

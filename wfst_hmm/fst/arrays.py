@@ -1,0 +1,269 @@
+"""A transducer as two numpy arrays, laid out exactly as in OpenFst's ``const`` file.
+
+In: arc lists, or the bytes of a ``const`` FST. Out: `Fst`, whose arrays kernels read directly
+and whose bytes OpenFst loads directly; a file is mapped into memory, not parsed.
+
+Public names: `ARC`, `STATE`, `Fst`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import mmap
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wfst_hmm.errors import FormatError, GraphError
+from wfst_hmm.files import atomic_file
+from wfst_hmm.fst.symbols import Symbols
+
+__all__ = ["ARC", "STATE", "Fst"]
+
+#: One arc, 16 bytes: labels (0 is epsilon), cost in nats, index of the next state.
+ARC = np.dtype([("ilabel", "<i4"), ("olabel", "<i4"), ("weight", "<f4"), ("nextstate", "<i4")])
+#: One state, 20 bytes: final cost (+inf: not final), its run of arcs, its epsilon counts.
+STATE = np.dtype(
+    [
+        ("final", "<f4"),
+        ("pos", "<u4"),
+        ("n_arcs", "<u4"),
+        ("n_input_eps", "<u4"),
+        ("n_output_eps", "<u4"),
+    ]
+)
+
+_MAGIC = 2125659606
+_VERSION = 2
+_EXPANDED = 0x1  # OpenFst's property bit kExpanded; nothing else is claimed
+_HAS_SYMBOLS = 0x1 | 0x2
+_ALIGNED = 0x4
+_HEADER_TAIL = struct.Struct("<iiQqqq")  # version, flags, properties, start, n_states, n_arcs
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fst:
+    """A weighted transducer over the tropical semiring (costs in nats), read-only.
+
+    Attributes
+    ----------
+    start : int
+        Number of the start state, -1 when there are no states.
+    states : ndarray of `STATE`, shape (n_states,)
+    arcs : ndarray of `ARC`, shape (n_arcs,)
+        The arcs of state ``s`` are ``arcs[states[s]["pos"] :][: states[s]["n_arcs"]]``, sorted
+        by input label, so that epsilons come first.
+    isymbols, osymbols : Symbols or None
+
+    Notes
+    -----
+    Layout: OpenFst 1.8, ``const-fst.h``. Costs of +inf mean "no such path".
+    """
+
+    start: int
+    states: npt.NDArray[Any]
+    arcs: npt.NDArray[Any]
+    isymbols: Symbols | None = None
+    osymbols: Symbols | None = None
+
+    @property
+    def n_states(self) -> int:
+        """Number of states."""
+        return len(self.states)
+
+    @property
+    def n_arcs(self) -> int:
+        """Number of arcs."""
+        return len(self.arcs)
+
+    def __repr__(self) -> str:
+        return f"Fst({self.n_states} states, {self.n_arcs} arcs, start {self.start})"
+
+    def arcs_of(self, state: int) -> npt.NDArray[Any]:
+        """Return the arcs that leave `state`, a view of shape (n,)."""
+        row = self.states[state]
+        return self.arcs[int(row["pos"]) : int(row["pos"]) + int(row["n_arcs"])]
+
+    def sources(self) -> npt.NDArray[np.int32]:
+        """Return the source state of every arc, shape (n_arcs,)."""
+        return np.repeat(np.arange(self.n_states, dtype=np.int32), self.states["n_arcs"])
+
+    def with_symbols(self, isymbols: Symbols | None, osymbols: Symbols | None) -> Fst:
+        """Return the same machine under other symbol tables."""
+        return dataclasses.replace(self, isymbols=isymbols, osymbols=osymbols)
+
+    @classmethod
+    def from_arcs(
+        cls,
+        start: int,
+        source: npt.ArrayLike,
+        ilabel: npt.ArrayLike,
+        olabel: npt.ArrayLike,
+        weight: npt.ArrayLike,
+        nextstate: npt.ArrayLike,
+        final: npt.ArrayLike,
+        isymbols: Symbols | None = None,
+        osymbols: Symbols | None = None,
+    ) -> Fst:
+        """Build a machine from parallel arrays of arcs, in any order.
+
+        Parameters
+        ----------
+        start : int
+        source, ilabel, olabel, weight, nextstate : array_like, shape (A,)
+        final : array_like, shape (n_states,)
+            Final cost of each state, +inf where it is not final; its length is `n_states`.
+
+        Raises
+        ------
+        GraphError
+            A state number is out of range, a label negative or a cost NaN or -inf.
+        """
+        src = np.ascontiguousarray(source, dtype=np.int64)
+        finals = np.ascontiguousarray(final, dtype=np.float32)
+        arcs = np.empty(len(src), dtype=ARC)
+        for name, column in (
+            ("ilabel", ilabel), ("olabel", olabel), ("weight", weight), ("nextstate", nextstate),
+        ):  # fmt: skip
+            arcs[name] = column
+        n_states = len(finals)
+        if len(src) and (src.min() < 0 or src.max() >= n_states):
+            raise GraphError("an arc leaves a state that does not exist", got=int(src.max()),
+                             expected=f"0 to {n_states - 1}")  # fmt: skip
+        order = np.lexsort((arcs["ilabel"], src))
+        arcs = arcs[order]
+        states = np.zeros(n_states, dtype=STATE)
+        states["final"] = finals
+        counts = np.bincount(src, minlength=n_states)
+        states["n_arcs"] = counts
+        states["pos"] = np.cumsum(counts) - counts
+        for name, labels in (("n_input_eps", "ilabel"), ("n_output_eps", "olabel")):
+            states[name] = np.bincount(src[order][arcs[labels] == 0], minlength=n_states)
+        fst = cls(int(start), _frozen(states), _frozen(arcs), isymbols, osymbols)
+        fst.validate()
+        return fst
+
+    def validate(self, where: str | None = None) -> None:
+        """Check ranges and counts; a `GraphError` says which state or arc is wrong."""
+        n_states, n_arcs = self.n_states, self.n_arcs
+        if not (-1 <= self.start < n_states) or (n_states > 0) != (self.start >= 0):
+            raise GraphError("bad start state", where=where, got=self.start,
+                             expected=f"0 to {n_states - 1}")  # fmt: skip
+        counts = self.states["n_arcs"].astype(np.int64)
+        if counts.sum() != n_arcs or np.any(self.states["pos"] != np.cumsum(counts) - counts):
+            raise GraphError("arcs are not stored state by state", where=where)
+        if np.isnan(self.states["final"]).any() or np.isneginf(self.states["final"]).any():
+            raise GraphError("a final cost is NaN or -inf", where=where)
+        if not n_arcs:
+            return
+        following = self.arcs["nextstate"]
+        if following.min() < 0 or following.max() >= n_states:
+            arc = int(np.argmax((following < 0) | (following >= n_states)))
+            raise GraphError(f"arc {arc} leads to a state that does not exist", where=where,
+                             got=int(following[arc]), expected=f"0 to {n_states - 1}")  # fmt: skip
+        if self.arcs["ilabel"].min() < 0 or self.arcs["olabel"].min() < 0:
+            raise GraphError("a label is negative", where=where, expected="0 (epsilon) or more")
+        if np.isnan(self.arcs["weight"]).any() or np.isneginf(self.arcs["weight"]).any():
+            raise GraphError("an arc's cost is NaN or -inf", where=where)
+
+    def to_bytes(self) -> bytes:
+        """Return the machine as a ``const`` FST, without symbol tables."""
+        header = struct.pack("<i", _MAGIC)
+        for text in (b"const", b"standard"):
+            header += struct.pack("<i", len(text)) + text
+        header += _HEADER_TAIL.pack(_VERSION, 0, _EXPANDED, self.start, self.n_states, self.n_arcs)
+        return b"".join((header, self.states.tobytes(), self.arcs.tobytes()))
+
+    def write(self, path: str | Path) -> None:
+        """Write the machine as a ``const`` FST file that OpenFst and `Fst.map` read."""
+        with atomic_file(path) as temporary:
+            temporary.write_bytes(self.to_bytes())
+
+    @classmethod
+    def from_bytes(
+        cls,
+        data: bytes | memoryview | mmap.mmap,
+        isymbols: Symbols | None = None,
+        osymbols: Symbols | None = None,
+        *,
+        where: str = "const FST",
+    ) -> Fst:
+        """View the bytes of a ``const`` FST as a machine, without copying.
+
+        Only files without symbol tables inside are viewed (``flags & 3 == 0``), which is how
+        `to_bytes` and ``fst.ops`` write them.
+
+        Raises
+        ------
+        FormatError
+            The bytes are not a whole ``const`` FST over the standard semiring.
+        """
+        start, n_states, n_arcs, aligned, at = _read_header(data, where)
+        if aligned:
+            at = -(-at // 16) * 16
+        states_at, at = at, at + n_states * STATE.itemsize
+        if aligned:
+            at = -(-at // 16) * 16
+        arcs_at, end = at, at + n_arcs * ARC.itemsize
+        if len(data) != end:
+            raise FormatError("wrong length for its header", where=where, got=f"{len(data)} bytes",
+                              expected=f"{end} bytes", fix="The file is damaged: rebuild it.")  # fmt: skip
+        states = np.frombuffer(data, dtype=STATE, count=n_states, offset=states_at)
+        arcs = np.frombuffer(data, dtype=ARC, count=n_arcs, offset=arcs_at)
+        return cls(start, _frozen(states), _frozen(arcs), isymbols, osymbols)
+
+    @classmethod
+    def map(
+        cls,
+        path: str | Path,
+        isymbols: Symbols | None = None,
+        osymbols: Symbols | None = None,
+    ) -> Fst:
+        """Map a ``const`` FST file into memory: no parsing, pages are read when touched."""
+        try:
+            with open(path, "rb") as stream:
+                data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:
+            raise FormatError(f"cannot be mapped ({error})", where=str(path)) from None
+        return cls.from_bytes(data, isymbols, osymbols, where=str(path))
+
+
+def _read_header(
+    data: bytes | memoryview | mmap.mmap, where: str
+) -> tuple[int, int, int, bool, int]:
+    try:
+        at = 0
+        (magic,) = struct.unpack_from("<i", data, at)
+        if magic != _MAGIC:
+            raise FormatError("not an OpenFst file", where=where)
+        at = 4
+        names = []
+        for _ in range(2):
+            (length,) = struct.unpack_from("<i", data, at)
+            if not 0 <= length <= 64:
+                raise FormatError("not an OpenFst header", where=where)
+            names.append(bytes(data[at + 4 : at + 4 + length]))
+            at += 4 + length
+        version, flags, _, start, n_states, n_arcs = _HEADER_TAIL.unpack_from(data, at)
+        at += _HEADER_TAIL.size
+    except struct.error:
+        raise FormatError("ends inside its header", where=where) from None
+    if names != [b"const", b"standard"] or flags & _HAS_SYMBOLS or version not in (1, 2):
+        raise FormatError(
+            "another kind of FST", where=where,
+            got=f"{names[0].decode('ascii', 'replace')} over {names[1].decode('ascii', 'replace')}"
+            f", version {version}, flags {flags}",
+            expected="const over standard, without symbol tables",
+            fix="Read it with wfst_hmm.fst.ops.read_fst.",
+        )  # fmt: skip
+    if min(n_states, n_arcs) < 0 or max(n_states, n_arcs) > len(data):
+        raise FormatError("impossible counts in its header", where=where)
+    return start, n_states, n_arcs, bool(flags & _ALIGNED) or version == 1, at
+
+
+def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,1 @@
+"""Lexicon, topology and grammar to decoding graphs."""

@@ -1,0 +1,1 @@
+"""Features to scores: topologies, Gaussian mixtures, HMMs, acoustic models."""

@@ -1,0 +1,65 @@
+"""Acoustic scores: what the models say of every frame, and what every search reads.
+
+In: an array of log-likelihoods. Out: `Scores`.
+
+Public names: `Scores`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from wfst_hmm.errors import DataError
+
+__all__ = ["Scores"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scores:
+    """Log-likelihoods of T frames under S tied HMM states.
+
+    Attributes
+    ----------
+    array : ndarray of float32, shape (T, S)
+        Natural logarithms; higher is better; -inf is allowed ("impossible"), NaN and +inf not.
+    frame_shift : float
+        Seconds from one frame to the next.
+
+    Raises
+    ------
+    DataError
+        Not two-dimensional, or an entry is NaN or +inf (frame and column are named).
+    """
+
+    array: npt.NDArray[np.float32]
+    frame_shift: float = 0.01
+
+    def __post_init__(self) -> None:
+        array = np.ascontiguousarray(self.array, dtype=np.float32)
+        if array.ndim != 2:
+            raise DataError("scores must be a T x S array", got=f"shape {array.shape}")
+        wrong = np.isnan(array) | np.isposinf(array)
+        if wrong.any():
+            frame, column = (int(i) for i in np.argwhere(wrong)[0])
+            raise DataError(
+                f"score of frame {frame}, column {column} is no log-likelihood",
+                got=array[frame, column],
+                expected="a finite number or -inf",
+                fix="Look at the features of that frame: empty or silent audio, or a bad model.",
+            )
+        array = array.view()  # the caller's own array stays writeable
+        array.flags.writeable = False
+        object.__setattr__(self, "array", array)
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames T."""
+        return int(self.array.shape[0])
+
+    @property
+    def n_columns(self) -> int:
+        """Number of tied states S."""
+        return int(self.array.shape[1])
