@@ -74,7 +74,9 @@ class Topology:
 
     def _check_connected(self) -> None:
         step = (self.transitions > 0) | np.eye(self.n_states, dtype=bool)
-        closure = np.asarray(np.linalg.matrix_power(step.astype(np.float64), self.n_states) > 0)
+        closure: npt.NDArray[np.bool_] = (
+            np.linalg.matrix_power(step.astype(np.float64), self.n_states) > 0
+        )
         reached = closure[self.initial > 0].any(axis=0)
         leaves = closure[:, self.final > 0].any(axis=1)
         for state in range(self.n_states):
