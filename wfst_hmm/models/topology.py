@@ -74,11 +74,9 @@ class Topology:
 
     def _check_connected(self) -> None:
         step = (self.transitions > 0) | np.eye(self.n_states, dtype=bool)
-        closure: npt.NDArray[np.bool_] = (
-            np.linalg.matrix_power(step.astype(np.float64), self.n_states) > 0
-        )
-        reached = closure[self.initial > 0].any(axis=0)
-        leaves = closure[:, self.final > 0].any(axis=1)
+        closure = np.linalg.matrix_power(step.astype(np.float64), self.n_states) > 0
+        reached = np.logical_or.reduce(closure[self.initial > 0], axis=0)
+        leaves = np.logical_or.reduce(closure[:, self.final > 0], axis=1)
         for state in range(self.n_states):
             if not reached[state]:
                 raise ModelError(f"no path reaches state {state} of the topology")
