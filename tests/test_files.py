@@ -1,0 +1,109 @@
+"""Files appear whole or not at all, and complaints name their line."""
+
+import gzip
+import stat
+from pathlib import Path
+
+import pytest
+
+from wfst_hmm.errors import DataError, FormatError, UsageError, WfstHmmError
+from wfst_hmm.files import (
+    MAX_LINE_BYTES,
+    atomic_directory,
+    atomic_file,
+    read_json,
+    read_lines,
+    sha256_of,
+    write_json,
+)
+
+
+def test_message_is_one_line_with_place_finding_and_remedy():
+    error = DataError("no\nsamples", where="a.wav", got=0, expected="at least 1", fix="Record.")
+    assert str(error) == "a.wav: no samples; got 0, expected at least 1. Record."
+    assert isinstance(error, WfstHmmError)
+    assert (error.exit_code, UsageError("x").exit_code) == (1, 2)
+
+
+def test_lines_with_bom_crlf_and_gzip(tmp_path: Path):
+    plain = tmp_path / "a.txt"
+    plain.write_bytes(b"\xef\xbb\xbfun\r\ndeux\n\nquatre")
+    expected = [(1, "un"), (2, "deux"), (3, ""), (4, "quatre")]
+    assert list(read_lines(plain)) == expected
+    packed = tmp_path / "a.txt.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert list(read_lines(packed)) == expected
+    renamed = tmp_path / "b.txt"  # what counts is the content, not the name
+    renamed.write_bytes(packed.read_bytes())
+    assert list(read_lines(renamed)) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"good\nb\xffd\n", r"a:2: not UTF-8 at byte 1"),
+        (b"good\nb\0d\n", r"a:2: a NUL byte"),
+        (b"x" * (MAX_LINE_BYTES + 1), r"a:1: line too long"),
+        (gzip.compress(b"one\ntwo\n" * 1000)[:-20], r"a:\d+: damaged gzip"),
+    ],
+    ids=["encoding", "nul", "long", "truncated-gzip"],
+)
+def test_bad_text_names_the_line(tmp_path: Path, content: bytes, complaint: str):
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match=complaint):
+        list(read_lines(path))
+
+
+def test_missing_file_and_directory(tmp_path: Path):
+    with pytest.raises(FormatError, match="no such file"):
+        list(read_lines(tmp_path / "none"))
+    with pytest.raises(FormatError, match="is a directory"):
+        list(read_lines(tmp_path))
+
+
+def test_atomic_file_replaces_only_on_success(tmp_path: Path):
+    path = tmp_path / "deep" / "out.txt"
+    with atomic_file(path) as temporary:
+        temporary.write_text("first")
+        assert not path.exists()
+    assert stat.S_IMODE(path.stat().st_mode) & 0o400
+    with pytest.raises(RuntimeError), atomic_file(path) as temporary:
+        temporary.write_text("half of the sec")
+        raise RuntimeError
+    assert path.read_text() == "first"
+    assert [p.name for p in path.parent.iterdir()] == ["out.txt"]
+
+
+def test_atomic_directory_replaces_only_on_success(tmp_path: Path):
+    path = tmp_path / "model"
+    with atomic_directory(path) as temporary:
+        (temporary / "a").write_text("1")
+    with pytest.raises(RuntimeError), atomic_directory(path) as temporary:
+        (temporary / "a").write_text("2")
+        raise RuntimeError
+    assert (path / "a").read_text() == "1"
+    with atomic_directory(path) as temporary:
+        (temporary / "b").write_text("3")
+    assert sorted(p.name for p in path.iterdir()) == ["b"]
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_json_round_trip_and_complaint(tmp_path: Path):
+    path = tmp_path / "a.json"
+    write_json(path, {"naïve": [1.5, None]})
+    assert read_json(path) == {"naïve": [1.5, None]}
+    with pytest.raises(ValueError, match="Out of range"):
+        write_json(path, float("nan"))
+    assert read_json(path) == {"naïve": [1.5, None]}
+    path.write_text('{\n "a": }')
+    with pytest.raises(FormatError, match=r"a\.json:2: not JSON"):
+        read_json(path)
+    path.write_text("[" * 200_000)
+    with pytest.raises(FormatError, match="not JSON"):
+        read_json(path)
+
+
+def test_hash_tells_parts_apart():
+    assert sha256_of(["ab", "c"]) != sha256_of(["a", "bc"])
+    assert sha256_of([b"ab"]) == sha256_of(["ab"])
