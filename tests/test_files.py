@@ -12,6 +12,8 @@ from wfst_hmm.files import (
     atomic_directory,
     atomic_file,
     read_json,
+    read_blocks,
+    read_bytes,
     read_lines,
     sha256_of,
     write_json,
@@ -107,3 +109,29 @@ def test_json_round_trip_and_complaint(tmp_path: Path):
 def test_hash_tells_parts_apart():
     assert sha256_of(["ab", "c"]) != sha256_of(["a", "bc"])
     assert sha256_of([b"ab"]) == sha256_of(["ab"])
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 100])
+def test_blocks_hold_whole_lines(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "text"
+    path.write_bytes(b"ab\ncd\n\nef")
+    blocks = list(read_blocks(path, size))
+    assert b"".join(data for _, data in blocks) == b"ab\ncd\n\nef"
+    for (number, data), (following, _) in zip(blocks, blocks[1:], strict=False):
+        assert data.endswith(b"\n")
+        assert following == number + data.count(b"\n")
+    path.write_bytes(b"a\n\nb\0\n")
+    with pytest.raises(FormatError, match=r"text:3: a NUL byte"):
+        list(read_blocks(path, size))
+
+
+def test_blocks_and_bytes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wfst_hmm.files.MAX_LINE_BYTES", 10)
+    path = tmp_path / "text"
+    path.write_bytes(b"abc\n" * 3 + b"a" * 12)
+    for size in (1, 5, 100):
+        with pytest.raises(FormatError, match="line too long"):
+            list(read_blocks(path, size))
+    assert len(read_bytes(path, 24)) == 24
+    with pytest.raises(FormatError, match="too large"):
+        read_bytes(path, 23)

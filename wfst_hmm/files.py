@@ -3,8 +3,8 @@
 In: paths. Out: decoded lines with their numbers; files and directories that appear whole or
 not at all.
 
-Public names: `read_lines`, `atomic_file`, `atomic_directory`, `write_json`, `read_json`,
-`sha256_of`.
+Public names: `read_lines`, `read_blocks`, `read_bytes`, `atomic_file`, `atomic_directory`,
+`write_json`, `read_json`, `sha256_of`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ __all__ = [
     "MAX_LINE_BYTES",
     "atomic_directory",
     "atomic_file",
+    "read_blocks",
+    "read_bytes",
     "read_json",
     "read_lines",
     "sha256_of",
@@ -53,34 +55,104 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """
     path = Path(path)
     number = 0
-    try:
-        with contextlib.ExitStack() as stack:
+    with _opened(path) as stream:
+        while True:
+            data = _guarded(stream.readline, MAX_LINE_BYTES + 1, f"{path}:{number + 1}")
+            if not data:
+                return
+            number += 1
+            if number == 1 and data.startswith(_BOM):
+                data = data[len(_BOM) :]
+            yield number, _decoded(data, path, number)
+
+
+def read_blocks(path: str | Path, block_bytes: int = 1 << 23) -> Iterator[tuple[int, bytes]]:
+    """Yield ``(number of its first line, bytes)`` of a file, plain or gzip, in whole lines.
+
+    For parsers that work on many lines at once; nothing is decoded, a byte order mark is removed.
+
+    Raises
+    ------
+    FormatError
+        The file is missing or unreadable, holds a NUL or a line longer than `MAX_LINE_BYTES`, or
+        the gzip stream is damaged.
+    """
+    path = Path(path)
+    number, rest, first = 1, b"", True
+    with _opened(path) as stream:
+        while True:
+            data = _guarded(stream.read, block_bytes, f"{path}:{number}")
+            if first and data.startswith(_BOM):
+                data = data[len(_BOM) :]
+            first = False
+            if b"\0" in data:
+                place = number + rest.count(b"\n") + data[: data.index(b"\0")].count(b"\n")
+                raise FormatError("a NUL byte", where=f"{path}:{place}", expected="UTF-8 text",
+                                  fix="Is it binary?")  # fmt: skip
+            cut = data.rfind(b"\n") + 1 if data else 0
+            block, rest = (rest + data[:cut], data[cut:]) if cut else (b"", rest + data)
+            if not data and rest:
+                block, rest = rest, b""
+            if len(rest) > MAX_LINE_BYTES or _has_long_line(block):
+                raise FormatError(
+                    "line too long", where=f"{path}:{number}", got=f"over {MAX_LINE_BYTES} bytes",
+                    expected="text lines",
+                )  # fmt: skip
+            if block:
+                yield number, block
+                number += block.count(b"\n")
+            if not data:
+                return
+
+
+def read_bytes(path: str | Path, max_bytes: int) -> bytes:
+    """Return the content of a file, plain or gzip; a `FormatError` beyond `max_bytes`."""
+    path = Path(path)
+    with _opened(path) as stream:
+        data = bytes(_guarded(stream.read, max_bytes + 1, str(path)))
+    if len(data) > max_bytes:
+        raise FormatError("file too large", where=str(path), expected=f"at most {max_bytes} bytes")
+    return data
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open `path` for reading bytes, through gzip when its content starts with gzip's magic."""
+    with contextlib.ExitStack() as stack:
+        try:
             raw = stack.enter_context(open(path, "rb"))
             magic = raw.read(2)
             raw.seek(0)
-            stream: Any = raw
-            if magic == b"\x1f\x8b":
-                stream = stack.enter_context(gzip.GzipFile(fileobj=raw))
-            while True:
-                data = stream.readline(MAX_LINE_BYTES + 1)
-                if not data:
-                    return
-                number += 1
-                if number == 1 and data.startswith(_BOM):
-                    data = data[len(_BOM) :]
-                yield number, _decoded(data, path, number)
-    except FileNotFoundError:
-        raise FormatError("no such file", where=str(path), fix="Check the path.") from None
-    except IsADirectoryError:
-        raise FormatError("is a directory", where=str(path), expected="a text file") from None
-    except PermissionError:
-        raise FormatError("may not be read", where=str(path), fix="Check its rights.") from None
+        except FileNotFoundError:
+            raise FormatError("no such file", where=str(path), fix="Check the path.") from None
+        except IsADirectoryError:
+            raise FormatError("is a directory", where=str(path), expected="a file") from None
+        except PermissionError:
+            raise FormatError("may not be read", where=str(path), fix="Check its rights.") from None
+        except (OSError, ValueError) as error:
+            raise FormatError(f"cannot be read ({error})", where=repr(str(path))) from None
+        yield stack.enter_context(gzip.GzipFile(fileobj=raw)) if magic == b"\x1f\x8b" else raw
+
+
+def _guarded(read: Callable[[int], Any], size: int, where: str) -> Any:
+    try:
+        return read(size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise FormatError(
-            f"damaged gzip stream ({error})",
-            where=f"{path}:{number + 1}",
-            fix="Copy or compress the file again.",
+            f"damaged gzip stream ({error})", where=where, fix="Copy or compress the file again."
         ) from None
+    except OSError as error:
+        raise FormatError(f"cannot be read ({error})", where=where) from None
+
+
+def _has_long_line(block: bytes) -> bool:
+    at = 0
+    while len(block) - at > MAX_LINE_BYTES:
+        newline = block.rfind(b"\n", at, at + MAX_LINE_BYTES + 1)
+        if newline < 0:
+            return True
+        at = newline + 1
+    return False
 
 
 def _decoded(data: bytes, path: Path, number: int) -> str:
