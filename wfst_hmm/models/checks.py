@@ -1,0 +1,131 @@
+"""Arguments of the models, checked once, at the public edge.
+
+In: what callers pass. Out: arrays of a known type and shape, or one error that names the
+argument, what was got and what was expected.
+
+Public names: `as_frames`, `as_probabilities`, `as_sequences`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wfst_hmm.errors import DataError, ModelError
+
+__all__ = ["as_frames", "as_probabilities", "as_sequences"]
+
+_LARGEST = 1e150  # its square is still a float64
+_LARGEST_SINGLE = 1e15  # its square, over a small variance, is still a float32
+_TOLERANCE = 1e-6
+
+
+def as_frames(
+    data: npt.ArrayLike,
+    n_dims: int | None = None,
+    *,
+    name: str = "data",
+    dtype: type[np.float32] | type[np.float64] = np.float64,
+    allow_empty: bool = False,
+) -> npt.NDArray[Any]:
+    """Return `data` as a C-contiguous array of finite numbers, shape (N, D).
+
+    Raises
+    ------
+    DataError
+        Not two-dimensional, without rows, of another dimension than `n_dims`, or an entry is
+        NaN, infinite or too large to square (its frame and dimension are named).
+    """
+    try:
+        array = np.ascontiguousarray(data, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{name} is no array of numbers ({error})", expected="shape (N, D)"
+        ) from None
+    if np.ndim(data) != 2:
+        raise DataError(f"{name} must have two dimensions", got=f"shape {np.shape(data)}",
+                        expected="one row a frame: (N, D)")  # fmt: skip
+    if n_dims is not None and array.shape[1] != n_dims:
+        raise DataError(f"{name} has the wrong number of dimensions", got=f"D = {array.shape[1]}",
+                        expected=f"D = {n_dims}")  # fmt: skip
+    if array.shape[1] == 0 or (array.shape[0] == 0 and not allow_empty):
+        raise DataError(f"{name} is empty", got=f"shape {array.shape}",
+                        expected="at least one frame")  # fmt: skip
+    largest = _LARGEST if dtype is np.float64 else _LARGEST_SINGLE
+    # NaN propagates through min and max, so two passes without temporaries say it all.
+    if array.size and not (-largest <= array.min() and array.max() <= largest):
+        frame, dim = (int(i) for i in np.argwhere(~(np.abs(array) <= largest))[0])
+        raise DataError(f"{name}: frame {frame}, dimension {dim} is not usable",
+                        got=array[frame, dim], expected=f"a finite number below {largest:g}")  # fmt: skip
+    return array
+
+
+def as_sequences(
+    sequences: Sequence[npt.ArrayLike] | npt.NDArray[Any],
+    n_dims: int | None = None,
+    *,
+    name: str = "sequences",
+) -> list[npt.NDArray[np.float64]]:
+    """Return a list of (T_k, D) arrays; a `DataError` names the sequence that is wrong."""
+    if isinstance(sequences, np.ndarray) and sequences.ndim != 3:
+        raise DataError(f"{name} must be a list with one array a sequence",
+                        got=f"an array of shape {sequences.shape}", fix="Write fit([array]).")  # fmt: skip
+    arrays = []
+    for index, sequence in enumerate(sequences):
+        array = as_frames(sequence, n_dims, name=f"{name}[{index}]")
+        n_dims = array.shape[1]
+        arrays.append(array)
+    if not arrays:
+        raise DataError(f"{name} is empty", expected="at least one sequence")
+    return arrays
+
+
+def as_probabilities(
+    values: npt.ArrayLike, shape: tuple[int, ...], *, name: str, normalized: bool = True
+) -> npt.NDArray[np.float64]:
+    """Return a copy of `values` as probabilities whose last axis sums to one.
+
+    Parameters
+    ----------
+    values : array_like
+    shape : tuple of int
+        The shape wanted; -1 matches any length.
+    name : str
+        For messages.
+    normalized : bool
+        False: any non-negative numbers will do.
+
+    Raises
+    ------
+    ModelError
+        Wrong shape, a negative or non-finite entry, or a row that does not sum to one (the row
+        and its sum are named).
+    """
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{name} is no array of numbers ({error})") from None
+    if array.ndim != len(shape) or any(
+        want not in (-1, have) for want, have in zip(shape, array.shape, strict=False)
+    ):
+        wanted = ", ".join("any" if n == -1 else str(n) for n in shape)
+        raise ModelError(f"{name} has the wrong shape", got=array.shape, expected=f"({wanted})")
+    if array.size == 0:
+        raise ModelError(f"{name} is empty", got=array.shape)
+    wrong = ~(np.isfinite(array) & (array >= 0))
+    if wrong.any():
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ModelError(f"{name}{list(index)} is no probability", got=array[index],
+                         expected="a finite number >= 0")  # fmt: skip
+    if normalized:
+        sums = array.sum(axis=-1)
+        off = np.abs(sums - 1.0) > _TOLERANCE
+        if off.any():
+            row = int(np.argwhere(np.atleast_1d(off))[0][0])
+            which = f"row {row} of {name}" if array.ndim > 1 else name
+            raise ModelError(f"{which} does not sum to 1", got=np.atleast_1d(sums)[row],
+                             expected="1 within 1e-6")  # fmt: skip
+    return array
