@@ -1,0 +1,129 @@
+"""What a corpus is: utterances, who speaks them and where their audio lies.
+
+In: values that a reader or a synthesizer gives. Out: `Utterance`, `Corpus`.
+
+Public names: `Corpus`, `Utterance`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from wfst_hmm.errors import DataError
+
+__all__ = ["Corpus", "Utterance"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Utterance:
+    """One stretch of speech.
+
+    Attributes
+    ----------
+    id : str
+        Unique within its corpus, without white space.
+    audio : Path
+        The recording.
+    words : tuple of str, or None
+        The transcript; None when it is not known, () when nothing is said.
+    speaker : str
+        Who speaks; the utterance's own id when nobody says.
+    start, end : float, optional
+        The stretch of the recording in seconds; None is its beginning and its end.
+    where : str
+        ``file:line`` that defines the utterance, for error messages.
+    channel : int, optional
+        Channel of the recording, from 0; None wants a recording with one channel.
+    """
+
+    id: str
+    audio: Path
+    words: tuple[str, ...] | None
+    speaker: str
+    start: float | None = None
+    end: float | None = None
+    where: str = ""
+    channel: int | None = None
+
+    @property
+    def place(self) -> str:
+        """How error messages name it: ``utterance <id> (file:line)``."""
+        return f"utterance {self.id} ({self.where})" if self.where else f"utterance {self.id}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """Utterances in a fixed order, with unique ids.
+
+    Attributes
+    ----------
+    utterances : tuple of Utterance
+    where : str
+        The directory or file it was read from, for error messages.
+
+    Raises
+    ------
+    DataError
+        Two utterances share an id; the message names both places.
+    """
+
+    utterances: tuple[Utterance, ...]
+    where: str = ""
+
+    def __post_init__(self) -> None:
+        utterances = tuple(self.utterances)
+        object.__setattr__(self, "utterances", utterances)
+        seen: dict[str, Utterance] = {}
+        for utterance in utterances:
+            if utterance.id in seen:
+                first = seen[utterance.id].where
+                raise DataError(
+                    f"utterance id {utterance.id!r} twice" + (f", first in {first}" * bool(first)),
+                    where=utterance.where or self.where or None,
+                    expected="unique ids",
+                    fix="Rename or remove one of them.",
+                )
+            seen[utterance.id] = utterance
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return iter(self.utterances)
+
+    def by_id(self) -> dict[str, Utterance]:
+        """Utterances by their id, in the corpus's order."""
+        return {utterance.id: utterance for utterance in self.utterances}
+
+    def speakers(self) -> dict[str, tuple[Utterance, ...]]:
+        """Utterances of every speaker; both in the corpus's order."""
+        found: dict[str, list[Utterance]] = {}
+        for utterance in self.utterances:
+            found.setdefault(utterance.speaker, []).append(utterance)
+        return {speaker: tuple(utterances) for speaker, utterances in found.items()}
+
+    def words(self) -> tuple[str, ...]:
+        """Every word of the transcripts once, sorted."""
+        return tuple(sorted({w for u in self.utterances if u.words is not None for w in u.words}))
+
+    def subset(self, ids: Iterable[str]) -> Corpus:
+        """Keep the utterances with these ids, in the corpus's order.
+
+        Raises
+        ------
+        DataError
+            An id is not in the corpus.
+        """
+        wanted = set(ids)
+        unknown = wanted - {utterance.id for utterance in self.utterances}
+        if unknown:
+            raise DataError(
+                f"no utterance {min(unknown)!r}"
+                + (f" and {len(unknown) - 1} more" * (len(unknown) > 1)),
+                where=self.where or None,
+                fix="Check the list of ids.",
+            )
+        kept = tuple(utterance for utterance in self.utterances if utterance.id in wanted)
+        return Corpus(kept, self.where)
