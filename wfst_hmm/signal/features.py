@@ -19,7 +19,7 @@ import numpy.typing as npt
 from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.signal.audio import Audio
 from wfst_hmm.signal.cmvn import CmvnStats
-from wfst_hmm.signal.options import INT16_SCALE, FeatureOptions
+from wfst_hmm.signal.options import INT16_SCALE, FeatureOptions, too_many_filters
 
 __all__ = ["FeatureOptions", "Features", "add_deltas", "finish_features", "mfcc"]
 
@@ -110,7 +110,10 @@ def mfcc(
         return warped_mfcc(audio, options, vtln_warp)
     import kaldi_native_fbank as knf
 
-    computer = knf.OnlineMfcc(_knf_options(options))
+    try:
+        computer = knf.OnlineMfcc(_knf_options(options))
+    except ValueError:
+        raise too_many_filters(options) from None
     computer.accept_waveform(options.rate, audio.samples * np.float32(INT16_SCALE))
     computer.input_finished()
     n_frames = computer.num_frames_ready
@@ -193,10 +196,11 @@ def add_deltas(
     for n in range(1, order + 1):
         weights = np.convolve(weights, slope)
         reach = n * window
-        padded = np.pad(x, ((reach, reach), (0, 0)), mode="edge")
+        padded = x[np.clip(np.arange(-reach, n_frames + reach), 0, n_frames - 1)]
         block = np.zeros((n_frames, n_dims))
         for j, weight in enumerate(weights):
-            block += weight * padded[j : j + n_frames]
+            if weight:
+                block += weight * padded[j : j + n_frames]
         out[:, n * n_dims : (n + 1) * n_dims] = block
     return out
 

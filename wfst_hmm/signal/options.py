@@ -3,7 +3,7 @@
 In: numbers and names, from Python, a command line or a model's JSON. Out: `FeatureOptions`,
 checked.
 
-Public names: `FeatureOptions`, `INT16_SCALE`.
+Public names: `FeatureOptions`, `INT16_SCALE`, `too_many_filters`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from wfst_hmm.errors import FormatError, UsageError
 
-__all__ = ["INT16_SCALE", "FeatureOptions"]
+__all__ = ["INT16_SCALE", "FeatureOptions", "too_many_filters"]
 
 INT16_SCALE = 32768.0  # Kaldi computes on samples of 16-bit size
 WINDOWS = ("povey", "hamming", "hanning", "hann", "sine", "rectangular", "blackman")
@@ -149,3 +149,12 @@ def _typed(field: dataclasses.Field[Any], value: object) -> object:
 def _require(right: bool, name: str, got: object, expected: str) -> None:
     if not right:
         raise UsageError(f"feature option {name}", got=got, expected=expected)
+
+
+def too_many_filters(options: FeatureOptions) -> UsageError:
+    """Make the error of mel filters that fall between two lines of the spectrum."""
+    return UsageError(
+        "a mel filter narrower than the resolution of the spectrum",
+        got=f"n_mels {options.n_mels} at {options.rate} Hz",
+        fix="Take fewer filters or longer frames.",
+    )

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import UsageError
 from wfst_hmm.signal.audio import Audio
-from wfst_hmm.signal.options import INT16_SCALE, FeatureOptions
+from wfst_hmm.signal.options import INT16_SCALE, FeatureOptions, too_many_filters
 
 __all__ = ["warped_mfcc"]
 
@@ -144,7 +144,11 @@ def _mel_filters(options: FeatureOptions, vtln_warp: float) -> npt.NDArray[np.fl
         vtln_low=options.vtln_low,
         vtln_high=options.vtln_high,
     )
-    return np.asarray(knf.MelBanks(mels, frames, vtln_warp).get_matrix(), dtype=np.float64)
+    try:
+        matrix = knf.MelBanks(mels, frames, vtln_warp).get_matrix()
+    except ValueError:
+        raise too_many_filters(options) from None
+    return np.asarray(matrix, dtype=np.float64)
 
 
 def _cosines(n_ceps: int, n_mels: int) -> npt.NDArray[np.float64]:
