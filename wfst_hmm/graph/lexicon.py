@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -227,12 +226,12 @@ def read_lexicon(path: str | Path, *, probabilities: bool | None = None) -> Lexi
     ----------
     path : path
         Each line: a word, then its phones, separated by spaces or tabs. Lines that begin with
-        ``;;;`` or ``##`` are comments, and so is what follows a `` #`` in a file that has such
-        comment lines (CMUdict). ``WORD(2)`` is another pronunciation of ``WORD`` where ``WORD``
+        ``;;;`` or ``##`` are comments, and so is all that follows a lone ``#`` among the phones.
+        ``WORD(2)`` is another pronunciation of ``WORD`` where ``WORD``
         itself came before. UTF-8, with or without a byte order mark; plain or gzip.
     probabilities : bool, optional
         Whether the second field is a probability (``lexiconp.txt``). By default it is when the
-        second field of every line is a number in (0, 1].
+        second field of most lines is a number in (0, 1].
 
     Returns
     -------
@@ -249,10 +248,8 @@ def read_lexicon(path: str | Path, *, probabilities: bool | None = None) -> Lexi
         raise FormatError("no pronunciations in this lexicon", where=str(path),
                           expected="lines of a word and its phones")  # fmt: skip
     if probabilities is None:
-        probabilities = all(
-            len(fields) > 2 and _NUMBER.match(fields[1]) and 0.0 < float(fields[1]) <= 1.0
-            for _, fields in rows
-        )
+        plausible = sum(len(fields) > 2 and _probability(fields[1]) > 0 for _, fields in rows)
+        probabilities = 2 * plausible > len(rows)
     entries: list[Entry] = []
     seen: set[str] = set()
     for number, fields in rows:
@@ -264,30 +261,31 @@ def read_lexicon(path: str | Path, *, probabilities: bool | None = None) -> Lexi
 
 def _read_rows(path: str | Path) -> list[tuple[int, list[str]]]:
     rows = []
-    commented = False
     for number, line in read_lines(path):
-        text = line.strip()
-        if text.startswith((";;;", "##")):
-            commented = True
+        if line.lstrip().startswith((";;;", "##")):
             continue
-        if text:
-            rows.append((number, text.split()))
-    if commented or any("#" in fields for _, fields in rows):
-        for _, fields in rows:
-            if "#" in fields[1:]:
-                del fields[fields.index("#", 1) :]
+        fields = line.split()
+        if "#" in fields[1:]:
+            del fields[fields.index("#", 1) :]
+        if fields:
+            rows.append((number, fields))
     return rows
+
+
+def _probability(text: str) -> float:
+    """Return the probability that `text` writes, 0 when it writes none."""
+    value = float(text) if _NUMBER.match(text) else 0.0
+    return value if value <= 1.0 else 0.0
 
 
 def _entry_of(fields: list[str], where: str, probabilities: bool, seen: set[str]) -> Entry:
     word, phones, probability = fields[0], fields[1:], 1.0
-    if probabilities:
-        text = phones.pop(0) if phones else ""
-        value = float(text) if _NUMBER.match(text) else math.nan
-        if not 0.0 < value <= 1.0:
+    if probabilities and phones:
+        text = phones.pop(0)
+        probability = _probability(text)
+        if not probability:
             raise FormatError(f"no probability for {word!r}", where=where, got=repr(text),
                               expected="a number above 0, at most 1")  # fmt: skip
-        probability = value
     if not phones:
         raise FormatError(
             f"word {word!r} has no pronunciation", where=where, got=repr(" ".join(fields)),
