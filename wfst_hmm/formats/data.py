@@ -3,21 +3,21 @@
 In: a directory with ``wav.scp`` (and ``text``, ``utt2spk``, ``segments``), or a tab-separated
 file with the header ``id audio text [speaker] [start] [end]``. Out: a `Corpus`; and back.
 
-Public names: `read_corpus`, `read_text`, `write_manifest`, `write_text`.
+Public names: `read_corpus`, `read_text`, `read_transcripts`, `write_manifest`, `write_text`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from wfst_hmm.errors import DataError, FormatError, WfstHmmError
 from wfst_hmm.files import atomic_file, read_lines
 from wfst_hmm.signal.corpus import Corpus, Utterance
 
-__all__ = ["read_corpus", "read_text", "write_manifest", "write_text"]
+__all__ = ["read_corpus", "read_text", "read_transcripts", "write_manifest", "write_text"]
 
 OnError = Callable[[str, WfstHmmError], None]
 
@@ -78,6 +78,28 @@ def read_text(path: str | Path) -> dict[str, tuple[str, ...]]:
     """
     table = _table(Path(path))
     return {id_: tuple(rest.split()) for id_, (rest, _) in table.items()}
+
+
+def read_transcripts(path: str | Path) -> dict[str, tuple[str, ...]]:
+    """Read only the transcripts of a data directory, a manifest or a ``text`` file.
+
+    Recordings need not exist; utterances of a manifest without a text are left out.
+
+    Raises
+    ------
+    FormatError, DataError
+        Nothing lies there, a line cannot be understood, or an id occurs twice.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if not (path / "text").is_file():
+            raise FormatError("a directory without transcripts", where=str(path), expected="text")
+        return read_text(path / "text")
+    first = next((line for _, line in read_lines(path) if line.strip()), "")
+    if "id" not in first.split("\t") or "text" not in first.split("\t"):
+        return read_text(path)
+    corpus = Corpus(tuple(_rows(path)), str(path))
+    return {utterance.id: utterance.words for utterance in corpus if utterance.words is not None}
 
 
 def write_text(path: str | Path, transcripts: Mapping[str, Iterable[str]]) -> None:
@@ -324,9 +346,21 @@ def _with_words(
 
 
 def _manifest(path: Path, on_error: OnError | None) -> list[Utterance]:
+    listed = Corpus(tuple(_rows(path)), str(path))  # an id twice is wrong whatever else is
+    utterances = []
+    for utterance in listed:
+        try:
+            audio = _recording(str(utterance.audio), path, utterance.place)
+        except DataError as error:
+            _failed(utterance.id, error, on_error)
+        else:
+            utterances.append(dataclasses.replace(utterance, audio=audio))
+    return utterances
+
+
+def _rows(path: Path) -> Iterator[Utterance]:
+    """Yield the utterances of a manifest, their paths as they are written."""
     columns: list[str] = []
-    utterances: list[Utterance] = []
-    failed: list[Utterance] = []
     for number, line in read_lines(path):
         if not line.strip():
             continue
@@ -335,24 +369,14 @@ def _manifest(path: Path, on_error: OnError | None) -> list[Utterance]:
         if not columns:
             columns = _header(fields, where)
             continue
-        if len(fields) > len(columns) or len(fields) < len(_REQUIRED):
+        if not len(_REQUIRED) <= len(fields) <= len(columns):
             raise FormatError(
                 "wrong number of tab-separated fields",
                 where=where,
                 got=len(fields),
                 expected=f"{len(columns)} ({', '.join(columns)})",
             )
-        row = dict.fromkeys(_COLUMNS, "") | dict(zip(columns, fields, strict=False))
-        utterance = _of_row(row, where)
-        try:
-            audio = _recording(row["audio"], path, utterance.place)
-        except DataError as error:
-            failed.append(utterance)
-            _failed(utterance.id, error, on_error)
-        else:
-            utterances.append(dataclasses.replace(utterance, audio=audio))
-    Corpus((*utterances, *failed), str(path))  # an id that occurs twice is wrong in any case
-    return utterances
+        yield _of_row(dict.fromkeys(_COLUMNS, "") | dict(zip(columns, fields, strict=False)), where)
 
 
 def _header(fields: list[str], where: str) -> list[str]:
