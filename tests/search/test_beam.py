@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from search_problems import Problem, all_paths, cost_of, problems
+
+from wfst_hmm.search.beam import BeamSearch, beam_path
+from wfst_hmm.search.exact import viterbi_path
+from wfst_hmm.search.options import SearchOptions
+
+UNLIMITED = SearchOptions(beam=np.inf, max_active=0)
+
+
+@settings(deadline=None, max_examples=1000)
+@given(problems(max_states=8, max_frames=8))
+def test_unlimited_beam_equals_exact(problem: Problem) -> None:
+    cost, _ = viterbi_path(problem.fst, problem.scores, problem.columns)
+    found, path = beam_path(problem.fst, problem.scores, problem.columns, UNLIMITED)
+    if cost == np.inf:
+        assert found == np.inf
+        assert len(path) == 0
+    else:
+        assert found == pytest.approx(cost, rel=1e-6, abs=1e-5)
+        assert cost_of(problem, path) == pytest.approx(cost, rel=1e-6, abs=1e-5)
+
+
+@settings(deadline=None, max_examples=150)
+@given(problems(max_states=8, max_frames=8), st.lists(st.integers(1, 3)), st.integers(1, 30))
+def test_chunks_and_garbage_collection_change_nothing(
+    problem: Problem, sizes: list[int], collect_at: int
+) -> None:
+    options = SearchOptions(beam=3.0, max_active=4, min_active=2)
+    whole = beam_path(problem.fst, problem.scores, problem.columns, options)
+    search = BeamSearch(problem.fst, problem.columns, options, collect_at=collect_at)
+    at = 0
+    for size in [*sizes, len(problem.scores)]:
+        search.advance(problem.scores[at : at + size])
+        at += size
+    cost, arcs = search.path()
+    assert cost == pytest.approx(whole[0], abs=1e-5)
+    assert list(arcs) == list(whole[1])
+
+
+@settings(deadline=None, max_examples=150)
+@given(problems(max_frames=4), st.floats(0.1, 8.0), st.integers(1, 5))
+def test_beam_finds_a_real_path_never_below_the_optimum(
+    problem: Problem, beam: float, max_active: int
+) -> None:
+    options = SearchOptions(beam=beam, max_active=max_active, min_active=1)
+    cost, arcs = beam_path(problem.fst, problem.scores, problem.columns, options)
+    if cost < np.inf:
+        assert cost_of(problem, arcs) == pytest.approx(cost, abs=1e-5)
+        assert cost >= all_paths(problem)[0][0] - 1e-5

@@ -1,0 +1,167 @@
+"""What a search returns: a decoded utterance, or the reason why there is none.
+
+In: plain values. Out: frozen dataclasses with JSON-ready forms.
+
+Public names: `Word`, `Phone`, `Decoded`, `NoPath`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Decoded", "NoPath", "Phone", "Word"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Word:
+    """One recognized word.
+
+    Attributes
+    ----------
+    text : str
+    start, end : float
+        Seconds from the start of the utterance; `end` is where the next frame begins.
+    confidence : float or None
+        Probability that the word is right, 0 to 1, where a lattice gave one.
+    """
+
+    text: str
+    start: float
+    end: float
+    confidence: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Phone:
+    """One phone of the alignment.
+
+    Attributes
+    ----------
+    text : str
+    start, end : float
+        Seconds.
+    states : tuple of int
+        HMM state of each of its frames, from 0.
+    """
+
+    text: str
+    start: float
+    end: float
+    states: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Decoded:
+    """The best path of one utterance.
+
+    Attributes
+    ----------
+    words : tuple of Word
+    phones : tuple of Phone
+    acoustic_cost : float
+        Sum over frames of the scaled negative log-likelihoods, nats.
+    graph_cost : float
+        Sum of the graph's costs along the path, nats.
+    labels : ndarray of int32, shape (T,)
+        State label of each frame.
+    arcs : ndarray of int32
+        The path as arcs of the graph, epsilons included.
+    frame_shift : float
+        Seconds per frame.
+    search : str
+        Which search found it.
+    complete : bool
+        False for the best hypothesis that reached no final state.
+    notes : tuple of str
+        What the user should know: a beam that was widened, words whose times are rough.
+    """
+
+    words: tuple[Word, ...]
+    phones: tuple[Phone, ...]
+    acoustic_cost: float
+    graph_cost: float
+    labels: npt.NDArray[np.int32]
+    arcs: npt.NDArray[np.int32]
+    frame_shift: float
+    search: str
+    complete: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def total_cost(self) -> float:
+        """Acoustic and graph cost together, nats."""
+        return self.acoustic_cost + self.graph_cost
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames T."""
+        return len(self.labels)
+
+    @property
+    def text(self) -> str:
+        """The words with blanks between them."""
+        return " ".join(word.text for word in self.words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the arrays, JSON-ready."""
+        return {
+            "text": self.text,
+            "words": [
+                {key: value for key, value in dataclasses.asdict(word).items() if value is not None}
+                for word in self.words
+            ],
+            "phones": [
+                {"text": phone.text, "start": phone.start, "end": phone.end}
+                for phone in self.phones
+            ],
+            "acoustic_cost": self.acoustic_cost,
+            "graph_cost": self.graph_cost,
+            "total_cost": self.total_cost,
+            "n_frames": self.n_frames,
+            "search": self.search,
+            "complete": self.complete,
+            "notes": list(self.notes),
+        }
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class NoPath:
+    """Why an utterance has no path through the graph.
+
+    Attributes
+    ----------
+    reason : str
+        ``"too_few_frames"``: fewer than the shortest path through the graph takes;
+        ``"dead_frame"``: a frame whose scores are all -inf;
+        ``"not_final"``: paths through all frames, none of which ends in a final state;
+        ``"no_match"``: impossible scores or missing arcs end every path before the last frame;
+        ``"beam_cut"``: only pruning stands between the utterance and a path;
+        ``"empty_graph"``: no path leads from the start to a final state at all.
+    detail : str
+        One line for the user, numbers included.
+    n_frames : int
+    min_frames : int or None
+        Length of the shortest path, where it was asked for.
+    partial : Decoded or None
+        The best hypothesis that reached no final state.
+    """
+
+    reason: str
+    detail: str
+    n_frames: int
+    min_frames: int | None = None
+    partial: Decoded | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the reason, JSON-ready."""
+        return {
+            "reason": self.reason,
+            "detail": self.detail,
+            "n_frames": self.n_frames,
+            "min_frames": self.min_frames,
+            "partial": self.partial.to_dict() if self.partial else None,
+        }

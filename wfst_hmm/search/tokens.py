@@ -1,0 +1,286 @@
+"""Token passing, one frame at a time: the inner loops of the beam search.
+
+In: graph arrays, the tokens of one frame, the acoustic costs of the next. Out: the tokens of
+the next frame. A frame runs in four steps, each a function here:
+
+1. `gather`: drop the tokens beyond the cutoff, look up where the others' arcs are;
+2. `expand`: follow their emitting arcs; whatever ends within the beam of the best so far is
+   noted as a candidate, in order, without any look at the states it leads to;
+3. `recombine`: give each state reached its cheapest candidate;
+4. `close`: follow epsilon arcs within the frame.
+
+Noting candidates first means that the final cutoff of the frame is known before any state is
+touched, and that the states to touch are known in advance and can be prefetched.
+
+Public names: `gather`, `expand`, `recombine`, `close`, `cutoff_for`, `grown`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from wfst_hmm.search.prefetch import prefetch
+
+__all__ = ["close", "cutoff_for", "expand", "gather", "grown", "recombine"]
+
+Ints = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+
+_AHEAD = 12  # how many steps ahead memory is asked for
+_STATE_BYTES = 20
+_ARC_BYTES = 16
+_N_BINS = 512
+_HUGE = np.float32(3e38)
+
+
+@numba.njit(cache=True, nogil=True)
+def grown(array: npt.NDArray[Any], n_used: int, n_wanted: int) -> npt.NDArray[Any]:
+    """Return `array`, or a copy of its first `n_used` entries with room for `n_wanted`."""
+    if n_wanted <= len(array):
+        return array
+    larger = np.empty(max(n_wanted, 2 * len(array)), dtype=array.dtype)
+    larger[:n_used] = array[:n_used]
+    return larger
+
+
+@numba.njit(cache=True, nogil=True)
+def cutoff_for(
+    cost: Floats, n: int, best: float, beam: float, max_active: int, min_active: int
+) -> float:
+    """Return the highest cost that a token may have to stay.
+
+    The beam, made narrower where more than `max_active` tokens lie within it and wider where
+    fewer than `min_active` do. Narrowing counts in bins of a 512th of the beam, and never
+    leaves fewer than `max_active`.
+    """
+    cutoff = best + beam
+    n_within = 0
+    for token in range(n):
+        n_within += cost[token] <= cutoff
+    if n_within < min_active and n_within < n:
+        ordered = np.sort(cost[:n])
+        return float(ordered[min(n, min_active) - 1])
+    if max_active == 0 or n_within <= max_active:
+        return cutoff
+    width = beam
+    if beam == np.inf:
+        width = 1e-3
+        for token in range(n):
+            width = max(width, cost[token] - best)
+    counts = np.zeros(_N_BINS + 1, dtype=np.int64)
+    per_nat = _N_BINS / width
+    for token in range(n):
+        if cost[token] <= cutoff:
+            counts[int((cost[token] - best) * per_nat)] += 1
+    total = 0
+    for number in range(_N_BINS + 1):
+        total += counts[number]
+        if total >= max_active:
+            return min(cutoff, best + (number + 1) / per_nat)
+    return cutoff
+
+
+@numba.njit(cache=True, nogil=True)
+def gather(
+    states: npt.NDArray[Any],
+    state: Ints,
+    cost: Floats,
+    history: Ints,
+    n: int,
+    cutoff: float,
+    best: float,
+    first_arc: npt.NDArray[np.uint32],
+    end_arc: npt.NDArray[np.uint32],
+) -> tuple[int, int]:
+    """Keep the tokens up to the cutoff, in place, costs relative to `best`; find their arcs.
+
+    The best token comes first, so that its arcs set the pace for the next cutoff. Returns how
+    many tokens stay and how many emitting arcs leave them.
+    """
+    kept = 0
+    leader = 0
+    for token in range(n):
+        if cost[token] <= cutoff:
+            if cost[token] <= best:
+                leader = kept
+            state[kept] = state[token]
+            cost[kept] = cost[token] - best
+            history[kept] = history[token]
+            kept += 1
+    if kept:
+        state[0], state[leader] = state[leader], state[0]
+        cost[0], cost[leader] = cost[leader], cost[0]
+        history[0], history[leader] = history[leader], history[0]
+    base = states.ctypes.data
+    n_arcs = 0
+    for token in range(kept):
+        if token + _AHEAD < kept:
+            prefetch(base + _STATE_BYTES * np.intp(state[token + _AHEAD]))
+        row = states[state[token]]
+        first_arc[token] = row.pos + row.n_input_eps
+        end_arc[token] = row.pos + row.n_arcs
+        n_arcs += row.n_arcs - row.n_input_eps
+    return kept, n_arcs
+
+
+@numba.njit(cache=True, nogil=True)
+def expand(
+    arcs: npt.NDArray[Any],
+    cost: Floats,
+    n: int,
+    first_arc: npt.NDArray[np.uint32],
+    end_arc: npt.NDArray[np.uint32],
+    acoustic: Floats,
+    beam: float,
+    out_cost: Floats,
+    out_state: Ints,
+    out_arc: Ints,
+    out_token: Ints,
+) -> tuple[int, float]:
+    """Follow emitting arcs; return the number of candidates and the cost of the best one."""
+    base = arcs.ctypes.data
+    best = _HUGE
+    cutoff = _HUGE  # finite, so that impossible arcs (+inf) never pass
+    width = np.float32(min(beam, _HUGE))
+    m = 0
+    for token in range(n):
+        if token + _AHEAD < n:
+            prefetch(base + _ARC_BYTES * np.intp(first_arc[token + _AHEAD]))
+        so_far = cost[token]
+        for arc in range(first_arc[token], end_arc[token]):
+            row = arcs[arc]
+            new = so_far + row.weight + acoustic[row.ilabel]
+            if new <= cutoff:
+                out_cost[m] = new
+                out_state[m] = row.nextstate
+                out_arc[m] = arc
+                out_token[m] = token
+                m += 1
+                if new < best:
+                    best = new
+                    cutoff = min(best + width, _HUGE)
+    return m, best
+
+
+@numba.njit(cache=True, nogil=True)
+def recombine(
+    n_candidates: int,
+    cutoff: float,
+    from_cost: Floats,
+    from_state: Ints,
+    from_arc: Ints,
+    from_token: Ints,
+    slot: Ints,
+    state: Ints,
+    cost: Floats,
+    arc: Ints,
+    source: Ints,
+) -> int:
+    """Give each state reached its cheapest candidate; return the number of tokens.
+
+    `slot` maps states to tokens. It is never cleared: an entry counts only when the token that
+    it names has that very state.
+    """
+    base = slot.ctypes.data
+    limit = np.float32(cutoff)
+    n = 0
+    for candidate in range(n_candidates):
+        if candidate + _AHEAD < n_candidates:
+            prefetch(base + 4 * np.intp(from_state[candidate + _AHEAD]))
+        new = from_cost[candidate]
+        if new > limit:
+            continue
+        reached = from_state[candidate]
+        token = slot[reached]
+        if 0 <= token < n and state[token] == reached:
+            if new < cost[token]:
+                cost[token] = new
+                arc[token] = from_arc[candidate]
+                source[token] = from_token[candidate]
+        else:
+            slot[reached] = n
+            state[n] = reached
+            cost[n] = new
+            arc[n] = from_arc[candidate]
+            source[n] = from_token[candidate]
+            n += 1
+    return n
+
+
+@numba.njit(cache=True, nogil=True)
+def close(
+    states: npt.NDArray[Any],
+    arcs: npt.NDArray[Any],
+    has_epsilon: npt.NDArray[np.uint8],
+    slack: float,
+    cutoff: float,
+    slot: Ints,
+    n: int,
+    state: Ints,
+    cost: Floats,
+    arc: Ints,
+    source: Ints,
+    queue: Ints,
+    expanded: Floats,
+) -> tuple[int, Ints, Floats, Ints, Ints, Ints, Floats]:
+    """Follow epsilon arcs within a frame until nothing gets cheaper.
+
+    Tokens that an epsilon reached have ``source = -1 - token`` (the token within this frame).
+    Arrays grow as needed and are returned; none may be shorter than `state`.
+    """
+    n_queue = 0
+    for token in range(n):
+        number = state[token]
+        if has_epsilon[number >> 3] & (1 << (number & 7)):
+            queue[n_queue] = token
+            n_queue += 1
+            expanded[token] = np.inf
+    limit = np.float32(cutoff)
+    at = 0
+    while at < n_queue:
+        token = queue[at]
+        at += 1
+        so_far = cost[token]
+        if so_far >= expanded[token]:
+            continue  # it was in the queue twice
+        expanded[token] = so_far
+        row = states[state[token]]
+        for number in range(row.pos, row.pos + row.n_input_eps):
+            new = np.float32(so_far + arcs[number].weight)
+            if new > limit or new == np.inf:
+                continue
+            reached = arcs[number].nextstate
+            other = slot[reached]
+            if 0 <= other < n and state[other] == reached:
+                if new >= cost[other] - slack * (1 + abs(new)):
+                    continue
+            else:
+                other = n
+                slot[reached] = n
+                if n == len(state):
+                    state = grown(state, n, n + 1)
+                    cost = grown(cost, n, len(state))
+                    arc = grown(arc, n, len(state))
+                    source = grown(source, n, len(state))
+                    expanded = grown(expanded, n, len(state))
+                state[n] = reached
+                expanded[n] = np.inf
+                n += 1
+            cost[other] = new
+            arc[other] = number
+            source[other] = -1 - token
+            if has_epsilon[reached >> 3] & (1 << (reached & 7)):
+                if n_queue == len(queue):
+                    if at > n_queue // 2:  # half of it is done: move the rest to the front
+                        queue[: n_queue - at] = queue[at:n_queue].copy()
+                        n_queue -= at
+                        at = 0
+                    else:
+                        queue = grown(queue, n_queue, n_queue + 1)
+                queue[n_queue] = other
+                n_queue += 1
+    return n, state, cost, arc, source, queue, expanded
