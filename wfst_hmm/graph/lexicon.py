@@ -161,6 +161,8 @@ class Lexicon:
         Only the first 50 come with nearest spellings.
         """
         absent = [word for word in dict.fromkeys(words) if word not in self]
+        if not absent:
+            return []
         known = list(self._by_word)
         return [
             MissingWord(

@@ -1,0 +1,230 @@
+"""L: the lexicon as a transducer from phones to words.
+
+In: a `Lexicon`, the model's phones and options. Out: an `Fst` with the optional silence, the
+disambiguation symbols that make it determinizable, and the ``#0`` self-loop for backoff.
+
+Public names: `LexiconOptions`, `LexiconFst`, `lexicon_fst`, `disambiguation`, `phone_numbers`,
+`optional_silence`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from wfst_hmm.errors import GraphError, ModelError, UsageError
+from wfst_hmm.fst.arrays import Fst
+from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.graph.lexicon import Lexicon
+from wfst_hmm.graph.units import PhoneModel
+
+__all__ = [
+    "LexiconFst",
+    "LexiconOptions",
+    "disambiguation",
+    "lexicon_fst",
+    "optional_silence",
+    "phone_numbers",
+]
+
+#: The word and the phone symbol that stand for a backoff arc of the grammar.
+BACKOFF = "#0"
+_MAX_SHOWN = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class LexiconOptions:
+    """How pronunciations become a transducer.
+
+    Attributes
+    ----------
+    silence_probability : float
+        Probability of silence before the first word and after every word, in [0, 1); 0 for
+        no optional silence.
+    silence_phone : str, optional
+        The phone of that silence; by default the first of the model's silence phones.
+    """
+
+    silence_probability: float = 0.5
+    silence_phone: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.silence_probability < 1.0:
+            raise UsageError("silence_probability out of range", got=self.silence_probability,
+                             expected="at least 0, below 1")  # fmt: skip
+
+
+def optional_silence(model: PhoneModel, options: LexiconOptions) -> tuple[int, float, float] | None:
+    """Return (phone number from 0, cost of silence, cost of none), None without silence."""
+    name = options.silence_phone
+    if options.silence_probability == 0.0 or (name is None and not model.silence_phones):
+        return None
+    name = model.silence_phones[0] if name is None else name
+    if name not in model.phones:
+        raise ModelError("the model lacks the silence phone", got=name,
+                         expected="one of " + ", ".join(model.silence_phones))  # fmt: skip
+    probability = options.silence_probability
+    return model.phones.index(name), -math.log(probability), -math.log1p(-probability)
+
+
+def phone_numbers(phones: Sequence[str], lexicon: Lexicon) -> dict[str, int]:
+    """Return the model's number of every phone, from 0.
+
+    Raises
+    ------
+    ModelError
+        The lexicon uses phones that the model lacks; word, line and phone are named.
+    """
+    numbers = {phone: number for number, phone in enumerate(phones)}
+    unknown = [
+        (entry, phone)
+        for entry in lexicon.entries
+        for phone in entry.phones
+        if phone not in numbers
+    ]
+    if unknown:
+        entry, phone = unknown[0]
+        distinct = sorted({phone for _, phone in unknown})
+        more = f" (and {len(unknown) - 1} more uses of unknown phones: " + " ".join(
+            distinct[:_MAX_SHOWN]
+        ) + (" ...)" if len(distinct) > _MAX_SHOWN else ")")  # fmt: skip
+        raise ModelError(
+            f"the model lacks phone {phone!r} of word {entry.word!r}"
+            + (more if len(unknown) > 1 else ""),
+            where=entry.where or None,
+            expected="phones " + " ".join(phones[:60]) + (" ..." if len(phones) > 60 else ""),
+            fix="Correct the lexicon, or train a model that has the phone.",
+        )
+    return numbers
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LexiconFst:
+    """L and the meaning of its labels.
+
+    Attributes
+    ----------
+    fst : Fst
+        Phones in, words out.
+    phones : Symbols
+        The model's phones in order (label = phone number + 1), then ``#0`` and the
+        disambiguation symbols ``#1`` ... .
+    n_phones : int
+        Input labels above it are ``#0`` and the disambiguation symbols.
+    words : Symbols
+        The output labels, ``#0`` last.
+    """
+
+    fst: Fst
+    phones: Symbols
+    n_phones: int
+    words: Symbols
+
+
+def disambiguation(lexicon: Lexicon) -> list[int]:
+    """Return the disambiguation symbol of every pronunciation, 0 for none.
+
+    A pronunciation that several entries share, or that begins another one, would leave open
+    which word was meant or whether it has ended; a symbol ``#1``, ``#2`` ... after its last
+    phone tells.
+
+    Notes
+    -----
+    Mohri, Pereira & Riley (2002), "Weighted finite-state transducers in speech recognition",
+    section 3.3.
+    """
+    shared = Counter(entry.phones for entry in lexicon.entries)
+    beginnings = {
+        phones[:length] for phones in shared for length in range(1, len(phones))
+    }  # fmt: skip
+    used: Counter[tuple[str, ...]] = Counter()
+    symbols = []
+    for entry in lexicon.entries:
+        if shared[entry.phones] > 1 or entry.phones in beginnings:
+            used[entry.phones] += 1
+        symbols.append(used[entry.phones])
+    return symbols
+
+
+def lexicon_fst(
+    lexicon: Lexicon,
+    model: PhoneModel,
+    options: LexiconOptions | None = None,
+    *,
+    words: Symbols | None = None,
+    disambiguate: bool = True,
+) -> LexiconFst:
+    """Return L.
+
+    Parameters
+    ----------
+    lexicon : Lexicon
+    model : PhoneModel
+    options : LexiconOptions, optional
+    words : Symbols, optional
+        Table of the output side; by default the lexicon's words and ``#0``.
+    disambiguate : bool
+        With the disambiguation symbols and the ``#0`` self-loop. Without them L is right for
+        composition with a plain acceptor of words, but cannot in general be determinized.
+
+    Raises
+    ------
+    ModelError
+        The model lacks a phone.
+    GraphError
+        `words` lacks a word of the lexicon.
+
+    Notes
+    -----
+    As in Kaldi's recipes: state 0 starts, state 1 is between words and final, state 2 owes a
+    silence. Before the first word and after every word, silence is heard with its probability.
+    The word label and the cost of the pronunciation stand on the first phone.
+    """
+    options = options or LexiconOptions()
+    numbers = phone_numbers(model.phones, lexicon)
+    silence = optional_silence(model, options)
+    marks = disambiguation(lexicon) if disambiguate else [0] * len(lexicon)
+    n_phones = len(model.phones)
+    n_marks = max(marks, default=0)
+    if words is None:
+        words = Symbols([*lexicon.words, BACKOFF])
+    missing = [word for word in lexicon.words if word not in words]
+    if missing:
+        raise GraphError("the table of words lacks words of the lexicon", got=missing[:_MAX_SHOWN])
+    symbols = Symbols([*model.phones, *(f"#{i}" for i in range(n_marks + 2))])
+    backoff, silence_mark = n_phones + 1, n_phones + 2 + n_marks
+
+    loop = 1 if silence else 0
+    ends = [(loop, silence[2]), (2, silence[1])] if silence else [(loop, 0.0)]
+    arcs: list[tuple[int, int, int, float, int]] = []
+    n_states = 1
+    if silence:
+        phone = silence[0] + 1
+        n_states = 3
+        arcs.append((0, 0, 0, silence[2], loop))
+        if disambiguate:
+            n_states = 4
+            arcs += [(0, phone, 0, silence[1], 3), (2, phone, 0, 0.0, 3),
+                     (3, silence_mark, 0, 0.0, loop)]  # fmt: skip
+        else:
+            arcs += [(0, phone, 0, silence[1], loop), (2, phone, 0, 0.0, loop)]
+    for entry, mark in zip(lexicon.entries, marks, strict=True):
+        labels = [numbers[phone] + 1 for phone in entry.phones]
+        if mark:
+            labels.append(n_phones + 1 + mark)
+        source, word, cost = loop, words.id(entry.word), -math.log(entry.probability) + 0.0
+        for label in labels[:-1]:
+            arcs.append((source, label, word, cost, n_states))
+            source, word, cost, n_states = n_states, 0, 0.0, n_states + 1
+        arcs += [(source, labels[-1], word, cost + more, target) for target, more in ends]
+    if disambiguate and BACKOFF in words:
+        arcs.append((loop, backoff, words.id(BACKOFF), 0.0, loop))
+    final = np.full(n_states, np.inf)
+    final[loop] = 0.0
+    columns = list(zip(*arcs, strict=True)) or [()] * 5
+    fst = Fst.from_arcs(0, *columns, final, symbols, words)
+    return LexiconFst(fst, symbols, n_phones, words)
