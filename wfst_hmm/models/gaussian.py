@@ -10,8 +10,8 @@ Diagonal covariances cost one matrix product with the frames and their squares s
 Full covariances are whitened by their Cholesky factors L: (x-m)' C^-1 (x-m) = |L^-1 (x-m)|^2.
 Frames are centred first, which keeps the differences of large numbers small.
 
-Public names: `NEVER`, `DiagonalGaussians`, `FullGaussians`, `Gaussians`, `chunk_frames`,
-`fast_exp`, `log_sum_exp_segments`, `posteriors_in_place`.
+Public names: `NEVER`, `DiagonalGaussians`, `FullGaussians`, `Gaussians`, `cholesky`,
+`chunk_frames`, `fast_exp`, `log_sum_exp_segments`, `posteriors_in_place`, `soft_max`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ __all__ = [
     "DiagonalGaussians",
     "FullGaussians",
     "Gaussians",
+    "cholesky",
     "chunk_frames",
     "fast_exp",
     "log_sum_exp_segments",
     "posteriors_in_place",
+    "soft_max",
 ]
 
 #: The logarithm of zero inside matrix products: -inf times a padding zero would be NaN.
@@ -44,18 +46,23 @@ _LOG_2_PI = float(np.log(2.0 * np.pi))
 
 def chunk_frames(n_components: int) -> int:
     """Return how many frames to score at a time so that memory stays flat in T."""
-    return int(np.clip(_CHUNK_NUMBERS // max(n_components, 1), 64, 4096))
+    return int(np.clip(_CHUNK_NUMBERS // max(n_components, 1), 64, 1024))
 
 
 class Gaussians(Protocol):
     """What mixtures need of their components: `DiagonalGaussians` and `FullGaussians`."""
 
     dtype: Any
+    shift: npt.NDArray[Any]
 
     def __len__(self) -> int: ...
 
-    def log_densities(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return weighted log densities, shape (G, n), of frames (n, D)."""
+    def expand(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return frames (n, D) in the form that `score` and the moments take."""
+        ...
+
+    def score(self, expanded: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return weighted log densities, shape (G, n)."""
         ...
 
 
@@ -108,19 +115,15 @@ class DiagonalGaussians:
         chosen._rows = self._rows[components]
         return chosen
 
-    def log_densities(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def score(self, expanded: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return log(w_g N(x_t; m_g, v_g)), shape (G, n); `NEVER` or less where w_g is 0."""
-        scores: npt.NDArray[Any] = np.matmul(self._rows, self.expand(x).T)
+        scores: npt.NDArray[Any] = np.matmul(self._rows, expanded.T)
         return scores
 
     def expand(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return centred frames, their squares and a column of ones, shape (n, 2 D + 1)."""
-        n_dims = x.shape[1]
-        expanded = np.empty((len(x), 2 * n_dims + 1), dtype=self.dtype)
-        centred = expanded[:, :n_dims]
-        np.subtract(x, self.shift, out=centred, casting="same_kind")
-        np.multiply(centred, centred, out=expanded[:, n_dims:-1])
-        expanded[:, -1] = 1.0
+        expanded = np.empty((len(x), 2 * x.shape[1] + 1), dtype=self.dtype)
+        _expand(x, self.shift, expanded)
         return expanded
 
 
@@ -132,6 +135,8 @@ class FullGaussians:
     log_weights : ndarray, shape (G,)
     means : ndarray, shape (G, D)
     covariances : ndarray, shape (G, D, D)
+    shift : ndarray, shape (D,), optional
+        The point that frames are centred on; default: the mean of the means.
 
     Raises
     ------
@@ -146,9 +151,11 @@ class FullGaussians:
         log_weights: npt.NDArray[np.float64],
         means: npt.NDArray[np.float64],
         covariances: npt.NDArray[np.float64],
+        *,
+        shift: npt.NDArray[np.float64] | None = None,
     ) -> None:
         n_dims = means.shape[1]
-        self.shift = means.mean(axis=0)
+        self.shift = means.mean(axis=0) if shift is None else shift
         factors = cholesky(covariances)
         self._whiten = np.linalg.inv(factors)
         self._centre = np.einsum("gij,gj->gi", self._whiten, means - self.shift)
@@ -158,12 +165,16 @@ class FullGaussians:
     def __len__(self) -> int:
         return len(self._constant)
 
-    def log_densities(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def expand(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return centred frames, shape (n, D)."""
+        return np.asarray(x - self.shift)
+
+    def score(self, expanded: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return log(w_g N(x_t; m_g, C_g)), shape (G, n)."""
-        centred = np.ascontiguousarray((x - self.shift).T)
-        scores = np.empty((len(self), len(x)))
+        columns = np.ascontiguousarray(expanded.T)
+        scores = np.empty((len(self), len(expanded)))
         for g in range(len(self)):
-            white = self._whiten[g] @ centred
+            white = self._whiten[g] @ columns
             white -= self._centre[g][:, None]
             np.einsum("dn,dn->n", white, white, out=scores[g])
         scores *= -0.5
@@ -245,6 +256,42 @@ def fast_exp(x, out):  # type: ignore[no-untyped-def]
     """Write exp(x) for x <= 0 into `out`, both one-dimensional, float32 or float64."""
     for i in range(len(x)):
         out[i] = _exp(x[i])
+
+
+@numba.njit(cache=True, nogil=True)
+def _expand(x, shift, out):  # type: ignore[no-untyped-def]
+    n_dims = x.shape[1]
+    for t in range(len(x)):
+        frame, row = x[t], out[t]
+        for d in range(n_dims):
+            centred = frame[d] - shift[d]
+            row[d] = centred
+            row[n_dims + d] = centred * centred
+        row[2 * n_dims] = 1.0
+
+
+@numba.njit(cache=True, nogil=True)
+def soft_max(joint, totals):  # type: ignore[no-untyped-def]
+    """Turn columns of log densities (G, n) into posteriors; write their log-sum-exps (n,)."""
+    n = joint.shape[1]
+    norm = np.zeros(n, joint.dtype)
+    totals[:] = joint[0]
+    for g in range(1, len(joint)):
+        row = joint[g]
+        for t in range(n):
+            totals[t] = max(totals[t], row[t])
+    for g in range(len(joint)):
+        row = joint[g]
+        for t in range(n):
+            row[t] = _exp(row[t] - totals[t])
+            norm[t] += row[t]
+    for t in range(n):
+        totals[t] += np.log(norm[t])
+        norm[t] = 1.0 / norm[t]
+    for g in range(len(joint)):
+        row = joint[g]
+        for t in range(n):
+            row[t] *= norm[t]
 
 
 @numba.njit(cache=True, nogil=True)

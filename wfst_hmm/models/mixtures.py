@@ -235,7 +235,7 @@ class MixtureSet:
         for start in range(0, len(frames), step):
             chunk = frames[start : start + step]
             out = block[:, : len(chunk)]
-            log_sum_exp_segments(gaussians.log_densities(chunk), offsets, out)
+            log_sum_exp_segments(gaussians.score(gaussians.expand(chunk)), offsets, out)
             scores[start : start + step] = out.T
         return scores
 
