@@ -225,6 +225,6 @@ def lexicon_fst(
         arcs.append((loop, backoff, words.id(BACKOFF), 0.0, loop))
     final = np.full(n_states, np.inf)
     final[loop] = 0.0
-    columns = list(zip(*arcs, strict=True)) or [()] * 5
-    fst = Fst.from_arcs(0, *columns, final, symbols, words)
+    sources, ilabels, olabels, weights, targets = zip(*arcs, strict=True) if arcs else ((),) * 5
+    fst = Fst.from_arcs(0, sources, ilabels, olabels, weights, targets, final, symbols, words)
     return LexiconFst(fst, symbols, n_phones, words)
