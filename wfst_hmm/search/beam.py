@@ -93,7 +93,8 @@ class BeamSearch:
         Parameters
         ----------
         final : bool
-            Only paths that end in a final state, with the final cost; otherwise the best token.
+            Only paths that end in a final state, with the final cost; otherwise the best
+            token, and after the last path died the best one before that.
 
         Returns
         -------
@@ -103,7 +104,7 @@ class BeamSearch:
         """
         state, cost, history, n, prev, arc, _, _ = self._tokens
         total, token = _best_token(self._fst.states, state, cost, n, final)
-        if token < 0 or self.lost_at is not None:
+        if token < 0 or (final and self.lost_at is not None):
             return np.inf, np.zeros(0, dtype=np.int32)
         return self._offset + total, _trace(prev, arc, history[token])
 
