@@ -3,23 +3,34 @@
 In: an `Fst` of any size, a topology, a path. Out: a `Picture`: a bounded number of nodes and
 edges with safe texts, and a note about everything that was left out.
 
-Public names: `DrawOptions`, `Edge`, `Node`, `Picture`, `fst_picture`, `topology_picture`.
+Public names: `DrawOptions`, `Edge`, `Node`, `Picture`, `fst_picture`, `nearest_states`,
+`sources_of`, `topology_picture`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from wfst_hmm.draw.labels import shown, symbol_of, weight_text
 from wfst_hmm.errors import UsageError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.models.topology import Topology
 
-__all__ = ["DrawOptions", "Edge", "Node", "Picture", "fst_picture", "topology_picture"]
+__all__ = [
+    "DrawOptions",
+    "Edge",
+    "Node",
+    "Picture",
+    "fst_picture",
+    "nearest_states",
+    "sources_of",
+    "topology_picture",
+]
 
 _HINT_LENGTH = 200  # characters of a symbol in the text that appears under the pointer
 _LINES = 6  # labels written on one edge; parallel arcs beyond that are counted
@@ -122,10 +133,14 @@ def fst_picture(
     """
     options = options or DrawOptions()
     marked = _checked_path(fst, path)
-    chosen = list(states) if states is not None else nearest_states(fst, options.max_states, marked)
+    chosen = (
+        list(states)
+        if states is not None
+        else nearest_states(fst, options.max_states, marked.tolist())
+    )
     inside = set(chosen)
     on_path = set(marked.tolist())
-    path_states = {int(s) for arc in on_path for s in (_source(fst, arc), fst.arcs[arc]["nextstate"])}  # fmt: skip
+    path_states = {*sources_of(fst, marked).tolist(), *fst.arcs["nextstate"][marked].tolist()}
     nodes, edges, n_shown, room = [], [], 0, options.max_arcs
     for state in chosen:
         nodes.append(_node(fst, state, options, state in path_states))
@@ -144,14 +159,14 @@ def fst_picture(
     return Picture(tuple(nodes), tuple(edges), tuple(captions))
 
 
-def nearest_states(fst: Fst, limit: int, first: Iterable[int] = ()) -> list[int]:
+def nearest_states(fst: Fst, limit: int, first: Sequence[int] = ()) -> list[int]:
     """Return up to `limit` states: those of the arcs `first`, then breadth first, then any.
 
     Only the states returned are looked at, so that the size of the machine does not matter.
     """
     found: dict[int, None] = {}
-    for arc in first:
-        found.setdefault(_source(fst, int(arc)))
+    for source, arc in zip(sources_of(fst, first).tolist(), first, strict=True):
+        found.setdefault(source)
         found.setdefault(int(fst.arcs[arc]["nextstate"]))
     queue = list(found)[:limit]
     if fst.start >= 0 and fst.start not in found:
@@ -174,7 +189,7 @@ def nearest_states(fst: Fst, limit: int, first: Iterable[int] = ()) -> list[int]
     return list(seen)
 
 
-def _checked_path(fst: Fst, path: Sequence[int]) -> Any:
+def _checked_path(fst: Fst, path: Sequence[int]) -> npt.NDArray[np.int64]:
     arcs = np.asarray(path, dtype=np.int64)
     if len(arcs) and (arcs.min() < 0 or arcs.max() >= fst.n_arcs):
         raise UsageError("the path names an arc that does not exist", where="path",
@@ -182,8 +197,10 @@ def _checked_path(fst: Fst, path: Sequence[int]) -> Any:
     return arcs
 
 
-def _source(fst: Fst, arc: int) -> int:
-    return int(np.searchsorted(fst.states["pos"], arc, side="right") - 1)
+def sources_of(fst: Fst, arcs: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Return the states that the given arcs leave; one search, however large the machine."""
+    numbers = np.asarray(arcs, dtype=np.uint32)  # as stored: no copy in another type
+    return np.searchsorted(fst.states["pos"], numbers, side="right").astype(np.int64) - 1
 
 
 def _arcs_to_show(
