@@ -1,0 +1,1 @@
+"""Kaldi: matrices, archives, models, trees, lattices."""

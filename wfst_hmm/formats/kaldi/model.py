@@ -1,0 +1,336 @@
+"""Kaldi's GMM model directories as models of this package, and back.
+
+In: a directory with ``final.mdl``, ``tree`` and ``phones.txt``. Out: `KaldiModel`, and from it a
+`ContextMap`, a `MixtureSet` and, for monophones, an `AcousticModel`. `export_model` writes an
+`AcousticModel` as Kaldi's files.
+
+Public names: `KaldiModel`, `read_kaldi_model`, `export_model`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wfst_hmm.errors import FormatError, ModelError
+from wfst_hmm.files import atomic_directory, read_lines
+from wfst_hmm.formats.kaldi.archives import read_object
+from wfst_hmm.formats.kaldi.gmm import DiagonalMixtures, read_model, write_model
+from wfst_hmm.formats.kaldi.lang import KaldiLang, read_lang
+from wfst_hmm.formats.kaldi.topologies import HmmState, HmmTopologies
+from wfst_hmm.formats.kaldi.transitions import TransitionModel
+from wfst_hmm.formats.kaldi.tree import PDF_CLASS, DecisionTree, Node
+from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.models.acoustic import AcousticModel
+from wfst_hmm.models.context import ContextMap, PhysicalHmm
+from wfst_hmm.models.mixtures import MixtureSet
+from wfst_hmm.models.topology import StateLabels, Topology
+from wfst_hmm.signal.options import FeatureOptions
+
+__all__ = ["KaldiModel", "export_model", "read_kaldi_model"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class KaldiModel:
+    """A Kaldi GMM system.
+
+    Attributes
+    ----------
+    transitions : TransitionModel
+    mixtures : DiagonalMixtures
+    tree : DecisionTree
+    phones : Symbols
+        ``phones.txt``, by Kaldi's numbers.
+    silence_phones : tuple of str
+        Empty when no ``lang`` directory was given.
+    transform : ndarray or None
+        ``final.mat`` (LDA+MLLT), of the spliced features.
+    splice : (int, int) or None
+        Frames to the left and right, of ``splice_opts``.
+    """
+
+    transitions: TransitionModel
+    mixtures: DiagonalMixtures
+    tree: DecisionTree
+    phones: Symbols
+    silence_phones: tuple[str, ...] = ()
+    transform: npt.NDArray[Any] | None = None
+    splice: tuple[int, int] | None = None
+
+    def state_labels(self) -> StateLabels:
+        """Return labels that are the transition-ids, for graphs that Kaldi made."""
+        return self.transitions.state_labels(self.phones)
+
+    def mixture_set(self) -> MixtureSet:
+        """Return the mixtures as this package scores and trains them."""
+        return self.mixtures.mixture_set()
+
+    @functools.cached_property
+    def phone_numbers(self) -> tuple[int, ...]:
+        """Kaldi's numbers of the phones that have HMMs, in rising order."""
+        return tuple(sorted(self.transitions.topologies.entry_of))
+
+    def context_map(self) -> ContextMap:
+        """Return the map from phones in context to HMMs.
+
+        Raises
+        ------
+        ModelError
+            The tree looks further than one phone to either side.
+        """
+        return _ContextBuilder(self).build()
+
+    def acoustic_model(self, options: FeatureOptions) -> AcousticModel:
+        """Return a monophone system as an `AcousticModel`.
+
+        Parameters
+        ----------
+        options : FeatureOptions
+            How the features were made: Kaldi keeps that outside of its model directories.
+
+        Raises
+        ------
+        ModelError
+            The phones depend on their context, or features need a transform.
+        """
+        context = self.context_map()
+        if self.tree.width > 1 or self.transform is not None:
+            raise ModelError("only monophone systems on plain features become AcousticModels",
+                             got=f"a context of {self.tree.width} phones",
+                             fix="Use context_map() and mixture_set().")  # fmt: skip
+        rows = [context.hmms[int(row[0][0, 0])] for row in context.tables]
+        return AcousticModel(
+            context.phones,
+            self.silence_phones,
+            tuple(context.topologies[hmm.topology] for hmm in rows),
+            tuple(np.array(hmm.columns, dtype=np.int32) for hmm in rows),
+            self.mixture_set(),
+            options,
+            {"made_by": "Kaldi"},
+        )
+
+
+class _ContextBuilder:
+    """Asks the tree for every context and collects the HMMs that come out."""
+
+    def __init__(self, model: KaldiModel) -> None:
+        self.model = model
+        self.numbers = model.phone_numbers
+        self.hmms: dict[PhysicalHmm, int] = {}
+        self.topologies: dict[bytes, int] = {}
+        self.values: list[Topology] = []
+        transitions = model.transitions
+        self.state_index = {tuple(row): i for i, row in enumerate(transitions.tuples.tolist())}
+        self.first_id = np.searchsorted(transitions.state_of, np.arange(len(transitions.tuples)))
+
+    def build(self) -> ContextMap:
+        tree = self.model.tree
+        if tree.centre > 1 or tree.width - tree.centre > 2:
+            raise ModelError("the tree looks further than one phone to either side",
+                             got=f"a window of {tree.width} phones, centre {tree.centre}")  # fmt: skip
+        grids = [self._grid(number) for number in self.numbers]
+        names = [self.model.phones[number] for number in self.numbers]
+        return ContextMap.build(names, self.values, list(self.hmms), lambda c, _: grids[c])
+
+    def _grid(self, phone: int) -> npt.NDArray[np.int32]:
+        tree = self.model.tree
+        neighbours = np.array([*self.numbers, 0], dtype=np.int32)  # 0: the utterance's edge
+        event: dict[int, npt.NDArray[np.int32]] = {tree.centre: np.array(phone, dtype=np.int32)}
+        shape = [1, 1]
+        if tree.centre == 1:
+            event[0], shape[0] = neighbours[:, None], len(neighbours)
+        if tree.width - tree.centre == 2:
+            event[tree.width - 1], shape[1] = neighbours[None, :], len(neighbours)
+        n_classes = self.model.transitions.topologies.n_classes(phone)
+        answers = np.empty((n_classes, *shape), dtype=np.int32)
+        for number in range(n_classes):
+            pdf_class = np.array(number, dtype=np.int32)
+            answers[number] = tree.answer({PDF_CLASS: pdf_class, **event}).reshape(
+                np.broadcast_shapes(*(v.shape for v in event.values())) or (1, 1)
+            )
+        flat = answers.reshape(n_classes, -1).T
+        kinds, where = np.unique(flat, axis=0, return_inverse=True)
+        found = [self._hmm(phone, kind.tolist()) for kind in kinds]
+        return np.array(found, dtype=np.int32)[where.ravel()].reshape(shape)
+
+    def _hmm(self, phone: int, pdfs: list[int]) -> int:
+        """Return the index of the HMM with these pdfs by class, -1 where the tree had none."""
+        states = self.model.transitions.topologies.of(phone)[:-1]
+        if min(pdfs) < 0:
+            return -1
+        rows = []
+        for number, state in enumerate(states):
+            if state.forward_class < 0:
+                raise ModelError("a state inside a topology emits nothing", got=f"state {number}")
+            pair = (pdfs[state.forward_class], pdfs[state.self_loop_class])
+            index = self.state_index.get((phone, number, *pair))
+            if index is None:
+                return -1
+            rows.append((index, *pair))
+        topology, columns = self._topology(rows)
+        key = topology.initial.tobytes() + topology.transitions.tobytes() + topology.final.tobytes()
+        if key not in self.topologies:
+            self.topologies[key] = len(self.values)
+            self.values.append(topology)
+        hmm = PhysicalHmm(self.numbers.index(phone), self.topologies[key], columns)
+        return self.hmms.setdefault(hmm, len(self.hmms))
+
+    def _topology(self, rows: list[tuple[int, int, int]]) -> tuple[Topology, tuple[int, ...]]:
+        """Return probabilities and columns; a state with two pdfs becomes two states.
+
+        The frame that enters is scored by the forward pdf and those that stay by the other, so
+        the second state is reached by the self-loop only.
+        """
+        transitions = self.model.transitions
+        columns: list[int] = []
+        place: list[int] = []  # of each Kaldi state among ours
+        for _, forward, loop in rows:
+            place.append(len(columns))
+            columns += [forward] if forward == loop else [forward, loop]
+        n = len(columns)
+        moves = np.zeros((n, n + 1))
+        for number, (index, forward, loop) in enumerate(rows):
+            here = place[number]
+            twins = [here] if forward == loop else [here, here + 1]
+            tid = int(self.first_id[index])
+            while tid <= transitions.n_ids and transitions.state_of[tid] == index:
+                goal = int(transitions.destination_of[tid])
+                target = n if goal == len(rows) else place[goal]
+                target = twins[-1] if goal == number else target
+                moves[twins, target] += np.exp(float(transitions.log_probs[tid]))
+                tid += 1
+        total = moves.sum(axis=1, keepdims=True)
+        if not np.all(np.abs(total - 1) < 1e-2):
+            raise ModelError("transition probabilities do not sum to 1", got=total.ravel())
+        moves /= total  # float32 logarithms leave a few millionths
+        initial = np.zeros(n)
+        initial[0] = 1.0
+        return Topology(initial, moves[:, :n], moves[:, n]), tuple(columns)
+
+
+def read_kaldi_model(path: str | Path, lang: str | Path | None = None) -> KaldiModel:
+    """Read a Kaldi experiment directory.
+
+    Parameters
+    ----------
+    path : path
+        Holds ``final.mdl``, ``tree``, ``phones.txt`` and perhaps ``final.mat``, ``splice_opts``.
+    lang : path, optional
+        A ``lang`` or graph directory: says which phones are silence, and brings ``phones.txt``
+        when `path` has none.
+
+    Raises
+    ------
+    FormatError
+        A file is missing or damaged, or the parts do not belong together.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise FormatError("no such directory", where=str(path), expected="a Kaldi model directory")
+    transitions, mixtures = read_model(_followed(path / "final.mdl"))
+    tree = DecisionTree.read(path / "tree")
+    names: KaldiLang | None = read_lang(lang) if lang is not None else None
+    if names is None and not (path / "phones.txt").is_file():
+        raise FormatError("no phones.txt", where=str(path), fix="Name the lang directory too.")
+    phones = names.phones if names is not None else Symbols.read(path / "phones.txt")
+    if max(transitions.topologies.entry_of) >= len(phones):
+        raise FormatError("phones.txt is too short for the model", where=str(path), got=len(phones),
+                          expected=f"{max(transitions.topologies.entry_of) + 1} symbols")  # fmt: skip
+    leaves = max((node.value for node in tree.nodes if node.kind == "CE"), default=-1)
+    if leaves >= mixtures.n_mixtures:
+        raise FormatError("tree and final.mdl are of different models", where=str(path),
+                          got=f"leaf {leaves}", expected=f"below {mixtures.n_mixtures}")  # fmt: skip
+    transform = path / "final.mat"
+    return KaldiModel(
+        transitions,
+        mixtures,
+        tree,
+        phones,
+        names.silence_phones if names is not None else (),
+        read_object(transform) if transform.is_file() else None,
+        _splice(path / "splice_opts"),
+    )
+
+
+def _followed(path: Path) -> Path:
+    """Return the file beside `path` that a link stored as a text file names, or `path`."""
+    if path.is_file() and path.stat().st_size < 256:
+        name = path.read_bytes().decode("latin-1").strip()
+        target = path.parent / name
+        if name and Path(name).name == name and target != path and target.is_file():
+            return target
+    return path
+
+
+def _splice(path: Path) -> tuple[int, int] | None:
+    if not path.is_file():
+        return None
+    found = {"--left-context": 4, "--right-context": 4}
+    for number, line in read_lines(path):
+        for option in line.split():
+            name, _, value = option.partition("=")
+            if name not in found or not value.isdigit() or int(value) > 100:
+                raise FormatError("an option of splicing that is not known",
+                                  where=f"{path}:{number}", got=repr(option))  # fmt: skip
+            found[name] = int(value)
+    return found["--left-context"], found["--right-context"]
+
+
+def export_model(model: AcousticModel, path: str | Path, *, binary: bool = True) -> None:
+    """Write an `AcousticModel` as a directory with ``final.mdl``, ``tree`` and ``phones.txt``.
+
+    Raises
+    ------
+    ModelError
+        A phone can be entered in another state than its first: Kaldi has no such topologies.
+    """
+    shapes: dict[tuple[HmmState, ...], int] = {}
+    entry_of: dict[int, int] = {}
+    rows, log_probs = [], [0.0]
+    for number, (name, topology) in enumerate(zip(model.phones, model.topologies, strict=True), 1):
+        if topology.initial[0] != 1.0:
+            raise ModelError(f"phone {name} can be entered in other states than the first",
+                             got=topology.initial.tolist())  # fmt: skip
+        states = []
+        moves = np.column_stack([topology.transitions, topology.final])
+        for state, out in enumerate(moves):
+            goals = [int(goal) for goal in np.flatnonzero(out)]
+            states.append(HmmState(state, state, tuple((g, float(np.float32(1 / len(goals)))) for g in goals)))  # fmt: skip
+            column = int(model.columns[number - 1][state])
+            rows.append((number, state, column, column))
+            log_probs += [float(np.log(out[goal])) for goal in goals]
+        shape = (*states, HmmState(-1, -1, ()))
+        entry_of[number] = shapes.setdefault(shape, len(shapes))
+    transitions = TransitionModel(
+        HmmTopologies(tuple(shapes), entry_of),
+        np.array(rows, dtype=np.int32),
+        np.array(log_probs, dtype=np.float32),
+    )
+    with atomic_directory(path) as temporary:
+        write_model(temporary / "final.mdl", transitions, _mixtures_of(model.mixtures), binary=binary)  # fmt: skip
+        _monophone_tree(model).write(temporary / "tree", binary=binary)
+        Symbols(model.phones).write(temporary / "phones.txt")
+
+
+def _mixtures_of(mixtures: MixtureSet) -> DiagonalMixtures:
+    return DiagonalMixtures.from_parameters(
+        mixtures.log_weights, mixtures.means, mixtures.variances, mixtures.offsets
+    )
+
+
+def _monophone_tree(model: AcousticModel) -> DecisionTree:
+    n_phones = len(model.phones)
+    nodes = [Node("TE", 0, (), ()), Node("NULL")]
+    roots = []
+    for columns in model.columns:
+        roots.append(len(nodes))
+        leaves = tuple(range(len(nodes) + 1, len(nodes) + 1 + len(columns)))
+        nodes.append(Node("TE", PDF_CLASS, (), leaves))
+        nodes += [Node("CE", int(column)) for column in columns]
+    nodes[0] = Node("TE", 0, (), (1, *roots[:n_phones]))
+    return DecisionTree(1, 0, tuple(nodes))
