@@ -22,7 +22,7 @@ def tables(model: SmallModel, n_marks: int = 2) -> tuple[Units, Symbols, Symbols
 def composed(fst: Fst, units: Units, states: Symbols, symbols: Symbols) -> Fst:
     """H ∘ fst by OpenFst, disambiguation symbols made epsilons afterwards."""
     made = ops.compose(hmm_fst(units, states, symbols), fst.with_symbols(symbols, None))
-    marks = {label: 0 for label in range(len(states), len(states) + len(symbols))}
+    marks = dict.fromkeys(range(len(states), len(states) + len(symbols)), 0)
     return ops.relabel(made, marks)
 
 
