@@ -1,0 +1,77 @@
+"""Kaldi ``text`` files, and the tables of keys that they are one kind of.
+
+In: lines ``id word word ...``. Out: words by utterance id; and back.
+
+Public names: `read_table`, `read_text`, `write_text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from wfst_hmm.errors import DataError
+from wfst_hmm.files import atomic_file, read_lines
+
+__all__ = ["read_table", "read_text", "write_text"]
+
+
+def read_table(path: Path) -> dict[str, tuple[str, str]]:
+    """Read ``key rest-of-line`` lines into key -> (rest, ``file:line``); empty lines are skipped.
+
+    Raises
+    ------
+    FormatError, DataError
+        The file is missing or no UTF-8 text; a key occurs twice.
+    """
+    table: dict[str, tuple[str, str]] = {}
+    for number, line in read_lines(path):
+        fields = line.split(maxsplit=1)
+        if not fields:
+            continue
+        where = f"{path}:{number}"
+        key, rest = fields[0], fields[1].strip() if len(fields) > 1 else ""
+        if key in table:
+            raise DataError(
+                f"id {key!r} twice, first in {table[key][1]}",
+                where=where,
+                expected="unique ids",
+                fix="Remove or rename one of the lines.",
+            )
+        table[key] = (rest, where)
+    return table
+
+
+def read_text(path: str | Path) -> dict[str, tuple[str, ...]]:
+    """Read a Kaldi ``text`` file: an utterance id and its words on each line.
+
+    Raises
+    ------
+    FormatError, DataError
+        The file is missing or no UTF-8 text; an id occurs twice.
+    """
+    table = read_table(Path(path))
+    return {id_: tuple(rest.split()) for id_, (rest, _) in table.items()}
+
+
+def write_text(path: str | Path, transcripts: Mapping[str, Iterable[str]]) -> None:
+    """Write ``id word word ...`` lines, sorted by id, atomically (``hyp.txt``, Kaldi ``text``).
+
+    Raises
+    ------
+    DataError
+        An id or a word is empty or holds white space: it could not be read back.
+    """
+    lines = []
+    for id_ in sorted(transcripts):
+        parts = [id_, *transcripts[id_]]
+        for part in parts:
+            if part.split() != [part]:
+                raise DataError(
+                    "an empty id or word, or one with white space",
+                    where=f"utterance {id_}",
+                    got=repr(part),
+                )
+        lines.append(" ".join(parts) + "\n")
+    with atomic_file(path) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
