@@ -1,0 +1,256 @@
+"""The acoustic model: which phones there are, how long they last, and how they sound.
+
+In: topologies, score columns and Gaussian mixtures, from training or from other toolkits'
+files. Out: `AcousticModel`: scores (T, S) of features, state labels for graphs, a directory.
+
+Public names: `AcousticModel`, `MODEL_FORMAT`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wfst_hmm.errors import DataError, FormatError, ModelError, WfstHmmError
+from wfst_hmm.files import atomic_directory, read_json, sha256_of, write_json
+from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.models.mixtures import MixtureSet
+from wfst_hmm.models.scores import Scores
+from wfst_hmm.models.topology import StateLabels, Topology
+from wfst_hmm.signal.features import Features
+from wfst_hmm.signal.options import FeatureOptions
+
+__all__ = ["MODEL_FORMAT", "AcousticModel"]
+
+#: What ``model.json`` says it is, and the version of its layout.
+MODEL_FORMAT = ("wfst_hmm acoustic model", 1)
+_JSON, _ARRAYS = "model.json", "mixtures.npz"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AcousticModel:
+    """Phones as HMMs whose states share S mixtures of diagonal Gaussians; immutable.
+
+    Attributes
+    ----------
+    phones : tuple of str, length P
+    silence_phones : tuple of str
+        Those of `phones` that stand for no speech; the first is the optional silence between
+        words. May be empty.
+    topologies : tuple of Topology, length P
+    columns : tuple of int32 arrays, length P
+        ``columns[p][s]``: score column (tied state) of state ``s`` of phone ``p``.
+    mixtures : MixtureSet
+        One mixture a column.
+    feature_options : FeatureOptions
+        How audio must become features for this model.
+    info : mapping
+        JSON-ready facts about the model's making; not part of `hash`.
+
+    Raises
+    ------
+    ModelError
+        The parts contradict each other: unlike lengths, a phone twice, a silence phone that is
+        none of the phones, a column without a mixture, mixtures of another dimension than the
+        features.
+    """
+
+    phones: tuple[str, ...]
+    silence_phones: tuple[str, ...]
+    topologies: tuple[Topology, ...]
+    columns: tuple[npt.NDArray[np.int32], ...]
+    mixtures: MixtureSet
+    feature_options: FeatureOptions
+    info: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        columns = []
+        for column in self.columns:
+            array = np.array(column, dtype=np.int32)
+            array.flags.writeable = False
+            columns.append(array)
+        object.__setattr__(self, "columns", tuple(columns))
+        for name in ("phones", "silence_phones", "topologies"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        self._check()
+
+    def _check(self) -> None:
+        lengths = (len(self.phones), len(self.topologies), len(self.columns))
+        if len(set(lengths)) != 1 or not self.phones:
+            raise ModelError("phones, topologies and columns of unlike lengths", got=lengths,
+                             expected="one topology and one column array a phone")  # fmt: skip
+        try:
+            Symbols(self.phones)
+        except DataError as error:
+            raise ModelError(f"phones: {error.what}", got=error.got) from None
+        for phone in self.silence_phones:
+            if phone not in self.phones:
+                raise ModelError(f"silence phone {phone!r} is none of the model's phones")
+        n_columns = self.mixtures.n_states
+        for phone, topology, column in zip(self.phones, self.topologies, self.columns, strict=True):
+            if column.shape != (topology.n_states,):
+                raise ModelError(f"phone {phone}: one column a state is needed", got=column.shape,
+                                 expected=(topology.n_states,))  # fmt: skip
+            if column.min() < 0 or column.max() >= n_columns:
+                raise ModelError(f"phone {phone}: a state whose column has no mixture",
+                                 got=column.tolist(), expected=f"0 to {n_columns - 1}")  # fmt: skip
+        if self.mixtures.n_dims != self.feature_options.n_dims:
+            raise ModelError("mixtures and features of unlike dimension", got=self.mixtures.n_dims,
+                             expected=self.feature_options.n_dims)  # fmt: skip
+
+    @property
+    def n_columns(self) -> int:
+        """Number of score columns S (tied states)."""
+        return self.mixtures.n_states
+
+    @property
+    def frame_shift(self) -> float:
+        """Seconds from one frame to the next."""
+        return self.feature_options.frame_shift
+
+    def __repr__(self) -> str:
+        return (
+            f"AcousticModel({len(self.phones)} phones, {self.n_columns} states, "
+            f"{self.mixtures.n_components} Gaussians, {self.mixtures.n_dims} dimensions)"
+        )
+
+    def score(self, features: Features | npt.ArrayLike) -> Scores:
+        """Score frames under every tied state.
+
+        Parameters
+        ----------
+        features : Features or array_like, shape (T, D)
+            Made with `feature_options`.
+
+        Returns
+        -------
+        Scores
+            Natural log-likelihoods, shape (T, S).
+
+        Raises
+        ------
+        DataError
+            Another dimension, or NaN or infinite features.
+        """
+        frame_shift = self.frame_shift
+        array: npt.ArrayLike
+        if isinstance(features, Features):
+            array, frame_shift = features.array, features.frame_shift
+        else:
+            array = features
+        return Scores(self.mixtures.log_likelihoods(array), frame_shift)
+
+    def state_labels(self) -> StateLabels:
+        """Return the meaning of the input labels of every graph made for this model."""
+        return StateLabels.build(self.phones, self.topologies, self.columns)
+
+    @functools.cached_property
+    def hash(self) -> str:
+        """SHA-256 of everything that scores, graphs and features depend on; not of `info`."""
+        arrays = [np.ascontiguousarray(a) for a in self.mixtures.to_arrays().values()]
+        return sha256_of(
+            [
+                json.dumps(self._description(), sort_keys=True),
+                *(part for array in arrays for part in (str(array.shape), array.data)),
+            ]
+        )
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "phones": list(self.phones),
+            "silence_phones": list(self.silence_phones),
+            "topologies": [topology.to_dict() for topology in self.topologies],
+            "columns": [column.tolist() for column in self.columns],
+            "feature_options": self.feature_options.to_dict(),
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as a directory, whole or not at all; an older one is replaced.
+
+        The directory holds ``model.json`` (phones, topologies, columns, feature options, info)
+        and ``mixtures.npz`` (``log_weights``, ``means``, ``variances``, ``offsets``).
+
+        Raises
+        ------
+        ModelError
+            `path` is something else than an earlier model or an empty directory.
+        """
+        path = Path(path)
+        free = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+        if not free and not (path / _JSON).is_file():
+            raise ModelError("is there already and is no model", where=str(path),
+                             fix="Choose another name for the model.")  # fmt: skip
+        name, version = MODEL_FORMAT
+        header = {"format": name, "version": version, "hash": self.hash}
+        with atomic_directory(path) as temporary:
+            np.savez(temporary / _ARRAYS, allow_pickle=False, **self.mixtures.to_arrays())
+            write_json(temporary / _JSON, {**header, **self._description(),
+                                           "info": dict(self.info)})  # fmt: skip
+
+    @classmethod
+    def load(cls, path: str | Path) -> AcousticModel:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        FormatError
+            A file is missing or damaged, of another format or a newer version.
+        ModelError
+            The content is contradictory, or not what was saved (by its hash).
+        """
+        path = Path(path)
+        if not (path / _JSON).is_file():
+            raise FormatError(f"no acoustic model (it has no {_JSON})", where=str(path),
+                              fix="Name the directory that training wrote.")  # fmt: skip
+        where = str(path / _JSON)
+        header = read_json(path / _JSON)
+        name, version = MODEL_FORMAT
+        if not isinstance(header, dict) or header.get("format") != name:
+            raise FormatError("not an acoustic model", where=where, expected=f"format {name!r}")
+        if header.get("version") != version:
+            raise FormatError("another version of the format", where=where,
+                              got=header.get("version"), expected=version,
+                              fix="Use the package version that wrote it.")  # fmt: skip
+        try:
+            model = cls(
+                tuple(header["phones"]),
+                tuple(header["silence_phones"]),
+                tuple(Topology.from_dict(value) for value in header["topologies"]),
+                tuple(np.asarray(column, dtype=np.int32) for column in header["columns"]),
+                _read_mixtures(path / _ARRAYS),
+                FeatureOptions.from_dict(header["feature_options"], where=where),
+                header.get("info", {}),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise FormatError(f"damaged header ({type(error).__name__}: {error})",
+                              where=where) from None  # fmt: skip
+        except ModelError as error:
+            raise ModelError(error.what, where=where, got=error.got,
+                             expected=error.expected) from None  # fmt: skip
+        if header.get("hash") != model.hash:
+            raise ModelError("changed since it was saved: its hash is another one",
+                             where=str(path), fix="Copy or train it again.")  # fmt: skip
+        return model
+
+
+def _read_mixtures(path: Path) -> MixtureSet:
+    names = tuple(field.name for field in dataclasses.fields(MixtureSet))
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return MixtureSet(**{name: arrays[name] for name in names})
+    except WfstHmmError as error:
+        raise ModelError(error.what, where=str(path), got=error.got,
+                         expected=error.expected) from None  # fmt: skip
+    except FileNotFoundError:
+        raise FormatError("no such file", where=str(path)) from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise FormatError(f"not the mixtures of a model ({error})", where=str(path),
+                          expected=f"the arrays {', '.join(names)}") from None  # fmt: skip
