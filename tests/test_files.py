@@ -1,6 +1,7 @@
 """Files appear whole or not at all, and complaints name their line."""
 
 import gzip
+import itertools
 import stat
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from wfst_hmm.files import (
     MAX_LINE_BYTES,
     atomic_directory,
     atomic_file,
-    read_json,
     read_blocks,
     read_bytes,
+    read_json,
     read_lines,
     sha256_of,
     write_json,
@@ -117,7 +118,7 @@ def test_blocks_hold_whole_lines(tmp_path: Path, size: int) -> None:
     path.write_bytes(b"ab\ncd\n\nef")
     blocks = list(read_blocks(path, size))
     assert b"".join(data for _, data in blocks) == b"ab\ncd\n\nef"
-    for (number, data), (following, _) in zip(blocks, blocks[1:], strict=False):
+    for (number, data), (following, _) in itertools.pairwise(blocks):
         assert data.endswith(b"\n")
         assert following == number + data.count(b"\n")
     path.write_bytes(b"a\n\nb\0\n")
