@@ -1,0 +1,193 @@
+"""OpenFst's own binary files, with the symbol tables that may be inside.
+
+In: a path to a ``vector`` or ``const`` FST over the standard (tropical) semiring. Out: an
+`Fst`. Every count is checked against the file's length before it is believed: OpenFst itself
+aborts the process on some damaged files.
+
+Public names: `FST_MAGIC`, `read_fst`.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wfst_hmm.errors import FormatError, WfstHmmError
+from wfst_hmm.fst.arrays import ARC, STATE, Fst
+from wfst_hmm.fst.symbols import Symbols
+
+__all__ = ["FST_MAGIC", "read_fst"]
+
+#: The first four bytes of every OpenFst file.
+FST_MAGIC = struct.pack("<i", 2125659606)
+_SYMBOLS_MAGIC = 2125658996
+_HAS_ISYMBOLS, _HAS_OSYMBOLS, _ALIGNED = 1, 2, 4
+
+
+class _Cursor:
+    """A position in a file's bytes."""
+
+    def __init__(self, data: bytes, where: str) -> None:
+        self.data, self.where, self.at = data, where, 0
+
+    def error(self, what: str) -> FormatError:
+        return FormatError(f"{what} (byte {self.at})", where=self.where,
+                           fix="The file is damaged or of another kind.")  # fmt: skip
+
+    def unpack(self, layout: str) -> tuple[Any, ...]:
+        size = struct.calcsize(layout)
+        if self.at + size > len(self.data):
+            raise self.error("the file ends early")
+        values = struct.unpack_from(layout, self.data, self.at)
+        self.at += size
+        return values
+
+    def text(self) -> str:
+        (length,) = self.unpack("<i")
+        if not 0 <= length <= len(self.data) - self.at:
+            raise self.error("a string of impossible length")
+        self.at += length
+        try:
+            return self.data[self.at - length : self.at].decode("utf-8")
+        except UnicodeDecodeError:
+            raise self.error("a string that is not UTF-8") from None
+
+    def array(self, dtype: np.dtype[Any], count: int) -> npt.NDArray[Any]:
+        size = count * dtype.itemsize
+        if not 0 <= size <= len(self.data) - self.at:
+            raise self.error("more states or arcs announced than the file holds")
+        self.at += size
+        return np.frombuffer(self.data, dtype, count, self.at - size)
+
+
+def read_fst(path: str | Path) -> Fst:
+    """Read a binary OpenFst file.
+
+    Returns
+    -------
+    Fst
+        Under the symbol tables of the file, renumbered from 0 without gaps; None where there
+        are none inside.
+
+    Raises
+    ------
+    FormatError
+        Not a whole ``vector`` or ``const`` FST over the standard semiring, or a label that the
+        table inside does not name.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise FormatError(f"cannot be read ({error.strerror})", where=str(path)) from None
+    cursor = _Cursor(data, str(path))
+    if data[:4] != FST_MAGIC:
+        raise FormatError("not an OpenFst file", where=str(path))
+    cursor.at = 4
+    kind, semiring = cursor.text(), cursor.text()
+    if kind not in ("vector", "const") or semiring != "standard":
+        raise FormatError(
+            "another kind of FST", where=str(path), got=f"{kind} over {semiring}",
+            expected="vector or const over standard",
+            fix="Convert it with fstconvert --fst_type=vector.",
+        )  # fmt: skip
+    version, flags = cursor.unpack("<ii")
+    _, start, n_states, n_arcs = cursor.unpack("<Qqqq")
+    tables = [
+        _read_symbols(cursor) if flags & flag else None for flag in (_HAS_ISYMBOLS, _HAS_OSYMBOLS)
+    ]
+    if kind == "vector":
+        final, source, arcs = _read_vector(cursor, n_states)
+    else:
+        aligned = bool(flags & _ALIGNED) or version == 1
+        final, source, arcs = _read_const(cursor, n_states, n_arcs, aligned)
+    return _finished(cursor, start, final, source, arcs, tables)
+
+
+def _read_symbols(cursor: _Cursor) -> dict[int, str]:
+    (magic,) = cursor.unpack("<i")
+    if magic != _SYMBOLS_MAGIC:
+        raise cursor.error("no symbol table where one was announced")
+    cursor.text()
+    _, size = cursor.unpack("<qq")
+    table: dict[int, str] = {}
+    for _ in range(size):
+        symbol = cursor.text()
+        (key,) = cursor.unpack("<q")
+        table[key] = symbol
+    return table
+
+
+_Parts = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[Any]]
+
+
+def _read_vector(cursor: _Cursor, n_states: int) -> _Parts:
+    if n_states < 0:  # written to a stream: the count is unknown and the states end the file
+        n_states = len(cursor.data)
+    final: list[float] = []
+    counts: list[int] = []
+    blocks: list[npt.NDArray[Any]] = []
+    while len(final) < n_states and cursor.at < len(cursor.data):
+        weight, count = cursor.unpack("<fq")
+        final.append(weight)
+        counts.append(count)
+        blocks.append(cursor.array(ARC, count))
+    if len(final) < n_states < len(cursor.data):
+        raise cursor.error("the file ends early")
+    arcs = np.concatenate(blocks) if blocks else np.zeros(0, ARC)
+    return np.array(final, np.float32), np.repeat(np.arange(len(final)), counts), arcs
+
+
+def _read_const(cursor: _Cursor, n_states: int, n_arcs: int, aligned: bool) -> _Parts:
+    def align() -> None:
+        if aligned:
+            cursor.at = -(-cursor.at // 16) * 16
+
+    align()
+    states = cursor.array(STATE, n_states)
+    align()
+    arcs = cursor.array(ARC, n_arcs)
+    counts = states["n_arcs"].astype(np.int64)
+    if counts.sum() != n_arcs or np.any(states["pos"] != np.cumsum(counts) - counts):
+        raise cursor.error("the states' runs of arcs do not fit together")
+    return states["final"], np.repeat(np.arange(n_states), counts), arcs
+
+
+def _finished(
+    cursor: _Cursor,
+    start: int,
+    final: npt.NDArray[np.float32],
+    source: npt.NDArray[np.int64],
+    arcs: npt.NDArray[Any],
+    tables: list[dict[int, str] | None],
+) -> Fst:
+    real = ~np.isposinf(arcs["weight"])  # an arc of infinite cost is no arc
+    arcs, source = arcs[real], source[real]
+    try:
+        labels: list[npt.NDArray[np.int32]] = []
+        symbols: list[Symbols | None] = []
+        for side, table in zip(("ilabel", "olabel"), tables, strict=True):
+            column, names = arcs[side], None
+            if table is not None:
+                column, names = _renumbered(cursor, column, table)
+            labels.append(column)
+            symbols.append(names)
+        return Fst.from_arcs(start, source, labels[0], labels[1], arcs["weight"],
+                             arcs["nextstate"], final, symbols[0], symbols[1])  # fmt: skip
+    except WfstHmmError as error:
+        raise FormatError(str(error), where=cursor.where) from None
+
+
+def _renumbered(
+    cursor: _Cursor, labels: npt.NDArray[np.int32], table: dict[int, str]
+) -> tuple[npt.NDArray[np.int32], Symbols]:
+    """Number the labels that occur from 1 on, in the order of their old numbers."""
+    used = np.unique(labels[labels != 0])
+    unnamed = [int(label) for label in used if int(label) not in table]
+    if unnamed:
+        raise cursor.error(f"label {unnamed[0]} is not in the symbol table inside")
+    new = np.where(labels == 0, 0, np.searchsorted(used, labels) + 1).astype(np.int32)
+    return new, Symbols(table[int(label)] for label in used)
