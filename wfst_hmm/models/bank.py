@@ -9,6 +9,7 @@ Public names: `Bank`, `Step`, `maximize`, `resplit`.
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 import numpy.typing as npt
@@ -93,10 +94,15 @@ class Bank:
         """Number of dimensions D."""
         return int(self.means.shape[2])
 
-    @property
+    @functools.cached_property
     def offsets(self) -> npt.NDArray[np.int64]:
         """Where each mixture begins among all S * M components, shape (S + 1,)."""
-        return np.arange(self.n_states + 1, dtype=np.int64) * self.weights.shape[1]
+        return np.asarray(np.arange(self.n_states + 1, dtype=np.int64) * self.weights.shape[1])
+
+    @functools.cached_property
+    def prepared(self) -> Gaussians:
+        """The components ready for scoring."""
+        return self.gaussians()
 
     @property
     def n_parameters(self) -> int:

@@ -19,11 +19,12 @@ from wfst_hmm.errors import DataError, ModelError, UsageError
 from wfst_hmm.models.bank import Bank, maximize, resplit
 from wfst_hmm.models.checks import as_frames
 from wfst_hmm.models.clusters import bank_of_clusters, kmeans
+from wfst_hmm.models.em import climb
 from wfst_hmm.models.expectation import expectation, responsibilities
 from wfst_hmm.models.gaussian import chunk_frames, log_sum_exp_segments
 from wfst_hmm.models.mixture_sizes import merge_states, split_states
 from wfst_hmm.models.mixtures import MixtureSet
-from wfst_hmm.models.moments import floor_of
+from wfst_hmm.models.moments import Moments, floor_of
 from wfst_hmm.models.storage import load_arrays, save_arrays
 from wfst_hmm.models.threads import map_threads
 
@@ -33,7 +34,6 @@ Array = npt.NDArray[np.float64]
 Covariance = Literal["diag", "full"]
 
 _START_FRAMES = 20_000  # k-means looks at no more than these
-_ROUNDING = 1e-9  # relative; a smaller drop of the likelihood is no drop
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -180,21 +180,16 @@ class GaussianMixture:
         floor = floor_of(variance, mean, self.floor)
         rng = np.random.default_rng(self.seed)
         bank = (self._bank or self._start(x, floor, rng)).floored(floor)
-        history: list[float] = []
-        fallback: Bank | None = None  # the parameters before a re-split
-        for _ in range(n_iterations):
-            total, moments = expectation(bank, x, mean, n_threads)
-            if fallback is not None and total < history[-1] - _ROUNDING * abs(total):
-                bank, resplits = fallback, False
-                total, moments = expectation(bank, x, mean, n_threads)
-            else:
-                resplits = True
-            history.append(total)
-            step = maximize(bank, moments, floor)
-            bank, fallback = step.bank, None
-            if step.starved and resplits:
-                bank, fallback = resplit(bank, step.starved, rng), bank
-        self._bank = bank
+
+        def update(old: Bank, moments: Moments) -> tuple[Bank, Bank | None]:
+            step = maximize(old, moments, floor)
+            return step.bank, resplit(step.bank, step.starved, rng) if step.starved else None
+
+        def expect(bank: Bank) -> tuple[float, Moments]:
+            return expectation(bank, x, mean, n_threads)
+
+        trained, history = climb(bank, expect, update, n_iterations)
+        self._bank = trained
         return np.array(history)
 
     def _start(self, x: Array, floor: Array, rng: np.random.Generator) -> Bank:
@@ -213,7 +208,7 @@ class GaussianMixture:
         result.
         """
         x = as_frames(data, self.n_dims, allow_empty=True)
-        gaussians, offsets = self.bank.gaussians(), self.bank.offsets
+        gaussians, offsets = self.bank.prepared, self.bank.offsets
         out = np.empty(len(x))
         step = chunk_frames(len(gaussians))
 
@@ -227,7 +222,7 @@ class GaussianMixture:
     def posteriors(self, data: npt.ArrayLike) -> Array:
         """Return P(m | x_n), shape (N, M); rows sum to one."""
         x = as_frames(data, self.n_dims, allow_empty=True)
-        gaussians = self.bank.gaussians()
+        gaussians = self.bank.prepared
         step = chunk_frames(len(gaussians))
         out = np.empty((len(x), self.n_components))
         for start in range(0, len(x), step):

@@ -12,6 +12,7 @@ Public names: `DiagonalMoments`, `FullMoments`, `Moments`, `floor_of`, `floored_
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,7 @@ def floor_of(variances: Array, means: Array, share: float) -> Array:
         Of the global variance; a dimension that does not vary beyond rounding gets a millionth
         of its squared value, or of one, instead.
     """
-    constant = variances <= 1e-14 * means**2
-    constant |= variances < 1e-200
+    constant = np.asarray((variances <= 1e-14 * means**2) | (variances < 1e-200))
     stand_in = 1e-6 * np.maximum(means**2, 1.0)
     return np.where(constant, stand_in, np.maximum(share, 1e-9) * variances)
 
@@ -60,12 +60,12 @@ def floored_covariances(covariances: Array, floor: Array) -> tuple[Array, int]:
     values, vectors = np.linalg.eigh(covariances / scales)
     low = values < 1.0
     raised = np.einsum("gij,gj,gkj->gik", vectors, np.maximum(values, 1.0), vectors) * scales
-    touched = low.any(axis=1)[:, None, None]
+    touched = np.asarray(low.any(axis=1))[:, None, None]
     symmetric = 0.5 * (raised + raised.transpose(0, 2, 1))
     return np.where(touched, symmetric, covariances), int(low.sum())
 
 
-class Moments:
+class Moments(abc.ABC):
     """Moments of G components about a point; `DiagonalMoments` and `FullMoments` fill them.
 
     Attributes
@@ -86,6 +86,14 @@ class Moments:
         self.occupancy += other.occupancy
         self.first += other.first
         self.second += other.second
+
+    @abc.abstractmethod
+    def accumulate(self, posteriors: npt.NDArray[Any], expanded: npt.NDArray[Any]) -> None:
+        """Add frames as ``Gaussians.expand`` laid them out, about the same point."""
+
+    @abc.abstractmethod
+    def covariances(self) -> Array:
+        """Return covariances (G, D) or (G, D, D), not floored."""
 
     def means(self) -> Array:
         """Return the mean of every component, shape (G, D); the point where it saw nothing."""
@@ -121,13 +129,13 @@ class FullMoments(Moments):
     def __init__(self, shift: Array, n_components: int) -> None:
         super().__init__(shift, n_components, (len(shift), len(shift)))
 
-    def accumulate(self, posteriors: npt.NDArray[Any], centred: npt.NDArray[Any]) -> None:
+    def accumulate(self, posteriors: npt.NDArray[Any], expanded: npt.NDArray[Any]) -> None:
         """Add frames (n, D) from which `shift` was subtracted."""
         self.occupancy += posteriors.sum(axis=1)
-        self.first += posteriors @ centred
-        columns = np.ascontiguousarray(centred.T)
+        self.first += posteriors @ expanded
+        columns = np.ascontiguousarray(expanded.T)
         for g, row in enumerate(posteriors):
-            self.second[g] += (columns * row) @ centred
+            self.second[g] += (columns * row) @ expanded
 
     def covariances(self) -> Array:
         """Return covariances (G, D, D), symmetric, not floored."""
