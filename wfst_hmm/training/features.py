@@ -1,0 +1,121 @@
+"""Features of a training corpus: each utterance as it is, and with other vocal tracts.
+
+In: a corpus, `FeatureOptions`, warp factors. Out: `Take`s: features with the transcript they
+belong to.
+
+Public names: `Take`, `training_takes`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from wfst_hmm.errors import WfstHmmError
+from wfst_hmm.signal.cmvn import CmvnStats
+from wfst_hmm.signal.corpus import Corpus, Utterance
+from wfst_hmm.signal.extract import utterance_mfcc
+from wfst_hmm.signal.features import FeatureOptions, finish_features
+from wfst_hmm.training.workers import Workers
+
+__all__ = ["Take", "training_takes"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Take:
+    """One utterance to train on.
+
+    Attributes
+    ----------
+    id : str
+        The utterance's, with ``*warp`` appended for a warped copy.
+    words : tuple of str
+    frames : ndarray of float32, shape (T, D)
+    where : str
+        Named in messages.
+    """
+
+    id: str
+    words: tuple[str, ...]
+    frames: npt.NDArray[np.float32]
+    where: str = ""
+
+    @property
+    def place(self) -> str:
+        """How messages name it."""
+        return f"utterance {self.id} ({self.where})" if self.where else f"utterance {self.id}"
+
+
+def training_takes(
+    corpus: Corpus,
+    options: FeatureOptions,
+    *,
+    warps: Sequence[float] = (),
+    workers: Workers,
+    on_error: Callable[[str, WfstHmmError], None] | None = None,
+) -> list[Take]:
+    """Compute the features of all utterances with transcripts, then of their warped copies.
+
+    A warped copy is what another speaker might have said: its frequency axis is stretched
+    (Jaitly & Hinton 2013, "Vocal tract length perturbation"), and it is normalized with the
+    other copies of the same speaker and warp.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    options : FeatureOptions
+    warps : sequence of float
+        Factors of the copies, none of them 1.
+    workers : Workers
+    on_error : callable, optional
+        Called with the id and error of an utterance that cannot be used, which is then left
+        out. Without it the first such error is raised.
+    """
+    utterances = [utterance for utterance in corpus if utterance.words is not None]
+    takes: list[Take] = []
+    for warp in (1.0, *warps):
+        outcomes = workers.map(partial(_attempt, options=options, warp=warp), utterances)
+        raw: list[tuple[Utterance, npt.NDArray[np.float32]]] = []
+        for utterance, outcome in zip(utterances, outcomes, strict=True):
+            if not isinstance(outcome, WfstHmmError):
+                raw.append((utterance, outcome))
+            elif on_error is None:
+                raise outcome
+            else:
+                on_error(utterance.id, outcome)
+        utterances = [utterance for utterance, _ in raw]
+        takes += _finished(raw, options, "" if warp == 1.0 else f"*{warp:g}")
+    return takes
+
+
+def _attempt(
+    utterance: Utterance, options: FeatureOptions, warp: float
+) -> npt.NDArray[np.float32] | WfstHmmError:
+    try:
+        return utterance_mfcc(utterance, options, vtln_warp=warp)
+    except WfstHmmError as error:
+        return error
+
+
+def _finished(
+    raw: Sequence[tuple[Utterance, npt.NDArray[np.float32]]], options: FeatureOptions, suffix: str
+) -> list[Take]:
+    stats: dict[str, CmvnStats] = {}
+    if options.cmvn == "speaker":
+        parts: dict[str, list[CmvnStats]] = {}
+        for utterance, array in raw:
+            parts.setdefault(utterance.speaker, []).append(CmvnStats.of(array))
+        stats = {speaker: CmvnStats.merge(some) for speaker, some in parts.items()}
+    return [
+        Take(
+            utterance.id + suffix,
+            utterance.words or (),
+            finish_features(array, options, stats.get(utterance.speaker)).array,
+            utterance.where,
+        )
+        for utterance, array in raw
+    ]
