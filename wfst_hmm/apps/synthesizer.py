@@ -117,7 +117,7 @@ class Synthesizer:
             encoded, ctypes.c_size_t(len(encoded) + 1), 0, 1, 0, _UTF8, None, None
         )
         library.espeak_Synchronize()
-        if status != 0 or not self._chunks:
+        if status != 0 or not any(chunk.any() for chunk in self._chunks):
             raise DataError("a text without sound", got=repr(text), expected="words to speak")
         return Audio(np.concatenate(self._chunks).astype(np.float32) / 32768.0, self.rate)
 

@@ -80,7 +80,8 @@ def mfcc(
         At the options' rate.
     options : FeatureOptions
     vtln_warp : float
-        Stretch of the frequency axis for one speaker, 0.5 to 2; 1 changes nothing.
+        Stretch of the frequency axis for one speaker, 0.5 to 2; 1 changes nothing. A filter
+        looks at its frequency divided by the factor: below 1 suits short vocal tracts.
 
     Returns
     -------
