@@ -3,7 +3,7 @@
 In: a `Lexicon`, the model's phones and options. Out: an `Fst` with the optional silence, the
 disambiguation symbols that make it determinizable, and the ``#0`` self-loop for backoff.
 
-Public names: `LexiconOptions`, `LexiconFst`, `lexicon_fst`, `disambiguation`, `phone_numbers`,
+Public names: `BACKOFF`, `LexiconOptions`, `LexiconFst`, `lexicon_fst`, `disambiguation`, `phone_numbers`,
 `optional_silence`.
 """
 
@@ -23,6 +23,7 @@ from wfst_hmm.graph.lexicon import Lexicon
 from wfst_hmm.graph.units import PhoneModel
 
 __all__ = [
+    "BACKOFF",
     "LexiconFst",
     "LexiconOptions",
     "disambiguation",
@@ -156,6 +157,7 @@ def lexicon_fst(
     options: LexiconOptions | None = None,
     *,
     words: Symbols | None = None,
+    unspoken: Sequence[str] = (BACKOFF,),
     disambiguate: bool = True,
 ) -> LexiconFst:
     """Return L.
@@ -166,7 +168,10 @@ def lexicon_fst(
     model : PhoneModel
     options : LexiconOptions, optional
     words : Symbols, optional
-        Table of the output side; by default the lexicon's words and ``#0``.
+        Table of the output side; by default the lexicon's words, then the unspoken ones.
+    unspoken : sequence of str
+        Words without a sound. Each has a self-loop between words under a disambiguation symbol
+        of its own; the first is ``#0``, which backs off.
     disambiguate : bool
         With the disambiguation symbols and the ``#0`` self-loop. Without them L is right for
         composition with a plain acceptor of words, but cannot in general be determinized.
@@ -191,12 +196,17 @@ def lexicon_fst(
     n_phones = len(model.phones)
     n_marks = max(marks, default=0)
     if words is None:
-        words = Symbols([*lexicon.words, BACKOFF])
-    missing = [word for word in lexicon.words if word not in words]
+        words = Symbols([*lexicon.words, *unspoken])
+    missing = [word for word in (*lexicon.words, *unspoken) if word not in words]
     if missing:
         raise GraphError("the table of words lacks words of the lexicon", got=missing[:_MAX_SHOWN])
-    symbols = Symbols([*model.phones, *(f"#{i}" for i in range(n_marks + 2))])
-    backoff, silence_mark = n_phones + 1, n_phones + 2 + n_marks
+    # ``#0`` backs off, ``#1`` ... follow homophones, then one for silence and one for each
+    # further word without a sound
+    symbols = Symbols(
+        [*model.phones, *(f"#{i}" for i in range(n_marks + 1 + max(1, len(unspoken))))]
+    )
+    silence_mark = n_phones + 2 + n_marks
+    quiet = [n_phones + 1, *range(silence_mark + 1, silence_mark + len(unspoken))]
 
     loop = 1 if silence else 0
     ends = [(loop, silence[2]), (2, silence[1])] if silence else [(loop, 0.0)]
@@ -221,8 +231,9 @@ def lexicon_fst(
             arcs.append((source, label, word, cost, n_states))
             source, word, cost, n_states = n_states, 0, 0.0, n_states + 1
         arcs += [(source, labels[-1], word, cost + more, target) for target, more in ends]
-    if disambiguate and BACKOFF in words:
-        arcs.append((loop, backoff, words.id(BACKOFF), 0.0, loop))
+    if disambiguate:
+        arcs += [(loop, mark, words.id(word), 0.0, loop)
+                 for mark, word in zip(quiet, unspoken, strict=False)]  # fmt: skip
     final = np.full(n_states, np.inf)
     final[loop] = 0.0
     sources, ilabels, olabels, weights, targets = zip(*arcs, strict=True) if arcs else ((),) * 5

@@ -40,6 +40,10 @@ class PhoneModel(Protocol):
     def hash(self) -> str:
         """Identifies the parameters."""
 
+    @property
+    def frame_shift(self) -> float:
+        """Seconds from one frame to the next."""
+
     def state_labels(self) -> StateLabels:
         """Number the HMM states."""
 
