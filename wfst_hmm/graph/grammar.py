@@ -50,6 +50,12 @@ def _read_lm_bin(path: Path) -> Grammar:
     return Grammar(ngram_to_fst(read_lm_bin(path)), str(path))
 
 
+def _read_jsgf(path: Path) -> Grammar:
+    from wfst_hmm.graph.jsgf import read_jsgf
+
+    return Grammar(read_jsgf(path).to_fst(), str(path))
+
+
 @dataclasses.dataclass(frozen=True)
 class Reader:
     """One kind of grammar file.
@@ -73,6 +79,8 @@ READERS: list[Reader] = [
     Reader("Sphinx .lm.bin", lambda _, head: head.startswith(b"Trie Language Model"), _read_lm_bin),
     Reader("ARPA", lambda name, head: name.endswith((".arpa", ".lm")) or _has_arpa_mark(head),
            _read_arpa),
+    Reader("JSGF", lambda name, head: name.endswith((".gram", ".jsgf")) or b"#JSGF" in head[:64],
+           _read_jsgf),
     Reader("OpenFst text", lambda name, _: name.endswith((".fst.txt", ".fsttxt", ".att")),
            _read_text_fst),
     Reader("phrase list", lambda name, head: True, read_phrases),

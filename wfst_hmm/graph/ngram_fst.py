@@ -3,7 +3,7 @@
 In: an `NgramModel`. Out: an `Fst` over words in which every history that continues is a state,
 every listed n-gram an arc, and backing off an arc with the input ``#0``.
 
-Public names: `BACKOFF`, `ngram_to_fst`.
+Public names: `ngram_to_fst`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ import numpy.typing as npt
 from wfst_hmm.errors import GraphError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.graph.lexicon_fst import BACKOFF
 from wfst_hmm.graph.ngram import NgramModel
 
-__all__ = ["BACKOFF", "ngram_to_fst"]
-
-#: The input label of backoff arcs; their output is epsilon.
-BACKOFF = "#0"
+__all__ = ["ngram_to_fst"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

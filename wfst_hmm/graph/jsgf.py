@@ -1,0 +1,303 @@
+"""JSGF grammars: files and their imports, and the references between their rules.
+
+In: a path or a text. Out: `JsgfGrammar`, whose references all lead somewhere; ``jsgf_fst`` turns
+it into a transducer.
+
+Public names: `JsgfGrammar`, `read_jsgf`, `jsgf_from_text`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from wfst_hmm.errors import FormatError
+from wfst_hmm.files import read_bytes
+from wfst_hmm.fst.arrays import Fst
+from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.graph.jsgf_fst import expansion_to_fst
+from wfst_hmm.graph.jsgf_parser import (
+    Choice,
+    Expansion,
+    Optional,
+    ParsedGrammar,
+    Place,
+    Reference,
+    Repeat,
+    Rule,
+    Tagged,
+    Word,
+    header_encoding,
+    parse_jsgf,
+)
+from wfst_hmm.graph.jsgf_parser import Sequence as Phrase
+
+__all__ = ["JsgfGrammar", "jsgf_from_text", "read_jsgf"]
+
+MAX_BYTES = 1 << 23
+MAX_FILES = 1000
+SUFFIXES = (".gram", ".jsgf")
+_SPECIAL = ("NULL", "VOID")
+
+
+@dataclasses.dataclass(frozen=True)
+class JsgfGrammar:
+    """A grammar with everything that it imports.
+
+    Attributes
+    ----------
+    name : str
+        Full name of the grammar that was read first.
+    rules : dict
+        Rules by their full name ``grammar.rule``; every reference in them is such a name.
+    public : tuple of str
+        Full names of the public rules of the grammar that was read first, in order.
+    """
+
+    name: str
+    rules: dict[str, Rule]
+    public: tuple[str, ...]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of all rules, each once, in order."""
+        found: dict[str, None] = {}
+        for rule in self.rules.values():
+            for piece in _walk(rule.expansion):
+                if isinstance(piece, Word):
+                    found[piece.text] = None
+        return tuple(found)
+
+    def to_fst(self, rules: Sequence[str] | None = None, words: Symbols | None = None) -> Fst:
+        """Build the acceptor of the sentences of some rules.
+
+        Parameters
+        ----------
+        rules : sequence of str, optional
+            Names as in the first grammar, or full names; by default its public rules.
+        words : Symbols, optional
+            A table to number words by; by default the words of the grammar.
+
+        Returns
+        -------
+        Fst
+            Costs in nats. A choice divides its probability among its alternatives, by weight or
+            evenly; so do the rules themselves, ``[x]`` (spoken or not) and each turn of ``x*``
+            and ``x+`` (another or none). Free of epsilons unless that would multiply the arcs.
+
+        Raises
+        ------
+        FormatError
+            A rule refers to itself other than at its end.
+        GraphError
+            There is no sentence at all, or the machine grows too large.
+        """
+        chosen = list(self.public) if rules is None else [self._full_name(name) for name in rules]
+        if not chosen:
+            raise FormatError("no public rule", where=self.name, fix="Write 'public <name> = ...;'")
+        table = words if words is not None else Symbols(self.words)
+        return expansion_to_fst(
+            {name: rule.expansion for name, rule in self.rules.items()}, chosen, table, self.name
+        )
+
+    def _full_name(self, name: str) -> str:
+        for full in (f"{self.name}.{name}", name):
+            if full in self.rules:
+                return full
+        raise FormatError(f"no rule <{name}>", where=self.name,
+                          expected=" ".join(f"<{rule}>" for rule in list(self.rules)[:10]))  # fmt: skip
+
+
+def read_jsgf(path: str | Path) -> JsgfGrammar:
+    """Read a grammar file and the files that it imports.
+
+    ``import <colors.red>`` is looked for beside the importing file, as ``colors.gram`` or
+    ``colors.jsgf``; ``<com.acme.colors.red>`` as ``com/acme/colors.gram`` or ``colors.gram``.
+    The first line may name an encoding; UTF-8 is the default.
+
+    Raises
+    ------
+    FormatError
+        A file is missing or no JSGF, a reference leads nowhere or to several rules, an imported
+        rule is not public; the message names file, line and column.
+    """
+    loader = _Loader()
+    first = loader.load(Path(path), None)
+    return loader.linked(first)
+
+
+def jsgf_from_text(
+    text: str, *, where: str = "JSGF", folder: str | Path | None = None
+) -> JsgfGrammar:
+    """Make a grammar of a text; `folder` is where its imports lie, if it has any."""
+    loader = _Loader()
+    parsed = parse_jsgf(text, where)
+    loader.add(parsed, None if folder is None else Path(folder))
+    return loader.linked(parsed)
+
+
+class _Loader:
+    """The grammars read so far, and how names lead from one to the other."""
+
+    def __init__(self) -> None:
+        self.grammars: dict[str, ParsedGrammar] = {}
+        self.folders: dict[str, Path | None] = {}
+        self.by_path: dict[Path, ParsedGrammar] = {}
+
+    def add(self, grammar: ParsedGrammar, folder: Path | None) -> None:
+        self.grammars[grammar.name] = grammar
+        self.folders[grammar.name] = folder
+
+    def load(self, path: Path, wanted: Reference | None) -> ParsedGrammar:
+        key = path.resolve()
+        if key in self.by_path:
+            return self.by_path[key]
+        if len(self.by_path) >= MAX_FILES:
+            raise FormatError(f"imports more than {MAX_FILES} files",
+                              where=str(wanted.place if wanted else path))  # fmt: skip
+        grammar = parse_jsgf(_decoded(path, read_bytes(path, MAX_BYTES)), str(path))
+        if grammar.name in self.grammars:
+            raise FormatError(f"grammar {grammar.name!r} is defined by two files", where=str(path),
+                              got=f"also in {self.folders[grammar.name]}")  # fmt: skip
+        self.by_path[key] = grammar
+        self.add(grammar, path.parent)
+        return grammar
+
+    def imported(self, of: ParsedGrammar, name: str, place: Reference) -> ParsedGrammar | None:
+        """Return the grammar called `name` as seen from `of`, reading its file when needed."""
+        if name in self.grammars:
+            return self.grammars[name]
+        folder = self.folders[of.name]
+        parts = name.split(".")
+        if folder is None or any(not part or set(part) & set('/\\:*?"') for part in parts):
+            return None
+        for stem in dict.fromkeys((folder.joinpath(*parts), folder / parts[-1])):
+            for suffix in SUFFIXES:
+                path = stem.with_name(stem.name + suffix)
+                if path.is_file():
+                    grammar = self.load(path, place)
+                    if grammar.name not in (name, parts[-1]):
+                        raise FormatError("another grammar's name", where=str(path),
+                                          got=grammar.name, expected=name)  # fmt: skip
+                    return grammar
+        return None
+
+    def linked(self, first: ParsedGrammar) -> JsgfGrammar:
+        """Resolve all references of `first` and of the rules that it reaches."""
+        rules: dict[str, Rule] = {}
+        waiting = [(first, rule) for rule in reversed(first.rules.values())]
+        scopes = {first.name: self._scope(first)}
+        scheduled = {f"{first.name}.{name}" for name in first.rules}
+        while waiting:
+            grammar, rule = waiting.pop()
+            if grammar.name not in scopes:
+                scopes[grammar.name] = self._scope(grammar)
+            names: dict[str, str] = {}
+            for piece in _walk(rule.expansion):
+                if isinstance(piece, Reference) and piece.name not in _SPECIAL:
+                    home, target = self._resolved(grammar, piece, scopes[grammar.name])
+                    full = f"{home.name}.{target.name}"
+                    names[piece.name] = full
+                    if full not in scheduled:
+                        scheduled.add(full)
+                        waiting.append((home, target))
+            full = f"{grammar.name}.{rule.name}"
+            rules[full] = dataclasses.replace(rule, expansion=_renamed(rule.expansion, names))
+        public = tuple(f"{first.name}.{r.name}" for r in first.rules.values() if r.public)
+        return JsgfGrammar(first.name, rules, public)
+
+    def _scope(self, grammar: ParsedGrammar) -> dict[str, list[tuple[ParsedGrammar, Rule]]]:
+        """Return what each imported name, plain or qualified, may mean in `grammar`."""
+        scope: dict[str, list[tuple[ParsedGrammar, Rule]]] = {}
+        for wanted in grammar.imports:
+            home_name, _, rule_name = wanted.name.rpartition(".")
+            home = self.imported(grammar, home_name, wanted)
+            if home is None:
+                raise FormatError(
+                    f"no file for the imported grammar {home_name!r}", where=str(wanted.place),
+                    expected=f"{home_name.split('.')[-1]}.gram or .jsgf in {self.folders[grammar.name]}",
+                )  # fmt: skip
+            found = [r for r in home.rules.values() if r.public and rule_name in ("*", r.name)]
+            if not found and rule_name != "*":
+                raise FormatError(f"no public rule <{rule_name}> to import",
+                                  where=str(wanted.place), got=f"grammar {home.name}")  # fmt: skip
+            for rule in found:
+                for name in {rule.name, f"{home_name}.{rule.name}",
+                             f"{home_name.split('.')[-1]}.{rule.name}"}:  # fmt: skip
+                    meanings = scope.setdefault(name, [])
+                    if all(known is not rule for _, known in meanings):
+                        meanings.append((home, rule))
+        return scope
+
+    def _resolved(
+        self, grammar: ParsedGrammar, reference: Reference,
+        scope: dict[str, list[tuple[ParsedGrammar, Rule]]],
+    ) -> tuple[ParsedGrammar, Rule]:  # fmt: skip
+        name = reference.name
+        own = name
+        for prefix in (f"{grammar.name}.", f"{grammar.name.split('.')[-1]}."):
+            own = own.removeprefix(prefix)
+        for local in (name, own):
+            if local in grammar.rules:
+                return grammar, grammar.rules[local]
+        found = scope.get(name, [])
+        if not found and "." in name:  # a full name needs no import
+            home_name, _, rule_name = name.rpartition(".")
+            home = self.imported(grammar, home_name, reference)
+            if home is not None and rule_name in home.rules and home.rules[rule_name].public:
+                found = [(home, home.rules[rule_name])]
+        if len(found) > 1:
+            raise FormatError(
+                f"<{name}> may mean several imported rules", where=str(reference.place),
+                got=", ".join(f"<{home.name}.{rule.name}>" for home, rule in found),
+                fix="Use the full name.",
+            )  # fmt: skip
+        if not found:
+            raise FormatError(f"no rule <{name}>", where=str(reference.place),
+                              fix="Define it, or import it from its grammar.")  # fmt: skip
+        return found[0]
+
+
+def _walk(expansion: Expansion) -> Iterator[Expansion]:
+    """Yield every part of an expansion, in reading order."""
+    waiting = [expansion]
+    while waiting:
+        piece = waiting.pop()
+        yield piece
+        if isinstance(piece, (Phrase, Choice)):
+            waiting.extend(reversed(piece.items))
+        elif isinstance(piece, (Optional, Repeat, Tagged)):
+            waiting.append(piece.item)
+
+
+def _renamed(expansion: Expansion, names: dict[str, str]) -> Expansion:
+    """Return the expansion with its references under their full names."""
+    if isinstance(expansion, Reference):
+        return dataclasses.replace(expansion, name=names.get(expansion.name, expansion.name))
+    if isinstance(expansion, (Phrase, Choice)):
+        items = tuple(_renamed(item, names) for item in expansion.items)
+        return dataclasses.replace(expansion, items=items)
+    if isinstance(expansion, (Optional, Repeat, Tagged)):
+        return dataclasses.replace(expansion, item=_renamed(expansion.item, names))
+    return expansion
+
+
+def _decoded(path: Path, data: bytes) -> str:
+    """Decode by byte order mark, else by the first line, else as UTF-8."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "utf-16"
+    else:
+        encoding = header_encoding(data.removeprefix(b"\xef\xbb\xbf")) or "utf-8"
+        if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+            encoding = "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except LookupError:
+        raise FormatError("an unknown character encoding", where=str(Place(str(path), 1, 1)),
+                          got=repr(encoding[:40]), fix="Convert the file to UTF-8.") from None  # fmt: skip
+    except (UnicodeError, ValueError) as error:
+        at = getattr(error, "start", 0)
+        line = data.count(b"\n", 0, at) + 1
+        raise FormatError(f"not {encoding} at byte {at}", where=f"{path}:{line}",
+                          fix="Name the encoding in the first line, or convert to UTF-8.") from None  # fmt: skip
