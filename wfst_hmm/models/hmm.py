@@ -303,7 +303,7 @@ class DiscreteHmm:
     ) -> tuple[float, tuple[Chain, Array]]:
         table = model.log_emissions(symbols)
         gamma = np.empty_like(table)
-        scores, starts, moves = model._sweep(table, bounds, gamma)
+        scores, starts, moves = model._sweep(table, bounds, gamma, "sequences[{}]")
         return float(scores.sum()), (model._chain.reestimated(starts, moves), gamma)
 
     @staticmethod
@@ -320,7 +320,11 @@ class DiscreteHmm:
         return total, (Chain(pi, a), np.concatenate(gammas))
 
     def _sweep(
-        self, table: Array, bounds: npt.NDArray[np.int64], gamma: Array
+        self,
+        table: Array,
+        bounds: npt.NDArray[np.int64],
+        gamma: Array,
+        name: str = "the observations",
     ) -> tuple[Array, Array, Array]:
         arcs = self._chain.arcs
         scores = np.empty(len(bounds) - 1)
@@ -329,8 +333,7 @@ class DiscreteHmm:
                                  moves, scores)  # fmt: skip
         lost = np.flatnonzero(scores == -np.inf)
         if len(lost):
-            name = f"sequences[{lost[0]}]" if len(scores) > 1 else "the observations"
-            raise DataError(f"no path explains {name}")
+            raise DataError("no path explains " + name.format(lost[0]))
         return scores, starts, moves
 
     def sample(self, n_frames: int, seed: int = 0) -> tuple[Symbols, States]:
