@@ -1,0 +1,1 @@
+"""CMU Sphinx: acoustic models and feature files."""

@@ -1,0 +1,224 @@
+"""Tied mixtures: many HMM states that weigh the same few Gaussians differently.
+
+In: codebooks of Gaussians for each stream of the features, the weights of every state and which
+codebook it uses. Out: `CodebookSet` and its log-likelihoods (T, S).
+
+Semi-continuous models have one codebook, phonetically tied ones one for each phone. The scores
+of a codebook are computed once; a state is then one row of a matrix product.
+
+Public names: `CodebookSet`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wfst_hmm.errors import DataError, ModelError
+from wfst_hmm.models.checks import as_frames
+from wfst_hmm.models.gaussian import DiagonalGaussians, chunk_frames
+
+__all__ = ["CodebookSet"]
+
+Array = npt.NDArray[Any]
+_SMALLEST = 1e-35  # products of the streams' likelihoods stay above this in float32
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CodebookSet:
+    """S states over C codebooks of N Gaussians in each of F streams; immutable.
+
+    Attributes
+    ----------
+    streams : tuple of int arrays, length F
+        Dimensions of the feature vector in each stream.
+    means, variances : tuples of ndarray of float64, shape (C, N, D_f), length F
+    weights : ndarray of float32, shape (F, S, N)
+        Linear, as stored: rows need not sum to 1.
+    codebook : ndarray of int32, shape (S,)
+        Codebook of each state.
+
+    Raises
+    ------
+    ModelError
+        Shapes that do not fit, a variance that is not positive, a negative weight, a state
+        whose weights are all 0 or whose codebook does not exist.
+
+    Notes
+    -----
+    Huang & Jack (1989), *Semi-continuous hidden Markov models*: streams are independent, so
+    their log-likelihoods add up.
+    """
+
+    streams: tuple[Array, ...]
+    means: tuple[Array, ...]
+    variances: tuple[Array, ...]
+    weights: Array
+    codebook: npt.NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        if not self.streams or not len(self.streams) == len(self.means) == len(self.variances):
+            raise ModelError("as many means and variances as streams are needed")
+        if self.weights.ndim != 3 or not self.weights.size:
+            raise ModelError("weights must have three dimensions", got=self.weights.shape)
+        n_streams, n_states, n_densities = self.weights.shape
+        if n_streams != len(self.streams) or self.codebook.shape != (n_states,):
+            raise ModelError("weights, streams and codebooks do not fit", got=self.weights.shape)
+        shape = (self.n_codebooks, n_densities)
+        for f, dims in enumerate(self.streams):
+            expected = (*shape, len(dims))
+            if self.means[f].shape != expected or self.variances[f].shape != expected:
+                raise ModelError(f"codebooks of stream {f} have the wrong shape",
+                                 got=self.means[f].shape, expected=expected)  # fmt: skip
+            finite = np.isfinite(self.means[f]).all() and np.isfinite(self.variances[f]).all()
+            if not finite or not self.variances[f].min() > 0:
+                raise ModelError(f"a codebook of stream {f} holds no Gaussian",
+                                 expected="finite means, variances above 0")  # fmt: skip
+        # not (a >= 0) is also true of NaN
+        if not np.all(self.weights >= 0) or not np.all(self.weights.max(axis=2) > 0):
+            raise ModelError("weights are negative, NaN or all 0 in a state")
+        if self.codebook.min() < 0 or self.codebook.max() >= self.n_codebooks:
+            raise ModelError("a state names a codebook that does not exist",
+                             got=int(self.codebook.max()), expected=f"below {self.n_codebooks}")  # fmt: skip
+
+    @property
+    def n_codebooks(self) -> int:
+        """Number of codebooks C."""
+        return int(self.means[0].shape[0])
+
+    @property
+    def n_states(self) -> int:
+        """Number of states S, the score columns."""
+        return len(self.codebook)
+
+    @property
+    def n_densities(self) -> int:
+        """Gaussians N in a codebook and stream."""
+        return int(self.weights.shape[2])
+
+    @property
+    def n_dims(self) -> int:
+        """Dimension of the features."""
+        return 1 + max(int(dims.max()) for dims in self.streams)
+
+    @functools.cached_property
+    def _gaussians(self) -> list[DiagonalGaussians]:
+        """One bank a stream; codebook c has rows ``c * N`` to ``(c + 1) * N``."""
+        n_rows = self.n_codebooks * self.n_densities
+        none = np.zeros(n_rows)
+        return [
+            DiagonalGaussians(none, m.reshape(n_rows, -1), v.reshape(n_rows, -1), dtype=np.float32)
+            for m, v in zip(self.means, self.variances, strict=True)
+        ]
+
+    @functools.cached_property
+    def _sum_in_logs(self) -> bool:
+        least = self.weights.max(axis=2).min(axis=1).astype(np.float64)
+        best_may_be_lost = self.weights[self.weights > 0].min() ** len(self.streams)
+        return bool(min(best_may_be_lost, least.prod()) < _SMALLEST or self.weights.min() == 0)
+
+    def log_likelihoods(
+        self, x: npt.ArrayLike, states: npt.ArrayLike | None = None, *, top_n: int | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Score frames under all states, or under some.
+
+        Parameters
+        ----------
+        x : array_like, shape (T, D)
+        states : array_like of int, shape (n,), optional
+            Score these states only, in this order; only their codebooks are computed on.
+        top_n : int, optional
+            Keep only this many of the best Gaussians of each codebook and stream, as Sphinx
+            does (4). It is an approximation from below: see `top_n_error`.
+
+        Returns
+        -------
+        ndarray of float32, shape (T, S) or (T, n)
+        """
+        frames = as_frames(x, None, name="features", dtype=np.float32, allow_empty=True)
+        if frames.shape[1] < self.n_dims:
+            raise DataError("features have too few dimensions", got=frames.shape[1],
+                            expected=self.n_dims)  # fmt: skip
+        if top_n is not None and not 1 <= top_n:
+            raise ModelError("top_n must be at least 1", got=top_n)
+        chosen = np.arange(self.n_states)
+        if states is not None:
+            chosen = np.asarray(states, dtype=np.int64)
+            if chosen.ndim != 1 or (len(chosen) and not 0 <= chosen.min() <= chosen.max() < self.n_states):  # fmt: skip
+                raise ModelError("no such states", got=states, expected=f"0 to {self.n_states - 1}")
+        scores = np.empty((len(frames), len(chosen)), dtype=np.float32)
+        step = chunk_frames(self.n_codebooks * self.n_densities)
+        for start in range(0, len(frames), step):
+            part = self._score(frames[start : start + step], chosen, top_n)
+            scores[start : start + step] = part.T
+        return scores
+
+    def _score(self, frames: Array, chosen: Array, top_n: int | None) -> Array:
+        """Return log-likelihoods (n states, n frames)."""
+        by_codebook = self._groups(chosen)
+        total = np.zeros((len(chosen), len(frames)), dtype=np.float32)
+        product = None if self._sum_in_logs else np.ones_like(total)
+        for f, dims in enumerate(self.streams):
+            bank = self._gaussians[f]
+            densities = bank.score(bank.expand(np.ascontiguousarray(frames[:, dims])))
+            densities = densities.reshape(self.n_codebooks, self.n_densities, len(frames))
+            for codebook, rows in by_codebook:
+                g = densities[codebook]
+                best = g.max(axis=0)
+                if top_n is not None and top_n < self.n_densities:
+                    least = np.partition(g, self.n_densities - top_n, axis=0)[-top_n]
+                    g = np.where(g >= least, g, -np.inf)
+                likelihoods = self.weights[f, chosen[rows]] @ np.exp(g - best)
+                total[rows] += best
+                if product is None:
+                    with np.errstate(divide="ignore"):
+                        total[rows] += np.log(likelihoods)
+                else:
+                    product[rows] *= likelihoods
+        if product is not None:
+            total += np.log(product, out=product)
+        return total
+
+    def _groups(self, chosen: Array) -> list[tuple[int, Array]]:
+        """Return each codebook in use and the places in `chosen` of its states."""
+        books = self.codebook[chosen]
+        order = np.argsort(books, kind="stable")
+        cuts = np.flatnonzero(np.diff(books[order])) + 1
+        return [(int(books[rows[0]]), rows) for rows in np.split(order, cuts) if len(rows)]
+
+    def top_n_error(self, x: npt.ArrayLike, top_n: int, *, within: float = 10.0) -> float:
+        """Return by how many nats `top_n` lowers the scores that matter, on average.
+
+        Parameters
+        ----------
+        within : float
+            States count that lie so many nats below the best of their frame.
+        """
+        full = self.log_likelihoods(x)
+        near = full >= full.max(axis=1, keepdims=True) - within
+        return float((full - self.log_likelihoods(x, top_n=top_n))[near].mean(dtype=np.float64))
+
+    def to_arrays(self) -> dict[str, Array]:
+        """Return everything as arrays for an ``.npz`` file."""
+        found = {"weights": self.weights, "codebook": self.codebook}
+        for f, dims in enumerate(self.streams):
+            found |= {f"stream_{f}": dims, f"means_{f}": self.means[f],
+                      f"variances_{f}": self.variances[f]}  # fmt: skip
+        return found
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, Array]) -> CodebookSet:
+        """Return what `to_arrays` described."""
+        try:
+            n_streams = len(arrays["weights"])
+            columns = [
+                tuple(arrays[f"{name}_{f}"] for f in range(n_streams))
+                for name in ("stream", "means", "variances")
+            ]
+            return cls(columns[0], columns[1], columns[2], arrays["weights"], arrays["codebook"])
+        except KeyError as error:
+            raise ModelError(f"an array of the codebooks is missing ({error})") from None
