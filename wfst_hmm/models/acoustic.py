@@ -244,7 +244,8 @@ class AcousticModel:
 def _read_mixtures(path: Path) -> MixtureSet:
     names = tuple(field.name for field in dataclasses.fields(MixtureSet))
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # opened here: numpy leaves a damaged file open
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return MixtureSet(**{name: arrays[name] for name in names})
     except WfstHmmError as error:
         raise ModelError(error.what, where=str(path), got=error.got,

@@ -48,7 +48,8 @@ class Journal:
         if not self.path.is_file():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as arrays:
+            # opened here: numpy leaves a damaged file open
+            with open(self.path, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 header = json.loads(arrays["header"].tobytes())
                 if header["format"] != _FORMAT or header["fingerprint"] != self.fingerprint:
                     return (f"{self.path} belongs to a training with other data or options: "
