@@ -19,6 +19,7 @@ class SmallModel:
     topologies: tuple[Topology, ...]
     silence_phones: tuple[str, ...] = ("SIL",)
     hash: str = "small"
+    frame_shift: float = 0.01
 
     def state_labels(self) -> StateLabels:
         sizes = [topology.n_states for topology in self.topologies]

@@ -54,7 +54,7 @@ __all__ = [
 #: States that `determinize` may make before it gives up.
 MAX_STATES = 100_000_000
 
-_LOG_ROUNDS = 100_000
+_LOG_ROUNDS = 20_000
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
