@@ -46,8 +46,8 @@ def test_l_is_what_can_be_spoken(lexicon: Lexicon) -> None:
             found = relation(ops.relabel(made.fst, marks), 3)
             short = {
                 pair: cost
-                for pair, cost in spoken(lexicon, silence, 4).items()
-                if len(pair[0]) <= 4
+                for pair, cost in spoken(lexicon, silence, 3).items()
+                if len(pair[0]) <= 3
             }
             assert same_relation(found, short)
 
