@@ -279,6 +279,18 @@ class NgramModel:
         text = [*history[max(0, len(history) - self.order + 1) :], word]
         return float(self._token_log_probs(self._ids(text))[-1])
 
+    def log_probs(self, rows: npt.NDArray[Any]) -> Floats:
+        """Return the natural log probability of the last word of each row after the others.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n, k)
+            Word numbers; with k - 1 above the model's order, the oldest words do not matter.
+        """
+        gap = np.zeros((len(rows), 1), dtype=np.int64)
+        text = np.concatenate((gap, rows), axis=1).ravel()  # number 0 parts the rows
+        return self._token_log_probs(text)[rows.shape[1] :: rows.shape[1] + 1]
+
     def sentence_log_prob(self, words: Sequence[str]) -> float:
         """Return the natural log probability of a whole sentence, its end included."""
         ids = self._ids([*([self.bos] if self.bos in self.words else []), *words, self.eos])
@@ -322,6 +334,8 @@ class NgramModel:
     def _token_log_probs(self, ids: npt.NDArray[np.int64]) -> Floats:
         """Return log p(ids[i] | everything before it) for every i, shape (n,)."""
         n = len(ids)
+        if not n:
+            return np.zeros(0)
         found = [np.zeros(n, dtype=np.int64)]  # found[k][i]: entry of the k-gram that ends at i
         for table in self.tables:
             before = np.concatenate(([-1], found[-1][:-1])) if len(found) > 1 else found[0]
