@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -38,30 +38,28 @@ _LINES = 6  # labels written on one edge; parallel arcs beyond that are counted
 Kind = Literal["plain", "epsilon", "loop", "stub"]
 
 
+def _option(default: Any, text: str) -> Any:
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
 @dataclasses.dataclass(frozen=True)
 class DrawOptions:
-    """How to draw.
+    """How to draw; each field's metadata holds its ``help``.
 
-    Attributes
-    ----------
-    weights : {"nats", "probabilities", "none"}
-        How costs are written.
-    max_states, max_arcs : int
-        Draw at most this many; a note says what was left out.
-    label_length : int
-        Longer symbols are cut; the whole symbol appears under the pointer.
-    legend : bool
-        Explain colours and dashes under the picture.
-    title : str
-        First line of the caption.
+    Raises
+    ------
+    UsageError
+        A value that nothing can be drawn with.
     """
 
-    weights: str = "nats"
-    max_states: int = 80
-    max_arcs: int = 300
-    label_length: int = 24
-    legend: bool = True
-    title: str = ""
+    weights: str = _option("nats", "How costs are written: nats, probabilities or none.")
+    max_states: int = _option(80, "Draw at most this many states; a note says what is left out.")
+    max_arcs: int = _option(300, "Draw at most this many arcs.")
+    label_length: int = _option(
+        24, "Cut longer symbols; the whole symbol appears under the pointer."
+    )
+    legend: bool = _option(True, "Explain colours and dashes under the picture.")
+    title: str = _option("", "First line under the picture.")
 
     def __post_init__(self) -> None:
         if self.weights not in ("nats", "probabilities", "none"):

@@ -1,0 +1,298 @@
+"""Decoding many recordings: features, scores, search and results, one utterance after another.
+
+In: a `Recognizer` and a `Corpus` or audio files. Out: an `Outcome` per utterance, in the order
+of the input. A wrong utterance is an outcome with its error, and the next one goes on.
+
+Public names: `SPEECH`, `Outcome`, `corpus_of_files`, `corpus_of_inputs`, `decode_corpus`, `in_order`,
+`stream_features`.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from wfst_hmm.apps.info import kind_of
+from wfst_hmm.apps.recognizer import Recognizer
+from wfst_hmm.errors import UsageError, WfstHmmError
+from wfst_hmm.formats.data import read_corpus
+from wfst_hmm.search.decode import CrossCheck, cross_check, decode
+from wfst_hmm.search.options import SearchOptions
+from wfst_hmm.search.result import Decoded, NoPath
+from wfst_hmm.signal.cmvn import CmvnStats
+from wfst_hmm.signal.corpus import Corpus, Utterance
+from wfst_hmm.signal.extract import Raw, utterance_mfcc
+from wfst_hmm.signal.features import FeatureOptions, Features, finish_features
+
+__all__ = [
+    "SPEECH",
+    "Outcome",
+    "corpus_of_files",
+    "corpus_of_inputs",
+    "decode_corpus",
+    "in_order",
+    "stream_features",
+]
+
+#: Options for speech. Neighbouring frames say nearly the same, so that the product of their
+#: likelihoods claims far too much; a tenth of the logarithm is the usual remedy, and beams of
+#: 10 to 20 nats belong to it.
+SPEECH = SearchOptions(acoustic_scale=0.1)
+_AHEAD = 4  # utterances per thread that may wait for the first of them to be fetched
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of one utterance.
+
+    Attributes
+    ----------
+    utterance : Utterance
+    result : Decoded, NoPath or None
+        None when its audio could not be used.
+    error : WfstHmmError or None
+        Why it could not be used.
+    check : CrossCheck or None
+        The three searches side by side, where that was asked for.
+    seconds : float
+        Time that scoring and searching took.
+    """
+
+    utterance: Utterance
+    result: Decoded | NoPath | None
+    error: WfstHmmError | None = None
+    check: CrossCheck | None = None
+    seconds: float = 0.0
+
+    @property
+    def decoded(self) -> Decoded | None:
+        """The best path, None when there is none."""
+        return self.result if isinstance(self.result, Decoded) else None
+
+    @property
+    def problem(self) -> str | None:
+        """One line about what is wrong with the utterance, None when nothing is."""
+        if self.error is not None:
+            return str(self.error)
+        if isinstance(self.result, NoPath):
+            return f"{self.utterance.place}: no path: {self.result.detail}"
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the outcome, JSON-ready."""
+        made: dict[str, Any] = {"id": self.utterance.id, "audio": str(self.utterance.audio)}
+        if self.utterance.words is not None:
+            made["reference"] = " ".join(self.utterance.words)
+        if self.result is not None:
+            made |= self.result.to_dict()
+        if self.problem is not None:
+            made["error"] = self.problem
+        if self.check is not None:
+            made["cross_check"] = {
+                "verdict": self.check.verdict,
+                "detail": self.check.detail,
+                "total_costs": {
+                    name: result.total_cost if isinstance(result, Decoded) else None
+                    for name, result in self.check.results.items()
+                },
+            }
+        return made
+
+
+def corpus_of_files(paths: Iterable[str | Path]) -> Corpus:
+    """Return a corpus of one utterance per audio file, each with a speaker of its own.
+
+    Ids are the files' names without endings; where two are alike, the folder's name and then a
+    number make them differ.
+    """
+    utterances: list[Utterance] = []
+    taken: set[str] = set()
+    for name in paths:
+        path = Path(name)
+        plain = re.sub(r"\s+", "_", path.stem) or "audio"
+        parent = re.sub(r"\s+", "_", path.absolute().parent.name)
+        numbered = (f"{plain}-{number}" for number in range(2, len(utterances) + 3))
+        id_ = next(c for c in (plain, f"{parent}-{plain}", *numbered) if c not in taken)
+        taken.add(id_)
+        utterances.append(Utterance(id_, path, None, id_))
+    return Corpus(tuple(utterances), "the command line")
+
+
+def corpus_of_inputs(
+    paths: Iterable[str | Path],
+    *,
+    channel: int | None = None,
+    on_error: Callable[[str, WfstHmmError], None] | None = None,
+) -> Corpus:
+    """Return one corpus of all that is named: data directories, manifests and recordings.
+
+    Parameters
+    ----------
+    paths : iterable of path
+    channel : int, optional
+        Take this channel, from 0, of every recording whose list names none.
+    on_error : callable, optional
+        As for `formats.data.read_corpus`.
+    """
+    utterances: list[Utterance] = []
+    recordings: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir() or _is_manifest(path):
+            utterances += read_corpus(path, on_error=on_error)
+        else:
+            recordings.append(path)
+    utterances += corpus_of_files(recordings)
+    if channel is not None:
+        utterances = [
+            u if u.channel is not None else dataclasses.replace(u, channel=channel)
+            for u in utterances
+        ]
+    return Corpus(tuple(utterances), "the command line")
+
+
+def _is_manifest(path: Path) -> bool:
+    try:
+        return kind_of(path) == "manifest"
+    except (WfstHmmError, OSError):  # as a recording it will be reported, and skipped
+        return False
+
+
+def in_order(
+    function: Callable[[Item], Made], items: Iterable[Item], n_threads: int
+) -> Iterator[Made]:
+    """Yield ``function(item)`` in the order of `items`, working ahead in threads.
+
+    Only a few results per thread are kept waiting, so that endless inputs can be streamed.
+    """
+    if n_threads < 1:
+        raise UsageError("at least one thread is needed", where="threads", got=n_threads)
+    if n_threads == 1:
+        yield from map(function, items)
+        return
+    waiting: collections.deque[Future[Made]] = collections.deque()
+    with ThreadPoolExecutor(n_threads) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= _AHEAD * n_threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def stream_features(
+    corpus: Corpus, options: FeatureOptions, *, n_threads: int = 1
+) -> Iterator[tuple[Utterance, Features | WfstHmmError]]:
+    """Yield every utterance's features, or why there are none, in the corpus's order.
+
+    With CMVN per speaker an utterance waits until its speaker's last one has been read; a
+    corpus that is sorted by speaker is never held in memory as a whole.
+    """
+
+    def raw_of(utterance: Utterance) -> tuple[Utterance, Raw | WfstHmmError]:
+        try:
+            return utterance, utterance_mfcc(utterance, options)
+        except WfstHmmError as error:
+            return utterance, error
+
+    pooled = options.cmvn == "speaker"
+    left = collections.Counter(utterance.speaker for utterance in corpus)
+    parts: dict[str, list[CmvnStats]] = collections.defaultdict(list)
+    stats: dict[str, CmvnStats] = {}
+    waiting: collections.deque[tuple[Utterance, Raw | WfstHmmError]] = collections.deque()
+    for utterance, raw in in_order(raw_of, corpus, n_threads):
+        waiting.append((utterance, raw))
+        left[utterance.speaker] -= 1
+        if pooled and not isinstance(raw, WfstHmmError):
+            parts[utterance.speaker].append(CmvnStats.of(raw))
+        if pooled and not left[utterance.speaker] and parts[utterance.speaker]:
+            stats[utterance.speaker] = CmvnStats.merge(parts.pop(utterance.speaker))
+        while waiting and not (pooled and left[waiting[0][0].speaker]):
+            first, array = waiting.popleft()
+            yield first, _finished(first, array, options, stats.get(first.speaker))
+
+
+def _finished(
+    utterance: Utterance,
+    raw: Raw | WfstHmmError,
+    options: FeatureOptions,
+    stats: CmvnStats | None,
+) -> Features | WfstHmmError:
+    if isinstance(raw, WfstHmmError):
+        return raw
+    try:
+        return finish_features(raw, options, stats)
+    except WfstHmmError as error:
+        return _placed(error, utterance)
+
+
+def _placed(error: WfstHmmError, utterance: Utterance) -> WfstHmmError:
+    """Return the error with the utterance's name in front."""
+    what = f"{error.where}: {error.what}" if error.where else error.what
+    return type(error)(
+        what, where=utterance.place, got=error.got, expected=error.expected, fix=error.fix
+    )
+
+
+def decode_corpus(
+    recognizer: Recognizer,
+    corpus: Corpus | Sequence[str | Path],
+    options: SearchOptions | None = None,
+    *,
+    check: bool = False,
+    resample: bool = False,
+    n_threads: int = 1,
+) -> Iterator[Outcome]:
+    """Decode every utterance.
+
+    Parameters
+    ----------
+    recognizer : Recognizer
+    corpus : Corpus, or sequence of paths to audio files
+    options : SearchOptions, optional
+        By default `SPEECH`.
+    check : bool
+        Run all three searches on every utterance and compare them.
+    resample : bool
+        Convert recordings of another rate than the model's instead of refusing them.
+    n_threads : int
+        Results and their order do not depend on it.
+
+    Yields
+    ------
+    Outcome
+        One for each utterance, in the order of the corpus.
+    """
+    options = options or SPEECH
+    corpus = corpus if isinstance(corpus, Corpus) else corpus_of_files(corpus)
+
+    def work(item: tuple[Utterance, Features | WfstHmmError]) -> Outcome:
+        utterance, features = item
+        if isinstance(features, WfstHmmError):
+            return Outcome(utterance, None, features)
+        begun = time.perf_counter()
+        try:
+            scores = recognizer.model.score(features)
+            if not check:
+                result = decode(recognizer.graph, scores, options)
+                return Outcome(utterance, result, seconds=time.perf_counter() - begun)
+            checked = cross_check(recognizer.graph, scores, options)
+        except WfstHmmError as error:
+            return Outcome(utterance, None, _placed(error, utterance))
+        seconds = time.perf_counter() - begun
+        return Outcome(utterance, checked.results[options.search], None, checked, seconds)
+
+    hearing = recognizer.model.feature_options
+    hearing = dataclasses.replace(hearing, resample=hearing.resample or resample)
+    features = stream_features(corpus, hearing, n_threads=n_threads)
+    return in_order(work, features, n_threads)

@@ -1,0 +1,93 @@
+"""The commands, put together.
+
+In: the arguments, to know which command is wanted. Out: a Typer application in which only that
+command's module has been imported: ``wfst-hmm --help`` answers at once.
+
+Public names: `COMMANDS`, `assemble`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+
+import typer
+
+__all__ = ["COMMANDS", "assemble"]
+
+#: command -> the module that defines a function (or, for groups, an ``app``) of that name, and
+#: the line that the overview shows
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("wfst_hmm.cli.demo", "Make speech, train, build a graph, decode and draw, all alone."),
+    "train": ("wfst_hmm.cli.building", "Train a monophone model from recordings and transcripts."),
+    "graph": ("wfst_hmm.cli.building", "Build the decoding graph H∘L∘G, with its model inside."),
+    "decode": ("wfst_hmm.cli.recognition", "Recognize speech."),
+    "align": (
+        "wfst_hmm.cli.recognition",
+        "Find out when each word and phone of known transcripts was spoken.",
+    ),
+    "score": ("wfst_hmm.cli.recognition", "Compute the word error rate and show what went wrong."),
+    "draw": ("wfst_hmm.cli.showing", "Draw a graph, an FST, a lexicon or a phone."),
+    "info": ("wfst_hmm.cli.showing", "Tell what lies at a path."),
+}
+_HELP = "WFST-based speech decoding: train a model, build a graph, decode, look inside."
+_EXAMPLES = (
+    "Start with: wfst-hmm demo. Every command has --help with an example. Exit code: 0 fine, "
+    "1 failed, 2 bad usage."
+)
+
+
+def assemble(arguments: Sequence[str] | None = None) -> typer.Typer:
+    """Return the application.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What the user typed; commands that it does not name are only listed. By default all
+        commands are there.
+    """
+    app = typer.Typer(
+        name="wfst-hmm",
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(help=_HELP, epilog=_EXAMPLES)(_common)
+    for name, (module, line) in COMMANDS.items():
+        if arguments is None or name in arguments:
+            _add(app, name, module)
+        else:
+            app.command(name, help=line)(_listed)
+    return app
+
+
+def _add(app: typer.Typer, name: str, module: str) -> None:
+    room = importlib.import_module(module)
+    group: typer.Typer | None = getattr(room, "app", None)
+    if group is not None:
+        app.add_typer(group, name=name)
+        return
+    command: Callable[..., None] = getattr(room, name)
+    app.command(name)(command)
+
+
+def _listed() -> None:
+    """Stand for a command that the overview lists and nobody has called."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from wfst_hmm import __version__
+
+        typer.echo(f"wfst-hmm {__version__}")
+        raise typer.Exit
+
+
+def _common(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and leave.", callback=_print_version,
+        is_eager=True,
+    ),
+) -> None:  # fmt: skip
+    """Take the options that stand before the command."""

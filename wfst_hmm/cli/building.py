@@ -1,0 +1,149 @@
+"""``train`` and ``graph``: from recordings to a model, from knowledge to a decoding graph.
+
+In: paths and options. Out: a model directory, a graph directory.
+
+Public names: `graph`, `train`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfst_hmm.cli.shell import print_json, warn
+from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.training.options import TrainingOptions
+
+if TYPE_CHECKING:
+    from wfst_hmm.training.progress import Watcher
+
+__all__ = ["graph", "train"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")]
+
+
+_HELP = {
+    field.name: field.metadata["help"]
+    for options in (FeatureOptions, TrainingOptions)
+    for field in dataclasses.fields(options)
+}
+
+
+class OnError(str, enum.Enum):
+    """What to do about what cannot be used."""
+
+    raise_ = "raise"
+    skip = "skip"
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="Kaldi data directory or TSV manifest.")],
+    model: Annotated[Path, typer.Argument(help="The model directory to write.")],
+    lexicon: Annotated[Path, typer.Option(help="Pronunciations of all words.")],
+    passes: Annotated[int, typer.Option(help=_HELP["n_passes"])] = 40,
+    gaussians: Annotated[int, typer.Option(help=_HELP["n_gaussians"])] = 1000,
+    states: Annotated[int, typer.Option(help=_HELP["n_states"])] = 3,
+    silence_phone: Annotated[str, typer.Option(help=_HELP["silence_phone"])] = "SIL",
+    perturb: Annotated[
+        list[float] | None, typer.Option(help=_HELP["perturb"] + " May be repeated.")
+    ] = None,
+    rate: Annotated[
+        int | None, typer.Option(help="Samples per second; by default the first recording's.")
+    ] = None,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="Convert recordings of another sampling rate.")
+    ] = False,
+    cmvn: Annotated[str, typer.Option(help=_HELP["cmvn"])] = "speaker",
+    on_oov: Annotated[
+        OnError, typer.Option(help="Utterances with words that the lexicon lacks.")
+    ] = OnError.raise_,
+    on_bad_audio: Annotated[
+        OnError, typer.Option(help="Recordings that cannot be used.")
+    ] = OnError.raise_,
+    seed: Annotated[int, typer.Option(help=_HELP["seed"])] = 0,
+    threads: Annotated[int, typer.Option("--threads", "-j", help=_HELP["n_workers"])] = 0,
+    as_json: Json = False,
+) -> None:
+    """Train a monophone model. An interrupted training goes on when it is started again.
+
+    Example: wfst-hmm train DATA MODEL --lexicon LEX
+    """
+    from wfst_hmm.apps.building import train_model
+
+    options = TrainingOptions(
+        features=FeatureOptions(resample=resample, cmvn=cmvn), n_passes=passes,
+        n_gaussians=gaussians, n_states=states, silence_phone=silence_phone,
+        perturb=tuple(perturb or ()), on_oov=on_oov.value, on_bad_audio=on_bad_audio.value,
+        seed=seed, n_workers=threads,
+    )  # fmt: skip
+    made = train_model(data, lexicon, model, options, rate=rate, watcher=_watcher())
+    training = made.info["training"]
+    facts = {
+        "out": str(model), "hash": made.hash, "phones": len(made.phones),
+        "gaussians": made.mixtures.n_components, "utterances": training["n_utterances"],
+        "frames": training["n_frames"], "skipped": training["skipped"],
+        "log_likelihood_per_frame": training["passes"][-1]["log_likelihood"],
+    }  # fmt: skip
+    if as_json:
+        print_json(facts)
+    else:
+        typer.echo(
+            f"{model}: {facts['phones']} phones, {facts['gaussians']:,} Gaussians from "
+            f"{facts['utterances']:,} utterances ({facts['frames']:,} frames), log-likelihood "
+            f"{facts['log_likelihood_per_frame']:.3f} a frame; {len(training['skipped'])} skipped"
+        )
+
+
+def _watcher() -> Watcher:
+    """Return a progress bar for a terminal; notes go to stderr in any case."""
+    from wfst_hmm.training.progress import ProgressBar, Watcher
+
+    if sys.stderr.isatty():
+        return ProgressBar()
+
+    class Notes(Watcher):
+        def note(self, text: str) -> None:
+            warn(text)
+
+    return Notes()
+
+
+def graph(
+    model: Annotated[Path, typer.Option(help="Model directory from wfst-hmm train.")],
+    lexicon: Annotated[Path, typer.Option(help="Pronunciations of the words.")],
+    grammar: Annotated[
+        str,
+        typer.Option(
+            help="loop, words, length:4 or length:3-7, or a file: phrase list, OpenFst, ARPA."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The graph directory to write.")],
+    silence_probability: Annotated[
+        float, typer.Option(help="Probability of silence between words; 0: none.")
+    ] = 0.5,
+    on_oov: Annotated[
+        OnError, typer.Option(help="What to do about words that the lexicon lacks.")
+    ] = OnError.raise_,
+    as_json: Json = False,
+) -> None:
+    """Build the decoding graph H∘L∘G, with its model inside: all that decode needs.
+
+    Example: wfst-hmm graph --model MODEL --lexicon LEX --grammar loop --out GRAPH
+    """
+    from wfst_hmm.apps.building import build
+    from wfst_hmm.graph.compiler import GraphOptions
+
+    options = GraphOptions(silence_probability=silence_probability)
+    made = build(model, lexicon, grammar, out, options, on_oov=on_oov.value)
+    facts = {"out": str(out), "states": made.fst.n_states, "arcs": made.fst.n_arcs,
+             "words": len(made.words) - 1, "info": dict(made.info)}  # fmt: skip
+    if as_json:
+        print_json(facts)
+    else:
+        typer.echo(f"{out}: {made.fst.n_states:,} states, {made.fst.n_arcs:,} arcs, "
+                   f"{len(made.words) - 1:,} words")  # fmt: skip

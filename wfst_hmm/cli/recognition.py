@@ -1,0 +1,260 @@
+"""``decode``, ``align`` and ``score``: from recordings to words, times and error rates.
+
+In: paths and options. Out: words on stdout, files below ``--out``.
+
+Public names: `align`, `decode`, `score`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfst_hmm.cli.shell import fail, print_json, progress, warn
+from wfst_hmm.search.options import SearchOptions
+
+if TYPE_CHECKING:
+    from wfst_hmm.apps.recognize import Outcome
+    from wfst_hmm.apps.wer import WordErrors
+    from wfst_hmm.signal.corpus import Corpus
+
+__all__ = ["align", "decode", "score"]
+
+
+_HELP = {field.name: field.metadata["help"] for field in dataclasses.fields(SearchOptions)}
+
+
+class Search(str, enum.Enum):
+    """The searches by name."""
+
+    beam = "beam"
+    exact = "exact"
+    compose = "compose"
+
+
+Threads = Annotated[int, typer.Option("--threads", "-j", help="Utterances worked on at a time.", min=1)]  # fmt: skip
+Json = Annotated[bool, typer.Option("--json", help="Print results as JSON.")]
+Channel = Annotated[
+    int | None, typer.Option(help="Channel of recordings that have several, from 0.", min=0)
+]
+Silence = Annotated[float, typer.Option(help="Probability of silence between words.")]
+
+
+def decode(
+    graph: Annotated[Path, typer.Argument(help="Graph directory from wfst-hmm graph.")],
+    audio: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="AUDIO...|DATA", help="Recordings, or a data directory or manifest."
+        ),
+    ],
+    model: Annotated[
+        Path | None, typer.Option(help="Model directory; by default the one inside the graph.")
+    ] = None,
+    search: Annotated[Search, typer.Option(help="Which search.")] = Search.beam,
+    cross_check: Annotated[
+        bool, typer.Option("--cross-check", help="Run all three searches and compare; 1 if unlike.")
+    ] = False,
+    beam: Annotated[float, typer.Option(help=_HELP["beam"])] = 16.0,
+    max_active: Annotated[int, typer.Option(help=_HELP["max_active"])] = 7000,
+    acoustic_scale: Annotated[float, typer.Option(help=_HELP["acoustic_scale"])] = 0.1,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Write hyp.txt, words.ctm, phones.ctm and decode.json here."
+        ),
+    ] = None,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="Convert recordings of another sampling rate.")
+    ] = False,
+    channel: Channel = None,
+    threads: Threads = 1,
+    as_json: Json = False,
+) -> None:
+    """Recognize speech.
+
+    Example: wfst-hmm decode GRAPH recording.wav --cross-check
+    """
+    from wfst_hmm.apps.recognize import decode_corpus
+    from wfst_hmm.apps.recognizer import Recognizer
+    from wfst_hmm.apps.results import check_folder, write_results
+
+    options = SearchOptions(search=search.value, beam=beam, max_active=max_active,
+                            min_active=min(20, max_active or 20),
+                            acoustic_scale=acoustic_scale)  # fmt: skip
+    if out is not None:
+        check_folder(out)
+    recognizer = Recognizer.load(graph, model)
+    problems: list[str] = []
+    corpus = _inputs(audio, problems, channel)
+    outcomes: list[Outcome] = []
+    with progress("decoding") as advance:
+        stream = decode_corpus(recognizer, corpus, options, check=cross_check,
+                               resample=resample, n_threads=threads)  # fmt: skip
+        for outcome in stream:
+            advance(len(outcomes) + 1, len(corpus))
+            outcomes.append(outcome)
+            _report(outcome, problems)
+            if not as_json:
+                _print_words(outcome)
+    if as_json:
+        print_json([outcome.to_dict() for outcome in outcomes])
+    if out is not None:
+        write_results(outcomes, out)
+    unlike = [o.utterance.id for o in outcomes if o.check is not None and not o.check.ok]
+    if cross_check and not as_json:
+        _print_verdicts(outcomes)
+    if unlike:
+        raise fail(f"the searches differ on {_some(unlike)}")
+    if problems:
+        raise fail(f"{len(problems)} of {len(outcomes) + _unread(problems, outcomes)} utterances "
+                   "could not be decoded; see above")  # fmt: skip
+
+
+def _unread(problems: list[str], outcomes: list[Outcome]) -> int:
+    return len(problems) - sum(outcome.problem is not None for outcome in outcomes)
+
+
+def _inputs(paths: list[Path], problems: list[str], channel: int | None) -> Corpus:
+    """Read data directories and manifests; what else is named is a recording."""
+    from wfst_hmm.apps.recognize import corpus_of_inputs
+    from wfst_hmm.errors import WfstHmmError
+
+    def skip(id_: str, error: WfstHmmError) -> None:
+        problems.append(str(error))
+        warn(f"skipped: {error}")
+
+    return corpus_of_inputs(paths, channel=channel, on_error=skip)
+
+
+def _report(outcome: Outcome, problems: list[str]) -> None:
+    if outcome.problem is not None:
+        problems.append(outcome.problem)
+        warn(f"skipped: {outcome.problem}")
+    elif outcome.decoded is not None:
+        for note in outcome.decoded.notes:
+            warn(f"{outcome.utterance.place}: {note}")
+
+
+def _print_words(outcome: Outcome) -> None:
+    if outcome.decoded is not None:
+        typer.echo(" ".join([outcome.utterance.id, *(w.text for w in outcome.decoded.words)]))
+    if outcome.check is not None:
+        typer.echo(f"  {outcome.check.verdict}: {outcome.check.detail}")
+
+
+def _print_verdicts(outcomes: list[Outcome]) -> None:
+    verdicts = [outcome.check.verdict for outcome in outcomes if outcome.check is not None]
+    counts = [(verdicts.count(name), name) for name in ("agree", "tie", "differ")]
+    typer.echo(f"cross-check of {len(verdicts)}: "
+               + ", ".join(f"{count} {name}" for count, name in counts))  # fmt: skip
+
+
+def _some(ids: list[str]) -> str:
+    return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+
+
+def align(
+    data: Annotated[Path, typer.Argument(help="Data directory or manifest with transcripts.")],
+    model: Annotated[Path, typer.Option(help="Model directory.")],
+    lexicon: Annotated[Path, typer.Option(help="Pronunciations of all words.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    form: Annotated[
+        list[str] | None, typer.Option("--form", help="ctm, textgrid, json; may be repeated.")
+    ] = None,
+    silence_probability: Silence = 0.5,
+    channel: Channel = None,
+    threads: Threads = 1,
+    as_json: Json = False,
+) -> None:
+    """Find out when each word and phone of known transcripts was spoken.
+
+    Example: wfst-hmm align DATA --model MODEL --lexicon LEX --out ALIGNED --form textgrid
+    """
+    from wfst_hmm.apps.align import FORMS, align_corpus, check_forms, write_alignments
+    from wfst_hmm.apps.results import check_folder
+    from wfst_hmm.graph.lexicon import read_lexicon
+    from wfst_hmm.graph.lexicon_fst import LexiconOptions
+    from wfst_hmm.models.acoustic import AcousticModel
+
+    forms = check_forms(form or FORMS)
+    check_folder(out)
+    acoustic, pronunciations = AcousticModel.load(model), read_lexicon(lexicon)
+    problems: list[str] = []
+    corpus = _inputs([data], problems, channel)
+    silence = LexiconOptions(silence_probability=silence_probability)
+    outcomes: list[Outcome] = []
+    with progress("aligning") as advance:
+        stream = align_corpus(acoustic, pronunciations, corpus, silence=silence, n_threads=threads)
+        for outcome in stream:
+            advance(len(outcomes) + 1, len(corpus))
+            outcomes.append(outcome)
+            _report(outcome, problems)
+    n_done = sum(outcome.decoded is not None for outcome in outcomes)
+    written = write_alignments(outcomes, out, forms) if n_done else []
+    if as_json:
+        print_json([outcome.to_dict() for outcome in outcomes])
+    else:
+        shown = ", ".join(path.name for path in written[:4]) + (" ..." if len(written) > 4 else "")
+        typer.echo(f"aligned {n_done} of {len(outcomes)} utterances: {out}: {shown or 'nothing'}")
+    if problems:
+        raise fail(f"{len(problems)} utterances could not be aligned; see above")
+
+
+def score(
+    reference: Annotated[
+        Path, typer.Argument(metavar="REF", help="Kaldi text file, data directory or manifest.")
+    ],
+    hypothesis: Annotated[
+        Path, typer.Argument(metavar="HYP", help="Kaldi text file, such as hyp.txt of decode.")
+    ],
+    ignore_case: Annotated[
+        bool, typer.Option("--ignore-case", help="Compare without case.")
+    ] = False,
+    show_all: Annotated[
+        bool, typer.Option("--all", help="Show the alignment of right utterances, too.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Compute the word error rate and show what went wrong.
+
+    Example: wfst-hmm score DATA/text OUT/hyp.txt
+    """
+    from wfst_hmm.apps.wer import score_files
+
+    scored = score_files(reference, hypothesis, ignore_case=ignore_case)
+    total = scored.total
+    for id_ in scored.missing[:20]:
+        warn(f"utterance {id_}: no hypothesis in {hypothesis}; its words count as deleted")
+    if len(scored.missing) > 20:
+        warn(f"{len(scored.missing) - 20} more utterances without a hypothesis")
+    if as_json:
+        print_json(total.to_dict() | {"utterances": len(scored.utterances),
+                                      "missing": list(scored.missing)})  # fmt: skip
+        return
+    for id_, errors in scored.utterances.items():
+        if errors.n_errors or show_all:
+            _print_alignment(id_, errors)
+    typer.echo(
+        f"WER {100 * total.wer:.2f} % ({total.n_errors} of {total.n_words} words: "
+        f"{total.substitutions} substituted, {total.deletions} deleted, {total.insertions} "
+        f"inserted); {scored.n_wrong} of {len(scored.utterances)} utterances with errors"
+    )
+
+
+def _print_alignment(id_: str, errors: WordErrors) -> None:
+    """Write reference and hypothesis under each other, errors in capitals of their kind."""
+    rows: tuple[list[str], list[str], list[str]] = ([], [], [])
+    for word in errors.alignment:
+        said, heard = word.reference or "*", word.hypothesis or "*"
+        mark = {"correct": "", "substitution": "S", "deletion": "D", "insertion": "I"}[word.kind]
+        width = max(len(said), len(heard), len(mark))
+        for row, text in zip(rows, (said, heard, mark), strict=True):
+            row.append(text.ljust(width))
+    typer.echo(f"{id_}: {errors.n_errors} of {errors.n_words}")
+    for name, row in zip(("ref", "hyp", "   "), rows, strict=True):
+        typer.echo(f"  {name}  {' '.join(row)}".rstrip())

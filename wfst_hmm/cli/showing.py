@@ -1,0 +1,114 @@
+"""``draw`` and ``info``: look at what lies at a path.
+
+In: paths and options. Out: a picture, or facts on stdout.
+
+Public names: `draw`, `info`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from wfst_hmm.cli.shell import print_json
+from wfst_hmm.errors import UsageError
+
+__all__ = ["draw", "info"]
+
+
+def draw(
+    source: Annotated[
+        Path | None,
+        typer.Argument(help="A graph directory, an OpenFst file, a model or a lexicon."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The picture: .svg, .png, .pdf or .dot.")
+    ] = Path("fst.svg"),
+    lexicon: Annotated[
+        Path | None, typer.Option(help="Draw L, the transducer of this lexicon.")
+    ] = None,
+    silence: Annotated[
+        str | None, typer.Option(help="With --lexicon: phone of optional silence between words.")
+    ] = None,
+    disambiguate: Annotated[
+        bool, typer.Option("--disambiguate", help="With --lexicon: with symbols #0, #1, ...")
+    ] = False,
+    phone: Annotated[
+        str | None, typer.Option(help="Of a model: the phone whose HMM is drawn.")
+    ] = None,
+    accept: Annotated[
+        str, typer.Option(help="Highlight the cheapest path with just these words or phones.")
+    ] = "",
+    weights: Annotated[str, typer.Option(help="nats, probabilities or none.")] = "nats",
+    max_states: Annotated[
+        int, typer.Option(help="Draw at most so many states; a note says what is left out.")
+    ] = 80,
+    max_arcs: Annotated[int, typer.Option(help="Draw at most so many arcs.")] = 300,
+    title: Annotated[str, typer.Option(help="First line under the picture.")] = "",
+    isymbols: Annotated[
+        Path | None, typer.Option(help="Input symbols, for an OpenFst file without.")
+    ] = None,
+    osymbols: Annotated[
+        Path | None, typer.Option(help="Output symbols, for an OpenFst file without.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was drawn as JSON.")] = False,
+) -> None:
+    """Draw a graph, an FST, a lexicon or a phone.
+
+    Example: wfst-hmm draw GRAPH --out graph.svg --accept "one two"
+    """
+    from wfst_hmm.apps.drawing import draw_file
+    from wfst_hmm.draw.picture import DrawOptions
+
+    if (source is None) == (lexicon is None):
+        raise UsageError("name one thing to draw: FST, or --lexicon LEX", where="draw",
+                         fix="See wfst-hmm draw --help.")  # fmt: skip
+    options = DrawOptions(weights=weights, max_states=max_states, max_arcs=max_arcs, title=title)
+    picture = draw_file(
+        lexicon or source or "", out, options, as_lexicon=lexicon is not None, silence=silence,
+        disambiguate=disambiguate, phone=phone, isymbols=isymbols, osymbols=osymbols,
+        accept=accept.split(),
+    )  # fmt: skip
+    if as_json:
+        drawn = [node for node in picture.nodes if not node.is_stub]
+        print_json({"out": str(out), "states": len(drawn), "edges": len(picture.edges),
+                    "captions": list(picture.captions)})  # fmt: skip
+    else:
+        typer.echo(f"{out}: {picture.note or 'drawn'}")
+
+
+def info(
+    path: Annotated[
+        Path, typer.Argument(help="A model, graph, corpus, recording, FST, lexicon, ...")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")] = False,
+) -> None:
+    """Tell what lies at a path.
+
+    Example: wfst-hmm info GRAPH
+    """
+    from wfst_hmm.apps.info import describe
+
+    facts = describe(path)
+    if as_json:
+        print_json(facts)
+        return
+    width = max(len(name) for name in facts)
+    for name, value in facts.items():
+        typer.echo(f"{name.replace('_', ' ') + ':':<{width + 2}}{_text(value)}")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_text(item)}" for name, item in value.items()) or "-"
+    if isinstance(value, (list, tuple)):
+        shown = [_text(item) for item in value[:40]]
+        more = f" ... {len(value)} in all" if len(value) > 40 else ""
+        return " ".join(shown) + more if shown else "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "none" if value is None else str(value)
