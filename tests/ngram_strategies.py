@@ -1,6 +1,13 @@
 """Random small n-gram models for property tests."""
 
+import math
+
+import numpy as np
 from hypothesis import strategies as st
+
+from wfst_hmm.graph.ngram import NgramModel
+
+Listed = dict[tuple[str, ...], tuple[float, float]]
 
 
 @st.composite
@@ -45,3 +52,18 @@ def arpa_text(model: dict[tuple[str, ...], tuple[float, float]]) -> str:
             tail = f"\t{backoff}" if k < longest and backoff else ""
             sections.append(f"{log_prob}\t{' '.join(text)}{tail}")
     return "\n".join([*lines, *sections, "", "\\end\\", ""])
+
+
+def flat(listed: Listed) -> dict[tuple[str, ...], float]:
+    """Give the two values of an n-gram keys of their own, so that `pytest.approx` takes them."""
+    return {(*text, name): value for text, pair in listed.items()
+            for name, value in zip(("=prob", "=backoff"), pair, strict=True)}  # fmt: skip
+
+
+def listed_of(model: NgramModel) -> dict[tuple[str, ...], float]:
+    found: Listed = {}
+    for order, table in enumerate(model.tables, start=1):
+        texts = [tuple(model.words.strings(row)) for row in model.rows(order)]
+        pairs = np.stack([table.log_prob, table.backoff], axis=1) / math.log(10)
+        found.update(zip(texts, map(tuple, pairs.tolist()), strict=True))
+    return flat(found)

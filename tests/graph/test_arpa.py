@@ -7,14 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from ngram_strategies import arpa_text, backoff_models
+from ngram_strategies import Listed, arpa_text, backoff_models, flat, listed_of
 
 from wfst_hmm.errors import FormatError
 from wfst_hmm.graph import arpa
 from wfst_hmm.graph.arpa import read_arpa, write_arpa
-from wfst_hmm.graph.ngram import NgramModel
 
-Listed = dict[tuple[str, ...], tuple[float, float]]
 RELAXED = [HealthCheck.function_scoped_fixture]
 
 GOOD = """a comment that the format allows
@@ -36,21 +34,6 @@ ngram 2=2
 \\end\\
 anything after the end
 """
-
-
-def flat(listed: Listed) -> dict[tuple[str, ...], float]:
-    """Give the two values of an n-gram keys of their own, so that `pytest.approx` takes them."""
-    return {(*text, name): value for text, pair in listed.items()
-            for name, value in zip(("=prob", "=backoff"), pair, strict=True)}  # fmt: skip
-
-
-def listed_of(model: NgramModel) -> dict[tuple[str, ...], float]:
-    found: Listed = {}
-    for order, table in enumerate(model.tables, start=1):
-        texts = [tuple(model.words.strings(row)) for row in model.rows(order)]
-        pairs = np.stack([table.log_prob, table.backoff], axis=1) / math.log(10)
-        found.update(zip(texts, map(tuple, pairs.tolist()), strict=True))
-    return flat(found)
 
 
 def test_a_file_by_hand(tmp_path: Path):

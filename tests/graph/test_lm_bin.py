@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from ngram_strategies import backoff_models
-from test_arpa import flat, listed_of
+from ngram_strategies import backoff_models, flat, listed_of
 
 from wfst_hmm.errors import FormatError
 from wfst_hmm.graph.arpa import read_arpa, write_arpa

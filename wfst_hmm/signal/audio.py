@@ -24,6 +24,10 @@ from wfst_hmm.files import atomic_file
 
 __all__ = ["Audio", "AudioInfo", "audio_info", "read_audio", "write_wav"]
 
+#: Seconds by which a segment may overrun its recording: lists round their times, a little more
+#: than a tenth for the rounding of the sum.
+_SLACK = 0.1001
+
 #: Data sizes from here up are what programs write into a WAV header when they cannot go back to
 #: correct it (ffmpeg and sox into a pipe): the length is then simply the file's.
 _UNKNOWN_LENGTH = 0x7FFF0000
@@ -293,7 +297,7 @@ def _stretch(
             expected="0 <= start < end",
         )
     seconds = n_samples / rate
-    if begin >= seconds or (end is not None and end > seconds + 0.1):
+    if begin >= seconds or (end is not None and end - seconds > _SLACK):
         raise DataError(
             "the stretch lies outside the recording",
             where=str(path),
