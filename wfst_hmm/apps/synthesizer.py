@@ -51,7 +51,13 @@ class Synthesizer:
     """
 
     def __init__(self, seed: int = 0) -> None:
-        import espeakng_loader
+        try:
+            import espeakng_loader
+        except ImportError:
+            raise DataError(
+                "the package espeakng-loader is not installed",
+                fix='Install it: pip install "wfst_hmm[demo]".',
+            ) from None
 
         self._chunks: list[npt.NDArray[np.int16]] = []
         self._library = _private_copy(Path(espeakng_loader.get_library_path()))
