@@ -48,8 +48,8 @@ class TrainingOptions:
     split_occupancy: float = _option(20.0, "A state has at most one Gaussian per so many frames.")
     min_occupancy: float = _option(10.0, "A Gaussian that sees fewer frames is dropped.")
     variance_floor: float = _option(0.01, "Smallest variance as a share of the global variance.")
-    transition_prior: float = _option(
-        5.0, "Frames' worth of trust in a state's previous transition probabilities."
+    transition_floor: float = _option(
+        1e-3, "Smallest probability of an allowed move from HMM state to HMM state."
     )
     beam: float = _option(
         math.inf, "Alignment drops paths costlier than the best by more nats than this; inf: none."
@@ -77,7 +77,8 @@ class TrainingOptions:
         _require(0 <= self.power <= 1, "power", self.power, "0 to 1")
         _require(self.split_perturbation > 0, "split_perturbation", self.split_perturbation, "> 0")
         _require(self.variance_floor > 0, "variance_floor", self.variance_floor, "above 0")
-        _require(self.transition_prior > 0, "transition_prior", self.transition_prior, "above 0")
+        floor = self.transition_floor
+        _require(0 < floor <= 0.1, "transition_floor", floor, "above 0, at most 0.1")
         for name in ("split_occupancy", "min_occupancy"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         _require(self.beam > 0, "beam", self.beam, "above 0")

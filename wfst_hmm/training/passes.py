@@ -259,7 +259,7 @@ def update(
         sums.mixtures, variance_floor=floor, min_occupancy=options.min_occupancy
     )
     topologies = reestimated_topologies(
-        parameters.topologies, units, sums.moves, prior=options.transition_prior
+        parameters.topologies, units, sums.moves, floor=options.transition_floor
     )
     n_frames = sums.mixtures.n_frames
     if number <= options.last_growing_pass:
