@@ -3,7 +3,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from mutations import check_reader
@@ -30,6 +30,7 @@ MATRICES = st.sampled_from([np.float32, np.float64]).flatmap(
 )
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.dictionaries(KEYS, MATRICES, max_size=3), st.booleans())
 def test_archives_come_back(tmp_path_factory, objects, binary):
     folder = tmp_path_factory.mktemp("ark")
@@ -41,6 +42,7 @@ def test_archives_come_back(tmp_path_factory, objects, binary):
             assert not binary or found[key].dtype == matrix.dtype
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.dictionaries(KEYS, st.lists(st.integers(-(2**31), 2**31 - 1), max_size=5), max_size=3),
        st.booleans())  # fmt: skip
 def test_integer_lists_come_back(tmp_path_factory, lists, binary):

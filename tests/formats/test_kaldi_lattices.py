@@ -3,7 +3,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import check_reader
 
@@ -68,6 +68,7 @@ def content(lattice):
     return lattice.compact, lattice.start, lattice.n_states, spans[0], sorted(spans[1])
 
 
+@settings(deadline=None, max_examples=40)
 @given(lattices())
 def test_lattices_come_back(tmp_path_factory, lattice):
     path = tmp_path_factory.mktemp("lat") / "lat"
@@ -77,6 +78,7 @@ def test_lattices_come_back(tmp_path_factory, lattice):
     assert content(found["u1"]) == content(found["u2"]) == content(lattice)
 
 
+@settings(deadline=None, max_examples=40)
 @given(lattices())
 def test_lattices_come_back_as_text(tmp_path_factory, lattice):
     path = tmp_path_factory.mktemp("lat") / "lat"
@@ -96,6 +98,7 @@ def every_path(lattice, state):
             yield [index, *rest], final
 
 
+@settings(deadline=None, max_examples=40)
 @given(lattices(), st.sampled_from([0.1, 1.0, 3.0]))
 def test_the_best_path_is_the_best_of_all(lattice, scale):
     costs = []
@@ -149,6 +152,7 @@ def test_a_lattice_with_a_cycle_has_no_best_path(tmp_path):
         read_lattices(tmp_path / "lat")["u"].best_path()
 
 
+@settings(deadline=None, max_examples=40)
 @given(lattices())
 def test_damage_is_an_error_or_harmless(tmp_path_factory, lattice):
     folder = tmp_path_factory.mktemp("lat")

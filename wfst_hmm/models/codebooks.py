@@ -143,7 +143,7 @@ class CodebookSet:
         if frames.shape[1] < self.n_dims:
             raise DataError("features have too few dimensions", got=frames.shape[1],
                             expected=self.n_dims)  # fmt: skip
-        if top_n is not None and not 1 <= top_n:
+        if top_n is not None and not top_n >= 1:
             raise ModelError("top_n must be at least 1", got=top_n)
         chosen = np.arange(self.n_states)
         if states is not None:

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, UsageError
-from wfst_hmm.signal.features import INT16_SCALE
+from wfst_hmm.signal.options import INT16_SCALE
 
 __all__ = [
     "NoiseTracker",
@@ -124,7 +124,7 @@ class SphinxOptions:
                 "ncep", "13 with this kind of feature vector")  # fmt: skip
         require(self.cmn in ("batch", "live", "none"), "cmn", "batch, live or none")
         require(0 <= self.alpha < 1 and 0 <= self.lifter <= 1000, "lifter", "0 to 1000")
-        require(0 <= self.ldadim, "ldadim", "0 or more")
+        require(self.ldadim >= 0, "ldadim", "0 or more")
         stream_slices(self)
 
     @property
@@ -258,13 +258,13 @@ def _filters(options: SphinxOptions) -> Array:
         scale = single(2) / (right - left)
         rising, falling = rising * scale, falling * scale
     inside = (hertz >= left) & (hertz <= right)
-    return np.where(inside, np.minimum(rising, falling), single(0)).astype(single)
+    return np.asarray(np.where(inside, np.minimum(rising, falling), single(0)), dtype=single)
 
 
 @functools.lru_cache(maxsize=8)
 def _cosines(n_ceps: int, n_filters: int) -> Array:
     step = np.pi / n_filters * np.arange(n_ceps)[:, None]
-    return np.cos(step * (np.arange(n_filters) + 0.5)).astype(np.float32)
+    return np.asarray(np.cos(step * (np.arange(n_filters) + 0.5)), dtype=np.float32)
 
 
 def _frames(samples: Array, options: SphinxOptions) -> Array:
@@ -278,8 +278,8 @@ def _frames(samples: Array, options: SphinxOptions) -> Array:
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::shift].copy()
     if options.remove_dc:
         frames -= frames.mean(axis=1, keepdims=True)
-    frames *= 0.54 - 0.46 * np.cos(2 * np.pi * np.arange(size) / (size - 1))
-    return frames
+    hamming = 0.54 - 0.46 * np.cos(2 * np.pi * np.arange(size) / (size - 1))
+    return np.asarray(frames * hamming)
 
 
 def sphinx_cepstra(
@@ -373,7 +373,7 @@ def finish_cepstra(
     if transform.shape[1] != features.shape[1]:
         raise DataError("the feature transform does not fit", got=f"{transform.shape[1]} columns",
                         expected=f"{features.shape[1]}")  # fmt: skip
-    return (features @ transform[:n_out].T.astype(np.float32)).astype(np.float32)
+    return np.asarray(features @ transform[:n_out].T, dtype=np.float32)
 
 
 def _with_slopes(c: npt.NDArray[np.float32], kind: str) -> npt.NDArray[np.float32]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Literal
 
 import numba
 import numpy as np
@@ -112,7 +113,7 @@ def write_container(
     arrays: list[npt.NDArray[np.int32] | npt.NDArray[np.float32]],
     *,
     version: str = "1.0",
-    order: str = "<",
+    order: Literal["<", ">"] = "<",
     with_checksum: bool = True,
 ) -> None:
     """Write int32 and float32 arrays one behind the other, as `open_container` finds them."""

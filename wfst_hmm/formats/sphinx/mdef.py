@@ -102,14 +102,12 @@ class ModelDefinition:
         kinds, hmm_of = np.unique(rows, axis=0, return_inverse=True)
         hmm_of = hmm_of.ravel().astype(np.int32)
         hmms = [PhysicalHmm(b, t, tuple(self.sequences[s].tolist())) for b, t, s in kinds.tolist()]
-        nearest = self._nearest_tables()
-        return ContextMap.build(
-            self.names, list(topologies), hmms,
-            lambda centre, position: hmm_of[nearest(centre, position)], n_positions=4,
-        )  # fmt: skip
+        nearest = _Nearest(self)
 
-    def _nearest_tables(self) -> _Nearest:
-        return _Nearest(self)
+        def grid(centre: int, position: int) -> npt.NDArray[np.int32]:
+            return np.asarray(hmm_of[nearest(centre, position)], dtype=np.int32)
+
+        return ContextMap.build(self.names, list(topologies), hmms, grid, n_positions=4)  # fmt: skip
 
 
 class _Nearest:
@@ -150,7 +148,7 @@ class _Nearest:
             for place in order:
                 answer = table[place][rows[:, None], columns[None, :]]
                 found = np.where(found < 0, answer, found)
-        return np.where(found < 0, np.int32(centre), found)
+        return np.asarray(np.where(found < 0, centre, found), dtype=np.int32)
 
 
 def read_mdef(path: str | Path) -> ModelDefinition:
@@ -174,7 +172,17 @@ def _read_binary(cursor: Cursor) -> ModelDefinition:
     if version not in (0, 1):
         raise cursor.error("another version of the format", got=version, expected="at most 1")
     cursor.take(cursor.count("length of the description"), "description")
-    names = ("n_ci", "n_phone", "n_emit", "n_ci_sen", "n_sen", "n_tmat", "n_sseq", "n_ctx", "n_tree")
+    names = (
+        "n_ci",
+        "n_phone",
+        "n_emit",
+        "n_ci_sen",
+        "n_sen",
+        "n_tmat",
+        "n_sseq",
+        "n_ctx",
+        "n_tree",
+    )
     count = {name: int(cursor.number("i", name)) for name in names}
     cursor.number("i", "number of the silence phone")  # may be stale
     for name, value in count.items():

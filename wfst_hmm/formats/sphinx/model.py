@@ -132,7 +132,9 @@ def read_sphinx_model(path: str | Path) -> SphinxModel:
     transform_file = path / "feature_transform"
     transform = read_transform(transform_file) if transform_file.is_file() else None
     if transform is not None:
-        options = dataclasses.replace(options, ldadim=min(options.ldadim or 1 << 30, len(transform)))
+        options = dataclasses.replace(
+            options, ldadim=min(options.ldadim or 1 << 30, len(transform))
+        )
     topologies = read_transitions(path / "transition_matrices")
     if len(topologies) != definition.n_tmats or topologies[0].n_states != definition.n_emit:
         raise FormatError("transition matrices do not fit the model definition", where=str(path),
@@ -148,9 +150,7 @@ def read_sphinx_model(path: str | Path) -> SphinxModel:
     )
 
 
-def _read_codebooks(
-    path: Path, definition: ModelDefinition, options: SphinxOptions
-) -> CodebookSet:
+def _read_codebooks(path: Path, definition: ModelDefinition, options: SphinxOptions) -> CodebookSet:
     means, variances = read_gaussians(path / "means"), read_gaussians(path / "variances")
     if [m.shape for m in means] != [v.shape for v in variances]:
         raise FormatError("means and variances are of different sizes", where=str(path))
@@ -197,7 +197,7 @@ def _read_codebooks(
 def _read_fillers(path: Path, definition: ModelDefinition) -> dict[str, tuple[str, ...]]:
     """Read ``noisedict``; without one the usual three words are silence."""
     if not path.is_file():
-        return {word: (SILENCE,) for word in ("<s>", "</s>", "<sil>")}
+        return dict.fromkeys(("<s>", "</s>", "<sil>"), (SILENCE,))
     found: dict[str, tuple[str, ...]] = {}
     for number, line in read_lines(path):
         fields = line.split()

@@ -1,0 +1,171 @@
+"""Sphinx models against what PocketSphinx itself computed: dumps, alignments, spoken digits."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wfst_hmm.formats.sphinx.container import read_cepstra
+from wfst_hmm.formats.sphinx.model import read_sphinx_model
+from wfst_hmm.fst.arrays import Fst
+from wfst_hmm.search.exact import viterbi_path
+from wfst_hmm.signal.audio import read_audio
+from wfst_hmm.signal.sphinx import NoiseTracker, SphinxOptions, sphinx_cepstra
+
+EN_US = SphinxOptions(nfilt=25, lowerf=130, upperf=6800, transform="dct", lifter=22,
+                      svspec="0-12/13-25/26-38", remove_noise=True)  # fmt: skip
+LIBRIVOX = [f"sense_and_sensibility_01_austen_64kb-{n}" for n in ("0870", "0880", "0890")]
+
+
+@pytest.fixture(scope="module")
+def en_us():
+    found = importlib.util.find_spec("pocketsphinx")
+    if found is None or not found.submodule_search_locations:
+        pytest.skip("needs the model of the pocketsphinx wheel: pip install pocketsphinx")
+    return read_sphinx_model(
+        Path(found.submodule_search_locations[0]) / "model" / "en-us" / "en-us"
+    )
+
+
+@pytest.fixture(scope="module")
+def sphinx(shared):
+    return shared / "sphinx"
+
+
+def raw_samples(path):
+    return np.frombuffer(path.read_bytes(), "<i2") / 32768
+
+
+def test_cepstra_equal_the_dump_of_pocketsphinx(sphinx):
+    dump = read_cepstra(sphinx / "goforward.mfc")
+    ours = sphinx_cepstra(raw_samples(sphinx / "goforward.raw"), EN_US)
+    assert np.abs(ours[: len(dump)] - dump).max() == 0
+
+
+def linear_graph(context, phones):
+    """A chain of HMMs for ``(phone, left, right, position)``; label = score column + 1."""
+    rows, n = [], 0
+    exits = [(0, 0.0)]  # states from which the next phone is entered, and the cost so far
+    n = 1
+    for phone in phones:
+        hmm = context.hmms[context.hmm_index(*phone)]
+        topology = context.topologies[hmm.topology]
+        first, n = n, n + topology.n_states
+        for source, cost in exits:
+            for s in np.flatnonzero(topology.initial):
+                rows.append((source, first + s, hmm.columns[s], cost - np.log(topology.initial[s])))
+        for i, j in np.argwhere(topology.transitions):
+            rows.append((first + i, first + j, hmm.columns[j], -np.log(topology.transitions[i, j])))
+        exits = [(first + s, -np.log(topology.final[s])) for s in np.flatnonzero(topology.final)]
+    final = np.full(n, np.inf)
+    for state, cost in exits:
+        final[state] = cost
+    table = np.array(rows)
+    labels = table[:, 2].astype(int) + 1
+    return Fst.from_arcs(0, table[:, 0].astype(int), labels, np.zeros(len(rows), int), table[:, 3],
+                         table[:, 1].astype(int), final)  # fmt: skip
+
+
+def align(context, phones, scores):
+    graph = linear_graph(context, phones)
+    columns = np.arange(scores.shape[1], dtype=np.int32)
+    cost, arcs = viterbi_path(graph, scores, columns)
+    return cost, graph.arcs[arcs]["ilabel"] - 1
+
+
+def in_context(words, silence="SIL"):
+    """Turn pronunciations into phones with their neighbours across words."""
+    flat = [phone for word in words for phone in word]
+    places = []
+    for word in words:
+        last = len(word) - 1
+        names = [
+            "begin" if i == 0 else "end" if i == last else "internal" for i in range(len(word))
+        ]
+        places += names if last else ["single"]
+    neighbours = [silence, *flat, silence]
+    return [(p, neighbours[i], neighbours[i + 2], places[i]) for i, p in enumerate(flat)]
+
+
+def reference_alignment(path):
+    """Words as phones, and the senone of every frame, of a ``state.json``."""
+    words, senones = [], []
+    for word in json.loads(path.read_text())["w"]:
+        words.append([phone["t"] for phone in word["w"]])
+        for phone in word["w"]:
+            for state in phone["w"]:
+                senones += [int(state["t"])] * round(state["d"] * 100)
+    return words, np.array(senones)
+
+
+def test_alignments_of_librivox(en_us, sphinx):
+    context = en_us.context_map()
+    tracker = NoiseTracker(en_us.options.nfilt)  # one decoder: noise removal stays warm
+    agreements, whole, total = [], 0, 0
+    for name in LIBRIVOX:
+        words, expected = reference_alignment(sphinx / "librivox" / f"{name}.state.json")
+        phones = in_context(words)
+        columns = [c for p in phones for c in context.hmms[context.hmm_index(*p)].columns]
+        assert columns == expected[np.flatnonzero(np.diff(expected, prepend=-1))].tolist()
+        samples = read_audio(sphinx / "librivox" / f"{name}.wav").samples
+        features = en_us.features(samples, tracker)
+        _, states = align(context, phones, en_us.log_likelihoods(features, top_n=4))
+        agreements.append(np.mean(states == expected))
+        _, states = align(context, phones, en_us.log_likelihoods(features))
+        whole, total = whole + np.sum(states == expected), total + len(states)
+    assert min(agreements) >= 0.97  # PocketSphinx keeps four Gaussians, too, but in integers
+    assert whole / total >= 0.93
+
+
+def test_digits_of_tidigits(sphinx):
+    model = read_sphinx_model(sphinx / "tidigits" / "hmm")
+    context = model.context_map()
+    lexicon = {}
+    for line in (sphinx / "tidigits" / "lm" / "tidigits.dic").read_text().splitlines():
+        word, *phones = line.split()
+        lexicon[word] = phones
+    single = [
+        line.split() for line in (sphinx / "tidigits" / "tidigits.lsn").read_text().splitlines()
+    ]
+    checked = 0
+    for *words, name in single:
+        if not name.startswith("(man.ah"):
+            continue
+        features = model.finish(read_cepstra(sphinx / "tidigits" / f"{name.strip('()')}.mfc"))
+        scores = model.log_likelihoods(features)
+        right = align(
+            context, in_context([["SIL"], *(lexicon[w] for w in words), ["SIL"]]), scores
+        )[0]
+        for position in range(len(words)):
+            for other in lexicon:
+                if other != words[position]:
+                    changed = [*words[:position], other, *words[position + 1 :]]
+                    chain = in_context([["SIL"], *(lexicon[w] for w in changed), ["SIL"]])
+                    assert align(context, chain, scores)[0] > right, (name, changed)
+                    checked += 1
+    assert checked > 500
+
+
+def test_the_continuous_model_of_an4(sphinx):
+    model = read_sphinx_model(sphinx / "an4_ci_cont")
+    assert model.codebooks.weights.shape == (1, 102, 1)
+    context = model.context_map()
+    features = model.features(raw_samples(sphinx / "goforward.raw"))
+    scores = model.log_likelihoods(features)
+    words = {"GO": ["G", "OW"], "FORWARD": ["F", "AO", "R", "W", "ER", "D"],
+             "TEN": ["T", "EH", "N"], "METERS": ["M", "IY", "T", "ER", "Z"]}  # fmt: skip
+    right = ["GO", "FORWARD", "TEN", "METERS"]
+    costs = {}
+    for order in (right, ["TEN", "METERS", "GO", "FORWARD"], right[::-1]):
+        chain = in_context([["SIL"], *(words[w] for w in order), ["SIL"]])
+        costs[tuple(order)] = align(context, chain, scores)[0]
+    assert min(costs, key=costs.__getitem__) == tuple(right)
+
+
+def test_the_error_of_keeping_four_gaussians(en_us, sphinx):
+    features = en_us.features(raw_samples(sphinx / "goforward.raw"))
+    error = en_us.codebooks.top_n_error(features, 4)
+    assert 0.5 < error < 1.5  # nats; 0.88 was measured over more audio
+    assert en_us.codebooks.top_n_error(features, 128) == pytest.approx(0, abs=1e-4)
