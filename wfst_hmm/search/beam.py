@@ -8,6 +8,7 @@ Public names: `BeamSearch`, `beam_path`.
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numba
@@ -21,7 +22,7 @@ from wfst_hmm.search.tokens import close, cutoff_for, expand, gather, grown, rec
 
 __all__ = ["BeamSearch", "beam_path"]
 
-_COLLECT_AT = 1 << 22  # backpointers before the first garbage collection (32 MB)
+_COLLECT_AT = 1 << 20  # backpointers before the first garbage collection (8 MB)
 _BEAM_DELTA = 0.5  # nats
 
 
@@ -60,7 +61,10 @@ class BeamSearch:
         self._plan = plan_of(fst)
         self._columns = columns
         self._options = options or SearchOptions()
-        self._slot = np.zeros(fst.n_states, dtype=np.int32)
+        # One array over all states, handed from search to search: new memory is slow memory.
+        slots = self._plan.slots
+        self._slot = slots.pop() if slots else np.zeros(fst.n_states, dtype=np.int32)
+        weakref.finalize(self, slots.append, self._slot)
         self.n_frames = 0
         self.lost_at: int | None = None
         self.n_pruned = 0

@@ -43,6 +43,8 @@ class Plan:
         Whether there are epsilon cycles (one pass through `order` is then not enough).
     has_epsilon : ndarray of uint8, shape (ceil(n_states / 8),)
         A bit per state: it has epsilon arcs.
+    slots : list of ndarray of int32, shape (n_states,)
+        Working arrays that finished searches gave back; their content does not matter.
     """
 
     n_labels: int
@@ -50,6 +52,7 @@ class Plan:
     slack: float
     cyclic: bool
     has_epsilon: npt.NDArray[np.uint8]
+    slots: list[npt.NDArray[np.int32]] = dataclasses.field(default_factory=list)
 
 
 _PLANS: weakref.WeakKeyDictionary[Fst, Plan] = weakref.WeakKeyDictionary()

@@ -30,7 +30,7 @@ __all__ = ["close", "cutoff_for", "expand", "gather", "grown", "recombine"]
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 
-_AHEAD = 12  # how many steps ahead memory is asked for
+_AHEAD = 20  # how many steps ahead memory is asked for
 _STATE_BYTES = 20
 _ARC_BYTES = 16
 _N_BINS = 512
