@@ -2,8 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tiny_speech import TinySpeech
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -21,3 +25,11 @@ def shared() -> Path:
     if folder is None:
         pytest.skip("needs the recordings of ../shared/data (or WFST_HMM_SHARED), not present")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_speech(tmp_path_factory: pytest.TempPathFactory) -> "TinySpeech":
+    """A toy language with its corpus, model and graph, made once; do not change its files."""
+    import tiny_speech
+
+    return tiny_speech.make(tmp_path_factory.mktemp("tiny-speech"))

@@ -18,7 +18,7 @@ from wfst_hmm.apps.building import build, train_model
 from wfst_hmm.apps.digits import make_digits
 from wfst_hmm.apps.recognize import Outcome, decode_corpus
 from wfst_hmm.apps.recognizer import Recognizer
-from wfst_hmm.apps.results import write_results
+from wfst_hmm.apps.results import check_folder, write_results
 from wfst_hmm.apps.wer import WordErrors, score_words
 from wfst_hmm.draw.picture import DrawOptions, fst_picture
 from wfst_hmm.draw.render import save, save_svg
@@ -128,6 +128,7 @@ def run_demo(
         Called with a line before each step.
     """
     folder = Path(folder)
+    check_folder(folder)
     seconds: dict[str, float] = {}
 
     def step(name: str, text: str) -> _Clock:

@@ -22,11 +22,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("wfst_hmm.cli.building", "Train a monophone model from recordings and transcripts."),
     "graph": ("wfst_hmm.cli.building", "Build the decoding graph H∘L∘G, with its model inside."),
     "decode": ("wfst_hmm.cli.recognition", "Recognize speech."),
-    "align": (
-        "wfst_hmm.cli.recognition",
-        "Find out when each word and phone of known transcripts was spoken.",
-    ),
+    "align": ("wfst_hmm.cli.recognition", "Time the words and phones of known transcripts."),
     "score": ("wfst_hmm.cli.recognition", "Compute the word error rate and show what went wrong."),
+    "speaker": (
+        "wfst_hmm.cli.speaker",
+        "Enrol speakers, identify who speaks, verify a claim.",
+    ),
     "draw": ("wfst_hmm.cli.showing", "Draw a graph, an FST, a lexicon or a phone."),
     "info": ("wfst_hmm.cli.showing", "Tell what lies at a path."),
 }

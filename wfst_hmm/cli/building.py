@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfst_hmm.cli.shell import print_json, warn
+from wfst_hmm.cli.shell import print_json, say, warn
 from wfst_hmm.signal.options import FeatureOptions
 from wfst_hmm.training.options import TrainingOptions
 
@@ -69,7 +69,9 @@ def train(
     threads: Annotated[int, typer.Option("--threads", "-j", help=_HELP["n_workers"])] = 0,
     as_json: Json = False,
 ) -> None:
-    """Train a monophone model. An interrupted training goes on when it is started again.
+    """Train a monophone model from recordings and transcripts.
+
+    An interrupted training goes on when it is started again with the same data and options.
 
     Example: wfst-hmm train DATA MODEL --lexicon LEX
     """
@@ -92,7 +94,7 @@ def train(
     if as_json:
         print_json(facts)
     else:
-        typer.echo(
+        say(
             f"{model}: {facts['phones']} phones, {facts['gaussians']:,} Gaussians from "
             f"{facts['utterances']:,} utterances ({facts['frames']:,} frames), log-likelihood "
             f"{facts['log_likelihood_per_frame']:.3f} a frame; {len(training['skipped'])} skipped"
@@ -131,7 +133,7 @@ def graph(
     ] = OnError.raise_,
     as_json: Json = False,
 ) -> None:
-    """Build the decoding graph H∘L∘G, with its model inside: all that decode needs.
+    """Build the decoding graph H∘L∘G, with its model inside.
 
     Example: wfst-hmm graph --model MODEL --lexicon LEX --grammar loop --out GRAPH
     """
@@ -145,5 +147,5 @@ def graph(
     if as_json:
         print_json(facts)
     else:
-        typer.echo(f"{out}: {made.fst.n_states:,} states, {made.fst.n_arcs:,} arcs, "
+        say(f"{out}: {made.fst.n_states:,} states, {made.fst.n_arcs:,} arcs, "
                    f"{len(made.words) - 1:,} words")  # fmt: skip

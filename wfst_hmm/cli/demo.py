@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfst_hmm.cli.shell import console, fail, print_json, warn
+from wfst_hmm.cli.shell import console, fail, print_json, say, warn
 
 if TYPE_CHECKING:
     from wfst_hmm.apps.demo import DemoReport
@@ -64,4 +64,4 @@ def _print_table(report: DemoReport) -> None:
                       f"[{style}]{escape(row.hypothesis)}[/{style}]", *costs, row.verdict,
                       f"{row.frames_per_second:,.0f}")  # fmt: skip
     console().print(table)
-    typer.echo(report.summary)
+    say(report.summary)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfst_hmm.cli.shell import fail, print_json, progress, warn
+from wfst_hmm.cli.shell import fail, print_json, progress, say, warn
 from wfst_hmm.search.options import SearchOptions
 
 if TYPE_CHECKING:
@@ -142,15 +142,15 @@ def _report(outcome: Outcome, problems: list[str]) -> None:
 
 def _print_words(outcome: Outcome) -> None:
     if outcome.decoded is not None:
-        typer.echo(" ".join([outcome.utterance.id, *(w.text for w in outcome.decoded.words)]))
+        say(" ".join([outcome.utterance.id, *(w.text for w in outcome.decoded.words)]))
     if outcome.check is not None:
-        typer.echo(f"  {outcome.check.verdict}: {outcome.check.detail}")
+        say(f"  {outcome.check.verdict}: {outcome.check.detail}")
 
 
 def _print_verdicts(outcomes: list[Outcome]) -> None:
     verdicts = [outcome.check.verdict for outcome in outcomes if outcome.check is not None]
     counts = [(verdicts.count(name), name) for name in ("agree", "tie", "differ")]
-    typer.echo(f"cross-check of {len(verdicts)}: "
+    say(f"cross-check of {len(verdicts)}: "
                + ", ".join(f"{count} {name}" for count, name in counts))  # fmt: skip
 
 
@@ -171,7 +171,7 @@ def align(
     threads: Threads = 1,
     as_json: Json = False,
 ) -> None:
-    """Find out when each word and phone of known transcripts was spoken.
+    """Time the words and phones of known transcripts.
 
     Example: wfst-hmm align DATA --model MODEL --lexicon LEX --out ALIGNED --form textgrid
     """
@@ -200,7 +200,7 @@ def align(
         print_json([outcome.to_dict() for outcome in outcomes])
     else:
         shown = ", ".join(path.name for path in written[:4]) + (" ..." if len(written) > 4 else "")
-        typer.echo(f"aligned {n_done} of {len(outcomes)} utterances: {out}: {shown or 'nothing'}")
+        say(f"aligned {n_done} of {len(outcomes)} utterances: {out}: {shown or 'nothing'}")
     if problems:
         raise fail(f"{len(problems)} utterances could not be aligned; see above")
 
@@ -239,7 +239,7 @@ def score(
     for id_, errors in scored.utterances.items():
         if errors.n_errors or show_all:
             _print_alignment(id_, errors)
-    typer.echo(
+    say(
         f"WER {100 * total.wer:.2f} % ({total.n_errors} of {total.n_words} words: "
         f"{total.substitutions} substituted, {total.deletions} deleted, {total.insertions} "
         f"inserted); {scored.n_wrong} of {len(scored.utterances)} utterances with errors"
@@ -255,6 +255,6 @@ def _print_alignment(id_: str, errors: WordErrors) -> None:
         width = max(len(said), len(heard), len(mark))
         for row, text in zip(rows, (said, heard, mark), strict=True):
             row.append(text.ljust(width))
-    typer.echo(f"{id_}: {errors.n_errors} of {errors.n_words}")
+    say(f"{id_}: {errors.n_errors} of {errors.n_words}")
     for name, row in zip(("ref", "hyp", "   "), rows, strict=True):
-        typer.echo(f"  {name}  {' '.join(row)}".rstrip())
+        say(f"  {name}  {' '.join(row)}".rstrip())

@@ -3,7 +3,7 @@
 In: what assembles a Typer application, and its arguments. Out: an exit code: 0 fine, 1 failed, 2 bad usage,
 130 interrupted.
 
-Public names: `Advance`, `console`, `fail`, `print_json`, `progress`, `run`, `warn`.
+Public names: `Advance`, `console`, `fail`, `print_json`, `progress`, `run`, `say`, `warn`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from wfst_hmm.errors import WfstHmmError
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Advance", "console", "fail", "print_json", "progress", "run", "warn"]
+__all__ = ["Advance", "console", "fail", "print_json", "progress", "run", "say", "warn"]
 
 PROGRAM = "wfst-hmm"
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -59,15 +59,15 @@ def run(assemble: Callable[[], typer.Typer], arguments: Sequence[str]) -> int:
             given = list(arguments) or ["--help"]
             code = command.main(args=given, prog_name=PROGRAM, standalone_mode=False)
             sys.stdout.flush()
-            return int(code) if isinstance(code, int) else 0
+            return _finished(int(code) if isinstance(code, int) else 0)
         except WfstHmmError as error:
             return _say(str(error), error.exit_code)
         except _CLICK_ERROR as error:
             return _say(_usage(error), int(getattr(error, "exit_code", 2)))
         except typer.Exit as done:
-            return int(done.exit_code)
+            return _finished(int(done.exit_code))
         except (KeyboardInterrupt, typer.Abort):
-            return _say("interrupted; unfinished output was removed", INTERRUPTED)
+            return _finished(INTERRUPTED)
         except _Terminated:
             return _say("terminated; unfinished output was removed", 128 + signal.SIGTERM)
         except BrokenPipeError:  # the reader of our output has left: nothing to complain about
@@ -78,6 +78,12 @@ def run(assemble: Callable[[], typer.Typer], arguments: Sequence[str]) -> int:
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             return _say(f"{where}{error.strerror or error}", 1)
+
+
+def _finished(code: int) -> int:
+    if code == INTERRUPTED:  # some versions of Typer turn Ctrl-C into this code, silently
+        _say("interrupted; unfinished output was removed", code)
+    return code
 
 
 @contextlib.contextmanager
@@ -105,8 +111,23 @@ def _usage(error: Exception) -> str:
 
 def _say(message: str, code: int) -> int:
     with contextlib.suppress(OSError):
-        print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr)
+        print(f"{PROGRAM}: {_harmless(' '.join(message.split()))}", file=sys.stderr)
     return code
+
+
+def _harmless(text: str) -> str:
+    """Write control characters and direction marks out: a file must not steer a terminal."""
+    return "".join(
+        character if character.isprintable() else f"\\u{ord(character):04x}" for character in text
+    )
+
+
+def say(text: str) -> None:
+    """Print a line of results; as it is into a pipe or file, harmless on a terminal."""
+    shown = text
+    if sys.stdout.isatty():
+        shown = "\n".join(_harmless(line) for line in text.split("\n"))
+    print(shown)
 
 
 def warn(message: str) -> None:

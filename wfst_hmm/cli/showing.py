@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from wfst_hmm.cli.shell import print_json
+from wfst_hmm.cli.shell import print_json, say
 from wfst_hmm.errors import UsageError
 
 __all__ = ["draw", "info"]
@@ -76,7 +76,7 @@ def draw(
         print_json({"out": str(out), "states": len(drawn), "edges": len(picture.edges),
                     "captions": list(picture.captions)})  # fmt: skip
     else:
-        typer.echo(f"{out}: {picture.note or 'drawn'}")
+        say(f"{out}: {picture.note or 'drawn'}")
 
 
 def info(
@@ -97,7 +97,7 @@ def info(
         return
     width = max(len(name) for name in facts)
     for name, value in facts.items():
-        typer.echo(f"{name.replace('_', ' ') + ':':<{width + 2}}{_text(value)}")
+        say(f"{name.replace('_', ' ') + ':':<{width + 2}}{_text(value)}")
 
 
 def _text(value: Any) -> str:
