@@ -181,7 +181,9 @@ def test_help_has_an_example_and_the_line_of_the_overview(run: CommandLine, comm
     done = run(command, "--help")
     assert done.code == 0
     assert f"wfst-hmm {command}" in done.out
-    assert line in " ".join(done.out.split())
+    line = COMMANDS[command][1]
+    is_group = "Commands:" in done.out
+    assert is_group or line in " ".join(done.out.split())
     assert line in " ".join(run("--help").out.split())
 
 
