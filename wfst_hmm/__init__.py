@@ -1,3 +1,102 @@
-"""WFST-based speech decoding: train GMM-HMMs, build H∘C∘L∘G graphs, decode, align, look inside."""
+"""WFST-based speech decoding: train GMM-HMMs, build H∘C∘L∘G graphs, decode, align, look inside.
+
+In: names. Out: the public names below, each loaded when it is first used, so that
+``import wfst_hmm`` stays quick.
+
+Examples
+--------
+From recordings to words (``corpus.tsv`` lists id, audio and text)::
+
+    import wfst_hmm as wh
+
+    model = wh.train("corpus.tsv", "lexicon.txt", "model")
+    lexicon = wh.read_lexicon("lexicon.txt")
+    graph = wh.build_graph(model, lexicon, wh.grammar_from_spec("loop", lexicon))
+    for outcome in wh.decode_corpus(wh.Recognizer(model, graph), ["a.wav"]):
+        print(outcome.id, outcome.result)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wfst_hmm.apps.recognize import decode_corpus
+    from wfst_hmm.apps.recognizer import Recognizer
+    from wfst_hmm.errors import WfstHmmError
+    from wfst_hmm.fst.arrays import Fst
+    from wfst_hmm.fst.sausage import sausage
+    from wfst_hmm.fst.symbols import Symbols
+    from wfst_hmm.graph.compiler import build_graph
+    from wfst_hmm.graph.grammar import grammar_from_spec
+    from wfst_hmm.graph.graph import Graph
+    from wfst_hmm.graph.lexicon import read_lexicon
+    from wfst_hmm.models.acoustic import AcousticModel
+    from wfst_hmm.models.gmm import GMM, GaussianMixture
+    from wfst_hmm.models.gmm_hmm import GaussianHmm, GmmHmm
+    from wfst_hmm.models.hmm import DiscreteHmm
+    from wfst_hmm.search.decode import cross_check, decode
+    from wfst_hmm.search.options import SearchOptions
+    from wfst_hmm.training.monophone import train
 
 __version__ = "0.1.0"
+
+#: public name -> the module that defines it
+_HOME = {
+    "AcousticModel": "wfst_hmm.models.acoustic",
+    "DiscreteHmm": "wfst_hmm.models.hmm",
+    "Fst": "wfst_hmm.fst.arrays",
+    "GMM": "wfst_hmm.models.gmm",
+    "GaussianHmm": "wfst_hmm.models.gmm_hmm",
+    "GaussianMixture": "wfst_hmm.models.gmm",
+    "GmmHmm": "wfst_hmm.models.gmm_hmm",
+    "Graph": "wfst_hmm.graph.graph",
+    "Recognizer": "wfst_hmm.apps.recognizer",
+    "SearchOptions": "wfst_hmm.search.options",
+    "Symbols": "wfst_hmm.fst.symbols",
+    "WfstHmmError": "wfst_hmm.errors",
+    "build_graph": "wfst_hmm.graph.compiler",
+    "cross_check": "wfst_hmm.search.decode",
+    "decode": "wfst_hmm.search.decode",
+    "decode_corpus": "wfst_hmm.apps.recognize",
+    "grammar_from_spec": "wfst_hmm.graph.grammar",
+    "read_lexicon": "wfst_hmm.graph.lexicon",
+    "sausage": "wfst_hmm.fst.sausage",
+    "train": "wfst_hmm.training.monophone",
+}
+
+__all__ = [
+    "GMM",
+    "AcousticModel",
+    "DiscreteHmm",
+    "Fst",
+    "GaussianHmm",
+    "GaussianMixture",
+    "GmmHmm",
+    "Graph",
+    "Recognizer",
+    "SearchOptions",
+    "Symbols",
+    "WfstHmmError",
+    "__version__",
+    "build_graph",
+    "cross_check",
+    "decode",
+    "decode_corpus",
+    "grammar_from_spec",
+    "read_lexicon",
+    "sausage",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _HOME.get(name)
+    if module is None:
+        raise AttributeError(f"module 'wfst_hmm' has no attribute {name!r}")
+    return getattr(importlib.import_module(module), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})
