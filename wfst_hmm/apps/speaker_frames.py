@@ -1,0 +1,172 @@
+"""From recordings of people to the frames that tell them apart.
+
+In: audio, lists or folders of speakers. Out: frames with speech, normalized, by speaker.
+
+Public names: `LEAST_FRAMES`, `SpeakerOptions`, `corpus_frames`, `find_speakers`,
+`speaker_frames`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from wfst_hmm.errors import DataError, FormatError, UsageError, WfstHmmError
+from wfst_hmm.formats.data import read_corpus
+from wfst_hmm.models.threads import map_threads
+from wfst_hmm.signal.audio import Audio, read_audio
+from wfst_hmm.signal.cmvn import CmvnStats
+from wfst_hmm.signal.corpus import Corpus, Utterance
+from wfst_hmm.signal.features import FeatureOptions, finish_features, mfcc
+from wfst_hmm.signal.speech import SpeechOptions, speech_frames
+
+__all__ = ["LEAST_FRAMES", "SpeakerOptions", "corpus_frames", "find_speakers", "speaker_frames"]
+
+OnError = Callable[[str, WfstHmmError], None]
+
+_SOUNDS = (".wav", ".flac", ".ogg")
+#: Frames of speech that a decision may rest on: half a second.
+LEAST_FRAMES = 50
+
+
+def _option(default: float, help_text: str) -> float:
+    field: float = dataclasses.field(default=default, metadata={"help": help_text})
+    return field
+
+
+@dataclasses.dataclass(frozen=True)
+class SpeakerOptions:
+    """How speakers are modelled. Each field's metadata holds its ``help``.
+
+    Features are cepstra 1 to n_ceps - 1 (loudness says little about who speaks) of frames with
+    speech, their mean over the recording subtracted, with slopes.
+    """
+
+    n_components: int = dataclasses.field(
+        default=64, metadata={"help": "Gaussians of the background model."}
+    )
+    n_iterations: int = dataclasses.field(
+        default=10, metadata={"help": "Passes of EM over the background's frames."}
+    )
+    relevance: float = _option(16.0, "Frames that a background mean counts for.")
+    piece: float = _option(5.0, "Seconds of speech in the pieces that find the threshold.")
+    seed: int = dataclasses.field(default=0, metadata={"help": "Of the background's start."})
+    features: FeatureOptions = dataclasses.field(
+        default_factory=lambda: FeatureOptions(
+            resample=True, n_mels=26, n_ceps=20, cmvn="utterance", delta_order=1
+        )
+    )
+    speech: SpeechOptions = dataclasses.field(default_factory=SpeechOptions)
+
+    def __post_init__(self) -> None:
+        for name in ("n_components", "n_iterations"):
+            if getattr(self, name) < 1:
+                raise UsageError(name, got=getattr(self, name), expected="1 or more")
+        if not self.piece >= LEAST_FRAMES * self.features.frame_shift:
+            raise UsageError("piece", got=self.piece, expected="0.5 s or more")
+
+    @property
+    def n_dims(self) -> int:
+        """Dimension of the frames."""
+        return (self.features.n_ceps - 1) * (self.features.delta_order + 1)
+
+
+def speaker_frames(audio: Audio, options: SpeakerOptions) -> npt.NDArray[np.float32]:
+    """Return the frames of `audio` that hold speech, shape (N, D).
+
+    Raises
+    ------
+    DataError
+        Another sampling rate, too short for a frame, or next to no speech.
+    """
+    shift = options.features.frame_shift
+    raw = mfcc(audio, options.features)[:, 1:]
+    mask = np.zeros(len(raw), dtype=bool)
+    loud = speech_frames(audio, options.speech, frame_shift=shift)[: len(raw)]
+    mask[: len(loud)] = loud
+    n_speech = int(mask.sum())
+    if n_speech < LEAST_FRAMES:
+        raise DataError("next to no speech", got=f"{n_speech * shift:.2f} s",
+                        expected=f"{LEAST_FRAMES * shift:g} s or more")  # fmt: skip
+    stats = None if options.features.cmvn == "none" else CmvnStats.of(raw[mask])
+    frames = finish_features(raw, options.features, stats).array[mask]
+    return np.asarray(frames)
+
+
+def find_speakers(path: str | Path) -> Corpus:
+    """List recordings with their speakers: a data directory, a manifest, or a folder of folders.
+
+    In a folder of folders, each sub-folder of `path` is named after a speaker and holds that
+    speaker's recordings (``.wav``, ``.flac``, ``.ogg``), however deep.
+
+    Raises
+    ------
+    FormatError, DataError
+        Nothing there is a recording, or the lists are wrong.
+    """
+    path = Path(path)
+    if not path.is_dir() or (path / "wav.scp").exists():
+        return read_corpus(path)
+    utterances = [
+        Utterance(file.relative_to(path).as_posix().replace(" ", "_"), file, None, folder.name,
+                  where=str(file))
+        for folder in sorted(p for p in path.iterdir() if p.is_dir())
+        for file in sorted(folder.rglob("*"))
+        if file.suffix.lower() in _SOUNDS
+    ]  # fmt: skip
+    if not utterances:
+        raise FormatError("no recordings of speakers", where=str(path),
+                          expected="one sub-folder for each speaker, or lists with speakers")  # fmt: skip
+    return Corpus(tuple(utterances), str(path))
+
+
+def _frames(utterance: Utterance, options: SpeakerOptions) -> npt.NDArray[np.float32]:
+    try:
+        audio = read_audio(
+            utterance.audio, rate=options.features.rate, resample=options.features.resample,
+            channel=utterance.channel, start=utterance.start, end=utterance.end,
+        )  # fmt: skip
+        return speaker_frames(audio, options)
+    except WfstHmmError as error:
+        what = error.what if error.where else f"{utterance.audio}: {error.what}"
+        raise DataError(what, where=error.where or utterance.id, got=error.got,
+                        expected=error.expected, fix=error.fix) from None  # fmt: skip
+
+
+def corpus_frames(
+    corpus: Corpus,
+    options: SpeakerOptions,
+    *,
+    n_workers: int = 1,
+    on_error: OnError | None = None,
+) -> dict[str, list[npt.NDArray[np.float32]]]:
+    """Return the frames of every recording, by speaker; speakers without any are left out.
+
+    Parameters
+    ----------
+    on_error : callable, optional
+        Called with the id and the error of a recording that cannot be used; without it the
+        first is raised.
+    """
+
+    def attempt(utterance: Utterance) -> npt.NDArray[np.float32] | WfstHmmError:
+        try:
+            return _frames(utterance, options)
+        except DataError as error:
+            return error
+
+    found: dict[str, list[npt.NDArray[np.float32]]] = {}
+    for utterance, made in zip(
+        corpus, map_threads(attempt, corpus.utterances, n_workers), strict=True
+    ):
+        if not isinstance(made, WfstHmmError):
+            found.setdefault(utterance.speaker, []).append(made)
+        elif on_error is None:
+            raise made
+        else:
+            on_error(utterance.id, made)
+    return found
