@@ -206,8 +206,9 @@ def _read_text_state(reader: KaldiReader) -> HmmState:
         if tag == "</State>":
             return HmmState(forward, loop, tuple(moves))
         if tag == "<Transition>":
-            probability_of = reader.integer("destination")
-            moves.append((probability_of, float(np.float32(reader.real("probability")))))
+            destination, probability = reader.integer("destination"), reader.real("probability")
+            # in float32, as the binary form stores it; a huge one is refused later
+            moves.append((destination, float(np.float32(min(probability, 2.0)))))
             continue
         forward = loop = reader.integer("PDF class", low=0, high=_MAX_CLASS)
         if tag == "<ForwardPdfClass>":

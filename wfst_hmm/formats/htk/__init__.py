@@ -1,0 +1,1 @@
+"""HTK: models, features, labels, lattices."""

@@ -1,0 +1,179 @@
+"""HTK models as models of this package.
+
+In: model files and a list of HMMs (``tiedlist``). Out: `HtkModel`: mixtures, topologies and the
+map from phones in context to HMMs.
+
+Public names: `HtkModel`, `read_htk_model`, `read_hmm_list`.
+
+Notes
+-----
+The HTK Book (3.5), sections 7.4 and 12.8: logical models are named ``left-phone+right``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from wfst_hmm.errors import FormatError, ModelError
+from wfst_hmm.files import read_lines
+from wfst_hmm.formats.htk.labels import split_htk
+from wfst_hmm.formats.htk.mmf import HtkHmm, HtkModels, read_mmf
+from wfst_hmm.models.codebooks import CodebookSet
+from wfst_hmm.models.context import ContextMap, PhysicalHmm
+from wfst_hmm.models.mixtures import MixtureSet
+from wfst_hmm.models.topology import Topology
+
+__all__ = ["HtkModel", "read_hmm_list", "read_htk_model", "split_name"]
+
+
+def split_name(name: str) -> tuple[str | None, str, str | None]:
+    """Split ``left-phone+right`` into its parts; missing contexts are None."""
+    rest, plus, right = name.partition("+")
+    left, minus, phone = rest.partition("-")
+    if not minus:
+        left, phone = "", rest
+    return (left or None, phone, right or None) if plus or minus else (None, name, None)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class HtkModel:
+    """A set of HMMs and the logical names that share them.
+
+    Attributes
+    ----------
+    models : HtkModels
+    logical : dict
+        Logical name -> physical name, of the HMM list.
+    """
+
+    models: HtkModels
+    logical: dict[str, str]
+
+    @property
+    def phones(self) -> tuple[str, ...]:
+        """The base phones, in the order of their names."""
+        return tuple(sorted({split_name(name)[1] for name in self.logical}))
+
+    def mixture_set(self) -> MixtureSet:
+        """Return the mixtures, one score column a tied state."""
+        states = self.models.states
+        members = np.concatenate([state.gaussians for state in states])
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(np.concatenate([state.weights for state in states]))
+        offsets = np.concatenate([[0], np.cumsum([len(state.weights) for state in states])])
+        return MixtureSet(
+            log_weights, self.models.means[members], self.models.variances[members], offsets
+        )
+
+    def codebooks(self) -> CodebookSet:
+        """Return tied mixtures with their Gaussians shared.
+
+        Raises
+        ------
+        ModelError
+            The states do not all weigh the same Gaussians.
+        """
+        states = self.models.states
+        pool = states[0].gaussians
+        if any(not np.array_equal(state.gaussians, pool) for state in states):
+            raise ModelError("states have Gaussians of their own", fix="Use mixture_set().")
+        weights = np.array([[state.weights for state in states]], dtype=np.float32)
+        return CodebookSet(
+            (np.arange(self.models.n_dims),), (self.models.means[pool][None],),
+            (self.models.variances[pool][None],), weights, np.zeros(len(states), np.int32),
+        )  # fmt: skip
+
+    def passed_by(self) -> dict[str, float]:
+        """Return the phones that may be passed by without a frame, and with what probability.
+
+        Such models (``sp``) are entered in the context map as if they could not be: the graph
+        has to offer the way around them.
+        """
+        found = {}
+        for name, physical in self.logical.items():
+            probability = float(self.models.hmms[physical].transitions[0, -1])
+            if probability > 0:
+                found[split_name(name)[1]] = probability
+        return found
+
+    def context_map(self) -> ContextMap:
+        """Return the map from phones in context to HMMs.
+
+        A triphone that the list lacks is looked for with its right context only, its left
+        context only, and without any; the edge of an utterance counts as no context.
+        """
+        phones = self.phones
+        physical = sorted(set(self.logical.values()))
+        bases: dict[tuple[str, str], int] = {}
+        hmms: list[PhysicalHmm] = []
+        topologies: list[Topology] = []
+        for name in physical:
+            topologies.append(_topology(self.models.hmms[name], name))
+        names = [split_name(name) for name in self.logical]
+        for (_, base, _), target in zip(names, self.logical.values(), strict=True):
+            if (base, target) not in bases:
+                bases[base, target] = len(hmms)
+                columns = self.models.hmms[target].states
+                hmms.append(PhysicalHmm(phones.index(base), physical.index(target), columns))
+        index = {name: i for i, name in enumerate(phones)}
+        grids = [np.full((len(phones) + 1,) * 2, -1, dtype=np.int32) for _ in phones]
+        # The least special names are written first, and overwritten by those that say more.
+        for special in ((False, False), (True, False), (False, True), (True, True)):
+            for (left, base, right), target in zip(names, self.logical.values(), strict=True):
+                if (left is not None, right is not None) != special:
+                    continue
+                rows = slice(None) if left is None else index.get(left)
+                columns_of = slice(None) if right is None else index.get(right)
+                if rows is not None and columns_of is not None:
+                    grids[index[base]][rows, columns_of] = bases[base, target]
+        return ContextMap.build(phones, topologies, hmms, lambda centre, _: grids[centre])
+
+
+def _topology(hmm: HtkHmm, name: str) -> Topology:
+    matrix = hmm.transitions
+    entered = matrix[0, 1:-1].sum()
+    if not entered > 0:
+        raise ModelError(f"HMM {name!r} cannot be entered")
+    try:
+        return Topology(matrix[0, 1:-1] / entered, matrix[1:-1, 1:-1], matrix[1:-1, -1])
+    except ModelError as error:
+        raise ModelError(f"HMM {name!r}: {error.what}", got=error.got) from None
+
+
+def read_hmm_list(path: str | Path) -> dict[str, str]:
+    """Read an HMM list (``tiedlist``): a logical name and, when tied, its physical one a line."""
+    found: dict[str, str] = {}
+    for number, line in read_lines(path):
+        where = f"{path}:{number}"
+        words = split_htk(line, where)
+        if not words:
+            continue
+        if len(words) > 2:
+            raise FormatError("more than two names", where=where, got=repr(line[:60]))
+        if words[0] in found:
+            raise FormatError(f"model {words[0]!r} is listed twice", where=where)
+        found[words[0]] = words[-1]
+    return found
+
+
+def read_htk_model(paths: Sequence[str | Path], hmm_list: str | Path | None = None) -> HtkModel:
+    """Read model files (``macros`` before ``hmmdefs``) and an HMM list.
+
+    Raises
+    ------
+    FormatError
+        As `read_mmf`, or the list names a physical model that the files lack.
+    """
+    models = read_mmf(*paths)
+    logical = {name: name for name in models.hmms}
+    if hmm_list is not None:
+        logical = read_hmm_list(hmm_list)
+        missing = [f"{a} -> {b}" for a, b in logical.items() if b not in models.hmms]
+        if missing or not logical:
+            raise FormatError("the list names models that the files lack, or none",
+                              where=str(hmm_list), got=", ".join(missing[:5]))  # fmt: skip
+    return HtkModel(models, logical)
