@@ -21,13 +21,18 @@ class Problem:
 
 @st.composite
 def problems(draw: st.DrawFn, *, max_states: int = 5, max_frames: int = 4) -> Problem:
-    """Draw a machine with epsilons, self-loops, negative costs but no negative cycle of epsilons.
+    """Draw a random problem; sizes shrink, the rest hangs on a seed."""
+    n_states = draw(st.integers(1, max_states))
+    n_labels = draw(st.integers(1, 3))
+    n_frames = draw(st.integers(0, max_frames))
+    return random_problem(draw(st.integers(0, 2**32 - 1)), n_states, n_labels, n_frames)
+
+
+def random_problem(seed: int, n_states: int, n_labels: int, n_frames: int) -> Problem:
+    """Return a machine with epsilons, self-loops, negative costs but no negative epsilon cycle.
 
     Costs are multiples of 1/4, so that ties are true ties and sums are exact.
     """
-    n_states = draw(st.integers(1, max_states))
-    n_labels = draw(st.integers(1, 3))
-    seed = draw(st.integers(0, 2**32 - 1))
     rng = np.random.default_rng(seed)
     n_arcs = int(rng.integers(1, 2 * n_states + 4))
     source = rng.integers(0, n_states, n_arcs)
@@ -40,7 +45,6 @@ def problems(draw: st.DrawFn, *, max_states: int = 5, max_frames: int = 4) -> Pr
     weight = np.where(ilabel == 0, np.abs(weight) * (rng.random(n_arcs) < 0.7) + climb, weight)
     final = np.where(rng.random(n_states) < 0.5, rng.integers(0, 9, n_states) / 4, np.inf)
     fst = Fst.from_arcs(0, source, ilabel, rng.integers(0, 4, n_arcs), weight, following, final)
-    n_frames = draw(st.integers(0, max_frames))
     n_columns = int(rng.integers(1, 4))
     scores = (rng.integers(-12, 5, (n_frames, n_columns)) / 4).astype(np.float32)
     scores[rng.random(scores.shape) < 0.1] = -np.inf

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from search_problems import Problem, all_paths, cost_of, problems
+from search_problems import Problem, all_paths, cost_of, problems, random_problem
 
 from wfst_hmm.search.beam import BeamSearch, beam_path
 from wfst_hmm.search.exact import viterbi_path
@@ -11,9 +11,22 @@ from wfst_hmm.search.options import SearchOptions
 UNLIMITED = SearchOptions(beam=np.inf, max_active=0)
 
 
-@settings(deadline=None, max_examples=1000)
+@pytest.mark.parametrize("thousand", range(2))
+def test_unlimited_beam_equals_exact_on_a_thousand_machines(thousand: int) -> None:
+    n_found = 0
+    for seed in range(1000 * thousand, 1000 * (thousand + 1)):
+        problem = random_problem(seed, 2 + seed % 12, 1 + seed % 3, seed % 9)
+        n_found += check_equal_to_exact(problem)
+    assert n_found > 300  # most machines have no path at all for a given length
+
+
+@settings(deadline=None, max_examples=100)
 @given(problems(max_states=8, max_frames=8))
 def test_unlimited_beam_equals_exact(problem: Problem) -> None:
+    check_equal_to_exact(problem)
+
+
+def check_equal_to_exact(problem: Problem) -> bool:
     cost, _ = viterbi_path(problem.fst, problem.scores, problem.columns)
     found, path = beam_path(problem.fst, problem.scores, problem.columns, UNLIMITED)
     if cost == np.inf:
@@ -22,6 +35,7 @@ def test_unlimited_beam_equals_exact(problem: Problem) -> None:
     else:
         assert found == pytest.approx(cost, rel=1e-6, abs=1e-5)
         assert cost_of(problem, path) == pytest.approx(cost, rel=1e-6, abs=1e-5)
+    return bool(cost < np.inf)
 
 
 @settings(deadline=None, max_examples=150)

@@ -15,7 +15,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.errors import GraphError
 from wfst_hmm.fst.arrays import Fst
+from wfst_hmm.search.links import LinkStore, new_links, prune_links, record_links
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import check_scores, plan_of
 from wfst_hmm.search.tokens import close, cutoff_for, expand, gather, grown, recombine
@@ -23,6 +25,7 @@ from wfst_hmm.search.tokens import close, cutoff_for, expand, gather, grown, rec
 __all__ = ["BeamSearch", "beam_path"]
 
 _COLLECT_AT = 1 << 20  # backpointers before the first garbage collection (8 MB)
+_PRUNE_AT = 1 << 17  # links before the first pruning of the lattice (2.5 MB)
 _BEAM_DELTA = 0.5  # nats
 
 
@@ -37,7 +40,11 @@ class BeamSearch:
         Column of input label ``i`` at ``i - 1``.
     options : SearchOptions
     collect_at : int
-        Backpointers held before those that no active token needs are dropped.
+        Backpointers held before those that no active token needs are dropped; or links, with
+        `links`.
+    links : bool
+        Keep what a lattice is made from instead of backpointers; ask for `finish_links` then,
+        not for `path`.
 
     Attributes
     ----------
@@ -55,7 +62,8 @@ class BeamSearch:
         columns: npt.NDArray[np.int32],
         options: SearchOptions | None = None,
         *,
-        collect_at: int = _COLLECT_AT,
+        collect_at: int | None = None,
+        links: bool = False,
     ) -> None:
         self._fst = fst
         self._plan = plan_of(fst)
@@ -69,10 +77,26 @@ class BeamSearch:
         self.lost_at: int | None = None
         self.n_pruned = 0
         self._offset = 0.0
+        if links and self._plan.cyclic:
+            raise GraphError(
+                "lattices need a graph without epsilon cycles",
+                fix="Remove its epsilons first (fst.ops.remove_epsilons).",
+            )
+        self._lattice_beam = self._options.lattice_beam if links else -1.0
+        if collect_at is None:
+            collect_at = _PRUNE_AT if links else _COLLECT_AT
         self._tokens = _first_tokens(
             fst.states, fst.arcs, self._plan.has_epsilon, self._plan.slack, fst.start, collect_at,
             self._slot,
         )  # fmt: skip
+        self._links = new_links()
+        if links:
+            state, cost, _, n = self._tokens[:4]
+            none, nothing = np.zeros(0, np.int32), np.zeros(0, np.float32)
+            self._links = record_links(
+                self._links, fst.states, fst.arcs, self._plan.has_epsilon, self._lattice_beam,
+                np.inf, self._slot, n, state, cost, 0, nothing, none, none, none, none, nothing,
+            )  # fmt: skip
 
     def advance(self, scores: npt.NDArray[np.float32]) -> None:
         """Search the frames of one chunk, log-likelihoods of shape (n, S), C-contiguous."""
@@ -80,10 +104,11 @@ class BeamSearch:
         if self.lost_at is not None:
             return
         options = self._options
-        n_done, n_pruned, added, self._tokens = _advance(
+        n_done, n_pruned, added, self._tokens, self._links = _advance(
             self._fst.states, self._fst.arcs, self._plan.has_epsilon, self._plan.slack,
             self._plan.n_labels, scores, self._columns, options.acoustic_scale, options.beam,
             options.max_active, options.min_active, self._slot, self._tokens,
+            self._lattice_beam, self._links,
         )  # fmt: skip
         self._offset += added
         self.n_pruned += n_pruned
@@ -111,6 +136,28 @@ class BeamSearch:
         if token < 0 or (final and self.lost_at is not None):
             return np.inf, np.zeros(0, dtype=np.int32)
         return self._offset + total, _trace(prev, arc, history[token])
+
+    def finish_links(self) -> tuple[float, LinkStore, npt.NDArray[np.float64]]:
+        """Prune the links for good and return them.
+
+        Returns
+        -------
+        cost : float
+            Of the best complete path, nats; +inf when no final state was reached.
+        links : LinkStore
+        final : ndarray of float64, shape (n,)
+            Final cost of each token of the last frame, +inf where its state is not final.
+        """
+        state, cost, history, n, _, _, _, _ = self._tokens
+        total, _ = _best_token(self._fst.states, state, cost, n, True)
+        if self.lost_at is not None or total == np.inf:
+            return np.inf, self._links, np.zeros(0)
+        final = self._fst.states["final"][state[:n]].astype(np.float64)
+        first = int(self._links.first_token[self._links.counts[2] - 1])
+        self._links.extra[first : first + n] = cost[:n] + final - total
+        history = history[:n].copy()
+        prune_links(self._links, self._lattice_beam, history, n, True)
+        return self._offset + total, self._links, final[history >= 0]
 
 
 def beam_path(
@@ -178,8 +225,13 @@ def _advance(
     min_active: int,
     slot: npt.NDArray[np.int32],
     tokens: Any,
+    lattice_beam: float,
+    links: LinkStore,
 ) -> Any:
-    """Search one chunk; return frames done, frames that lost tokens, cost taken off, tokens."""
+    """Search one chunk.
+
+    Returns frames done, frames that lost tokens, cost taken off, tokens and links.
+    """
     state, cost, history, n, prev, pool_arc, n_pool, collect_at = tokens
     offset = 0.0
     n_pruned = 0
@@ -225,7 +277,7 @@ def _advance(
         if n_candidates == 0:
             return frame, n_pruned, offset, (
                 state, cost, history, n, prev, pool_arc, n_pool, collect_at
-            )  # fmt: skip
+            ), links  # fmt: skip
         if n_candidates > len(new_state):
             new_state = grown(new_state, 0, n_candidates)
         if len(new_state) > len(new_cost):
@@ -244,27 +296,39 @@ def _advance(
             states, arcs, has_epsilon, slack, limit, slot, n_new,
             new_state, new_cost, arc, source, queue, expanded,
         )  # fmt: skip
-        if n_pool + n_new > collect_at:
-            n_pool, prev, pool_arc = _collect(prev, pool_arc, n_pool, history, n)
-            collect_at = max(collect_at, 2 * (n_pool + n_new))
-        if n_pool + n_new > len(prev):
-            prev = grown(prev, n_pool, n_pool + n_new)
-            pool_arc = grown(pool_arc, n_pool, n_pool + n_new)
         if n_new > len(new_history):
             new_history = grown(new_history, 0, n_new)
-        for token in range(n_new):
-            where = source[token]
-            prev[n_pool + token] = history[where] if where >= 0 else n_pool - 1 - where
-            pool_arc[n_pool + token] = arc[token]
-            new_history[token] = n_pool + token
-        n_pool += n_new
+        if lattice_beam > 0:
+            n_pool = links.counts[1]
+            links = record_links(
+                links, states, arcs, has_epsilon, lattice_beam, limit, slot, n_new, new_state,
+                new_cost, n_candidates, c_cost, c_state, c_arc, c_token, history, acoustic,
+            )  # fmt: skip
+            for token in range(n_new):
+                new_history[token] = n_pool + token
+            if links.counts[0] > collect_at:
+                prune_links(links, lattice_beam, new_history, n_new, False)
+                collect_at = max(collect_at, 2 * links.counts[0])
+        else:
+            if n_pool + n_new > collect_at:
+                n_pool, prev, pool_arc = _collect(prev, pool_arc, n_pool, history, n)
+                collect_at = max(collect_at, 2 * (n_pool + n_new))
+            if n_pool + n_new > len(prev):
+                prev = grown(prev, n_pool, n_pool + n_new)
+                pool_arc = grown(pool_arc, n_pool, n_pool + n_new)
+            for token in range(n_new):
+                where = source[token]
+                prev[n_pool + token] = history[where] if where >= 0 else n_pool - 1 - where
+                pool_arc[n_pool + token] = arc[token]
+                new_history[token] = n_pool + token
+            n_pool += n_new
         n = n_new
         state, new_state = new_state, state
         cost, new_cost = new_cost, cost
         history, new_history = new_history, history
     return len(scores), n_pruned, offset, (
         state, cost, history, n, prev, pool_arc, n_pool, collect_at
-    )  # fmt: skip
+    ), links  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)

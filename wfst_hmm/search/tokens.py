@@ -182,6 +182,7 @@ def recombine(
 ) -> int:
     """Give each state reached its cheapest candidate; return the number of tokens.
 
+    In `from_state`, the state of each candidate is replaced by its token, -1 above the cutoff.
     `slot` maps states to tokens. It is never cleared: an entry counts only when the token that
     it names has that very state.
     """
@@ -192,9 +193,10 @@ def recombine(
         if candidate + _AHEAD < n_candidates:
             prefetch(base + 4 * np.intp(from_state[candidate + _AHEAD]))
         new = from_cost[candidate]
-        if new > limit:
-            continue
         reached = from_state[candidate]
+        if new > limit:
+            from_state[candidate] = -1
+            continue
         token = slot[reached]
         if 0 <= token < n and state[token] == reached:
             if new < cost[token]:
@@ -207,7 +209,9 @@ def recombine(
             cost[n] = new
             arc[n] = from_arc[candidate]
             source[n] = from_token[candidate]
+            token = n
             n += 1
+        from_state[candidate] = token
     return n
 
 
