@@ -192,6 +192,10 @@ def test_threads_and_batches_change_nothing() -> None:
     np.testing.assert_allclose(histories[0], histories[1], rtol=1e-10)
     np.testing.assert_array_equal(histories[0], histories[2])
     whole = models[0].score(sequences[-1])
+    for n_threads in (1, 2):
+        scores = models[0].score_all(sequences, n_threads=n_threads)
+        one_by_one = [models[0].score(s) for s in sequences]
+        np.testing.assert_allclose(scores, one_by_one, rtol=1e-10)
     rows = models[0].log_emissions(sequences[-1])
     np.testing.assert_allclose(rows[:5], models[0].log_emissions(sequences[-1][:5]), rtol=1e-10)
     assert np.isfinite(whole)

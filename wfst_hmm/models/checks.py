@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -45,7 +46,7 @@ def as_frames(
         raise DataError(
             f"{name} is no array of numbers ({error})", expected="shape (N, D)"
         ) from None
-    if np.ndim(data) != 2:
+    if (data.ndim if isinstance(data, np.ndarray) else np.ndim(data)) != 2:
         raise DataError(f"{name} must have two dimensions", got=f"shape {np.shape(data)}",
                         expected="one row a frame: (N, D)")  # fmt: skip
     if n_dims is not None and array.shape[1] != n_dims:
@@ -55,12 +56,20 @@ def as_frames(
         raise DataError(f"{name} is empty", got=f"shape {array.shape}",
                         expected="at least one frame")  # fmt: skip
     largest = _LARGEST if dtype is np.float64 else _LARGEST_SINGLE
-    # NaN propagates through min and max, so two passes without temporaries say it all.
-    if array.size and not (-largest <= array.min() and array.max() <= largest):
+    if not _all_within(array.reshape(-1), largest):
         frame, dim = (int(i) for i in np.argwhere(~(np.abs(array) <= largest))[0])
         raise DataError(f"{name}: frame {frame}, dimension {dim} is not usable",
                         got=array[frame, dim], expected=f"a finite number below {largest:g}")  # fmt: skip
     return array
+
+
+@numba.njit(cache=True, nogil=True)
+def _all_within(values, largest):  # type: ignore[no-untyped-def]
+    """Tell whether no value is NaN or beyond +-largest; one pass without a temporary."""
+    n_good = 0
+    for value in values:
+        n_good += abs(value) <= largest  # no early way out: this form is vectorized
+    return n_good == len(values)
 
 
 def as_sequences(

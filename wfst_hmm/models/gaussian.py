@@ -46,7 +46,7 @@ _LOG_2_PI = float(np.log(2.0 * np.pi))
 
 def chunk_frames(n_components: int) -> int:
     """Return how many frames to score at a time so that memory stays flat in T."""
-    return int(np.clip(_CHUNK_NUMBERS // max(n_components, 1), 64, 1024))
+    return min(max(_CHUNK_NUMBERS // max(n_components, 1), 64), 1024)
 
 
 class Gaussians(Protocol):

@@ -3,7 +3,7 @@
 In: a chain, a bank, concatenated frames. Out: log-likelihoods, expected counts of starts and
 transitions, moments of components, state by state and frame chunk by frame chunk.
 
-Public names: `Counts`, `emissions`, `expectation`.
+Public names: `Counts`, `emissions`, `expectation`, `score_sequences`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from wfst_hmm.models.gaussian import (
 from wfst_hmm.models.moments import Moments
 from wfst_hmm.models.threads import map_threads
 
-__all__ = ["Counts", "emissions", "expectation"]
+__all__ = ["Counts", "emissions", "expectation", "score_sequences"]
 
 Array = npt.NDArray[np.float64]
 Bounds = npt.NDArray[np.int64]
@@ -74,7 +74,12 @@ class _Chunks:
 
 def emissions(gaussians: Gaussians, offsets: Bounds, x: Array) -> Array:
     """Return log b_j(o_t) of frames (T, D) under every state, shape (T, S)."""
-    return _table(_Chunks(gaussians, offsets, x))
+    step = chunk_frames(len(gaussians))
+    if len(x) > step:
+        return _table(_Chunks(gaussians, offsets, x))
+    totals = np.empty((len(offsets) - 1, len(x)))
+    log_sum_exp_segments(gaussians.score(gaussians.expand(x)), offsets, totals)
+    return np.ascontiguousarray(totals.T)
 
 
 def _table(chunks: _Chunks) -> Array:
@@ -131,6 +136,22 @@ def expectation(
         first.arcs += other.arcs
         first.moments.add(other.moments)
     return first
+
+
+def score_sequences(chain: Chain, bank: Bank, x: Array, bounds: Bounds, n_threads: int) -> Array:
+    """Return log P(O_k) of concatenated sequences (N, D), shape (K,)."""
+    gaussians = bank.prepared
+    scores = np.empty(len(bounds) - 1)
+
+    def work(share: list[tuple[int, int]]) -> None:
+        for first, last in share:
+            rows = slice(int(bounds[first]), int(bounds[last]))
+            table = emissions(gaussians, bank.offsets, x[rows])
+            local = bounds[first : last + 1] - bounds[first]
+            kernels.forward_all(table, local, chain.log_initial, chain.arcs, scores[first:last])
+
+    map_threads(work, _shares(bounds, n_threads), n_threads)
+    return scores
 
 
 _BATCH_FRAMES = 1024  # sequences are taken together up to here: fewer calls, warm caches

@@ -6,7 +6,7 @@ Out: log-likelihoods, state posteriors, expected transition counts, best paths.
 Everything is a natural logarithm in float64, so 100,000 frames and likelihoods of 10^-300 are
 nothing special; -inf is zero. Forbidden transitions are not visited at all.
 
-Public names: `Arcs`, `forward`, `backward`, `forward_backward`, `viterbi`.
+Public names: `Arcs`, `forward`, `forward_all`, `backward`, `forward_backward`, `viterbi`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Arcs", "backward", "forward", "forward_backward", "viterbi"]
+__all__ = ["Arcs", "backward", "forward", "forward_all", "forward_backward", "viterbi"]
 
 
 class Arcs(NamedTuple):
@@ -51,6 +51,14 @@ class Arcs(NamedTuple):
         return cls(*parts)  # type: ignore[arg-type]
 
 
+@numba.njit(inline="always")
+def _share(x):  # type: ignore[no-untyped-def]
+    """exp(x) for x <= 0, where one is added up with 1: 10^-26 is lost in rounding anyway."""
+    if x == 0.0:
+        return 1.0
+    return np.exp(x) if x > -60.0 else 0.0
+
+
 @numba.njit(cache=True, nogil=True)
 def forward(emission, start, arcs, alpha):  # type: ignore[no-untyped-def]
     """Write log alpha_t(i) = log P(o_1 ... o_t, q_t = i); return log P(O).
@@ -74,9 +82,23 @@ def forward(emission, start, arcs, alpha):  # type: ignore[no-untyped-def]
                 continue
             total = 0.0
             for a in range(arcs.in_at[j], arcs.in_at[j + 1]):
-                total += np.exp(before[arcs.in_state[a]] + arcs.in_cost[a] - best)
-            now[j] = best + np.log(total) + emission[t, j]
+                total += _share(before[arcs.in_state[a]] + arcs.in_cost[a] - best)
+            now[j] = best + emission[t, j]
+            if total != 1.0:
+                now[j] += np.log(total)
     return _log_sum(alpha[n_frames - 1])
+
+
+@numba.njit(cache=True, nogil=True)
+def forward_all(emission, bounds, start, arcs, scores):  # type: ignore[no-untyped-def]
+    """Write log P(O_k) of sequences ``emission[bounds[k] : bounds[k + 1]]`` into `scores` (K,)."""
+    longest = 0
+    for k in range(len(scores)):
+        longest = max(longest, bounds[k + 1] - bounds[k])
+    alpha = np.empty((longest, emission.shape[1]))
+    for k in range(len(scores)):
+        first, last = bounds[k], bounds[k + 1]
+        scores[k] = forward(emission[first:last], start, arcs, alpha[: last - first])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -88,7 +110,7 @@ def _log_sum(values):  # type: ignore[no-untyped-def]
         return best
     total = 0.0
     for value in values:
-        total += np.exp(value - best)
+        total += _share(value - best)
     return best + np.log(total)
 
 
@@ -107,7 +129,7 @@ def _step_back(after, arcs, i, terms):  # type: ignore[no-untyped-def]
         return best
     total = 0.0
     for a in range(first, last):
-        terms[a] = np.exp(terms[a] - best)
+        terms[a] = _share(terms[a] - best)
         total += terms[a]
     for a in range(first, last):
         terms[a] /= total
