@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import FormatError, GraphError
 from wfst_hmm.files import atomic_file, read_lines
-from wfst_hmm.formats.htk.labels import split_htk
 
 __all__ = ["LINK", "NULL_WORD", "SlfLattice", "read_slf", "write_slf"]
 
@@ -31,6 +31,9 @@ __all__ = ["LINK", "NULL_WORD", "SlfLattice", "read_slf", "write_slf"]
 LINK = np.dtype([("start", "<i4"), ("end", "<i4"), ("word", "<i4"), ("variant", "<i4"),
                  ("acoustic", "<f8"), ("language", "<f8")])  # fmt: skip
 NULL_WORD = "!NULL"
+_FIELD = re.compile(
+    r"""([A-Za-z]\w*)=("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:[^\s\\]|\\.)*)(?:\s+|$)"""
+)
 _LONG = {
     "NODES": "N", "LINKS": "L", "time": "t", "WORD": "W", "var": "v", "START": "S", "END": "E",
     "acoustic": "a", "language": "l", "ngram": "n", "UTTERANCE": "U", "VERSION": "V",
@@ -143,16 +146,20 @@ def read_slf(path: str | Path) -> SlfLattice:
 
 
 def _fields(line: str, where: str) -> dict[str, str]:
-    found = {}
-    for word in split_htk(line, where) if not line.lstrip().startswith("#") else []:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise FormatError(
-                "not a field", where=where, got=repr(word[:40]), expected="name=value"
-            )
-        if value[:1] in ("'", '"') and value[-1:] == value[:1] and len(value) > 1:
+    """Split ``name=value`` fields; values may be quoted, and a backslash protects a character."""
+    found: dict[str, str] = {}
+    text = "" if line.lstrip().startswith("#") else line.strip()
+    at = 0
+    while at < len(text):
+        match = _FIELD.match(text, at)
+        if match is None:
+            raise FormatError("not a field", where=where, got=repr(text[at : at + 40]),
+                              expected="name=value")  # fmt: skip
+        key, value = match.groups()
+        if len(value) > 1 and value[0] in "\"'" and value[-1] == value[0]:
             value = value[1:-1]
-        found[_LONG.get(key, key)] = value
+        found[_LONG.get(key, key)] = re.sub(r"\\(.)", r"\1", value)
+        at = match.end()
     if "SUBLAT" in found:
         raise FormatError("sub-lattices are not supported", where=where)
     return found
