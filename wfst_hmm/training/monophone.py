@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, WfstHmmError
 from wfst_hmm.files import sha256_of
@@ -34,6 +35,7 @@ from wfst_hmm.models.topology import StateLabels
 from wfst_hmm.signal.corpus import Corpus
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs
 from wfst_hmm.training.features import Take, training_takes
+from wfst_hmm.training.flat_start import FlatStart
 from wfst_hmm.training.journal import Journal
 from wfst_hmm.training.material import Material, Skipped, prepare
 from wfst_hmm.training.options import TrainingOptions
@@ -234,9 +236,13 @@ def _run(
         units = Units.of_phones(parameters.topologies, labels)
         costs = units.move_costs
         graphs.reweight(costs)
+        first = None
+        if number == 1:
+            first = FlatStart.fit(material, graphs, _speech(start), floor, workers,
+                                  seed=options.seed)  # fmt: skip
         sums = collect(
             parameters, material, graphs, len(costs), workers, beam=options.beam,
-            even=options.seed if number == 1 else None, advanced=watcher.advanced,
+            start=first, advanced=watcher.advanced,
         )  # fmt: skip
         parameters, report = update(parameters, sums, units, options, number, floor)
         if not report.n_frames:
@@ -250,6 +256,15 @@ def _run(
         for note in report.notes:
             watcher.note(f"pass {number}: {note}")
     return parameters, reports
+
+
+def _speech(model: AcousticModel) -> npt.NDArray[np.int64]:
+    """Return for each score column 0 for silence, 1 for speech."""
+    speech = np.ones(model.n_columns, dtype=np.int64)
+    for phone, column in zip(model.phones, model.columns, strict=True):
+        if phone in model.silence_phones:
+            speech[column] = 0
+    return speech
 
 
 def _state_names(model: AcousticModel) -> list[str]:

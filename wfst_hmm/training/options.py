@@ -39,7 +39,7 @@ class TrainingOptions:
     n_passes: int = _option(40, "Passes over the data, each one alignment and one update.")
     n_gaussians: int = _option(1000, "Gaussians of all states together, at the end.")
     n_states: int = _option(3, "HMM states of a phone.")
-    n_silence_states: int = _option(5, "HMM states of silence.")
+    n_silence_states: int = _option(3, "HMM states of silence.")
     silence_phone: str = _option("SIL", "The phone of the optional silence between words.")
     silence_probability: float = _option(0.5, "Probability of silence at a word boundary.")
     growth: float = _option(0.75, "Share of the passes over which the Gaussians grow in number.")

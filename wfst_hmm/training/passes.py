@@ -9,6 +9,7 @@ Public names: `PassReport`, `Parameters`, `Statistics`, `collect`, `global_varia
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ from wfst_hmm.models.mixtures import MixtureSet, MixtureStats
 from wfst_hmm.models.topology import Topology
 from wfst_hmm.training.align import NO_ARC, align_utterances
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs
-from wfst_hmm.training.flat_start import even_path
+from wfst_hmm.training.flat_start import FlatStart
 from wfst_hmm.training.material import Batch, Material
 from wfst_hmm.training.options import TrainingOptions
 from wfst_hmm.training.transitions import reestimated_topologies
@@ -141,7 +142,7 @@ def collect(
     workers: Workers,
     *,
     beam: float = np.inf,
-    even: int | None = None,
+    start: FlatStart | None = None,
     advanced: Callable[[int], None] | None = None,
 ) -> Statistics:
     """Align all utterances and sum up what the update needs.
@@ -156,8 +157,8 @@ def collect(
         Length of the table of moves, `Units.move_costs`.
     workers : Workers
     beam : float
-    even : int, optional
-        A seed: share the frames out evenly (the flat start) instead of by likelihood.
+    start : FlatStart, optional
+        Aligns instead of the parameters.
     advanced : callable, optional
         Called with the number of frames of each block done.
     """
@@ -170,7 +171,7 @@ def collect(
         states = np.full(int(material.borders[last]) - begin, -1, dtype=np.int64)
         for batch in block:
             borders = material.borders[batch.first : batch.last + 1]
-            path = _aligned(mixtures, material, graphs, batch, beam, even)
+            path = _aligned(mixtures, material, graphs, batch, beam, start)
             own = states[int(borders[0]) - begin : int(borders[-1]) - begin]
             lost = _count(graphs, batch, path, borders - borders[0], own, sums)
             sums.unaligned += [material.ids[batch.first + int(u)] for u in lost]
@@ -194,17 +195,17 @@ def _aligned(
     graphs: AlignmentGraphs,
     batch: Batch,
     beam: float,
-    even: int | None,
+    start: FlatStart | None,
 ) -> npt.NDArray[np.int32]:
     graph = graphs[batch.graph]
     borders = material.borders[batch.first : batch.last + 1]
-    if even is not None:
-        lengths = np.diff(borders)
-        paths = [
-            even_path(graph, int(n), np.random.default_rng([even, batch.first + u]))
-            for u, n in enumerate(lengths)
-        ]
-        return np.concatenate(paths)
+    if start is not None:
+        return np.concatenate(
+            [
+                start.paths(graph, material.frames[int(a) : int(b)], batch.first + u)
+                for u, (a, b) in enumerate(itertools.pairwise(borders))
+            ]
+        )
     frames = material.frames[int(borders[0]) : int(borders[-1])]
     scores = mixtures.log_likelihoods(frames, graph.columns)
     path, _ = align_utterances(graph, scores, borders - borders[0], beam=beam)

@@ -1,0 +1,163 @@
+"""Word error rates of monophones on spoken digits and on yes and no.
+
+In: the recordings of the Free Spoken Digit Dataset, and of the yesno corpus where they lie beside.
+Out: rows of error rates, of the recipe's default options but for the number of Gaussians.
+
+Protocols: `wfst_hmm.apps.fsdd`; single digits are decoded with a grammar of one digit, connected
+ones with a free loop. yesno: training and test are those of the files' Kaldi directories.
+
+Public names: `DIGIT_OPTIONS`, `bench_digits`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from wfst_hmm.apps.fsdd import RATE, Protocol, make_known, make_unknown
+from wfst_hmm.apps.recognize import Outcome, decode_corpus
+from wfst_hmm.apps.recognizer import Recognizer
+from wfst_hmm.apps.wer import WordErrors, score_words
+from wfst_hmm.bench.material import find_folder
+from wfst_hmm.bench.report import Row
+from wfst_hmm.errors import DataError
+from wfst_hmm.formats.data import read_corpus
+from wfst_hmm.graph.compiler import build_graph
+from wfst_hmm.graph.lexicon import Lexicon, read_lexicon
+from wfst_hmm.graph.phrases import Grammar, word_list, word_loop
+from wfst_hmm.signal.corpus import Corpus, Utterance
+from wfst_hmm.signal.features import FeatureOptions
+from wfst_hmm.training.monophone import train
+from wfst_hmm.training.options import TrainingOptions
+
+__all__ = ["DIGIT_OPTIONS", "bench_digits"]
+
+#: Options for the digits: 62 states share 780 Gaussians, as in the systems compared with.
+DIGIT_OPTIONS = TrainingOptions(features=FeatureOptions(rate=RATE), n_gaussians=780)
+#: The same for two words of one speaker.
+YESNO_OPTIONS = DIGIT_OPTIONS.replace(n_gaussians=200)
+
+
+@dataclasses.dataclass
+class _Count:
+    """Errors of one line of the table."""
+
+    parts: list[WordErrors] = dataclasses.field(default_factory=list)
+    n_checked: int = 0
+    n_differ: int = 0
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Score outcomes against their references."""
+        for outcome in outcomes:
+            if outcome.error is not None:
+                raise outcome.error
+            words = [w.text for w in outcome.decoded.words] if outcome.decoded else []
+            self.parts.append(score_words(outcome.utterance.words or (), words))
+            if outcome.check is not None:
+                self.n_checked += 1
+                self.n_differ += not outcome.check.ok
+
+    def row(self, work: str, target: float) -> Row:
+        """Return the line."""
+        total = WordErrors.pool(self.parts)
+        note = (f"{total.n_errors} of {total.n_words} words: {total.substitutions} S "
+                f"{total.deletions} D {total.insertions} I")  # fmt: skip
+        if self.n_checked:
+            note += f"; searches agree on {self.n_checked - self.n_differ} of {self.n_checked}"
+        return Row(work, "% errors", 100 * total.wer, target=target, less_is_better=True, note=note)
+
+
+def bench_digits(
+    folder: str | Path | None = None,
+    *,
+    options: TrainingOptions = DIGIT_OPTIONS,
+    check: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> list[Row]:
+    """Train and decode all protocols.
+
+    Parameters
+    ----------
+    folder : path, optional
+        Recordings of the Free Spoken Digit Dataset; by default those of WFST_HMM_SHARED or
+        ``../shared/data``. yesno is looked for as ``../../yesno`` from there.
+    options : TrainingOptions
+        For the digits; yesno takes its own number of Gaussians.
+    check : bool
+        Decode every test utterance by all three searches and compare.
+    progress : callable, optional
+        Hears what is being done.
+
+    Raises
+    ------
+    DataError
+        The recordings are not there.
+    """
+    found = find_folder(folder)
+    if found is None:
+        raise DataError("the Free Spoken Digit Dataset is not here",
+                        fix="Name its folder `recordings`.")  # fmt: skip
+    tell = progress or (lambda text: None)
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        known = make_known(found, Path(name) / "known")
+        rows += _digits("known speakers", [known], (1.7, 1.0), options, check, tell)
+        unknown = make_unknown(found, Path(name) / "unknown")
+        rows += _digits("unknown speaker", unknown, (15.0, 14.0), options, check, tell)
+    yesno = found.parent.parent / "yesno"
+    if yesno.is_dir():
+        rows.append(_yesno(yesno, options.replace(n_gaussians=YESNO_OPTIONS.n_gaussians), check,
+                           tell))  # fmt: skip
+    return rows
+
+
+def _digits(
+    name: str,
+    folds: Sequence[Protocol],
+    targets: tuple[float, float],
+    options: TrainingOptions,
+    check: bool,
+    tell: Callable[[str], None],
+) -> list[Row]:
+    single, connected = _Count(), _Count()
+    for fold in folds:
+        lexicon = read_lexicon(fold.lexicon)
+        tell(f"{name}: training ({fold.name})")
+        model = train(fold.train, lexicon, None, options)
+        for count, data, make in (
+            (single, fold.single, word_list), (connected, fold.connected, word_loop),
+        ):  # fmt: skip
+            tell(f"{name}: decoding {data.name}")
+            graph = build_graph(model, lexicon, make(lexicon.words))
+            count.add(decode_corpus(Recognizer(graph, model), read_corpus(data), check=check))
+    return [single.row(f"{name}, single digits", targets[0]),
+            connected.row(f"{name}, connected digits", targets[1])]  # fmt: skip
+
+
+def _yesno(folder: Path, options: TrainingOptions, check: bool, tell: Callable[[str], None]) -> Row:
+    words = ("NO", "YES")
+    recordings = {path.stem: path for path in sorted((folder / "waves_yesno").glob("*.wav"))}
+    listed = folder / "kaldi" / "data" / "train_yesno" / "text"
+    training = {line.split()[0] for line in listed.read_text(encoding="utf-8").splitlines()}
+    corpora = [
+        Corpus(
+            tuple(
+                Utterance(id_, path, tuple(words[int(digit)] for digit in id_.split("_")), "global")
+                for id_, path in recordings.items()
+                if (id_ in training) == wanted
+            )
+        )
+        for wanted in (True, False)
+    ]
+    spoken = read_lexicon(folder / "kaldi" / "dict" / "lexicon.txt")
+    lexicon = Lexicon(entry for entry in spoken if entry.word in words)
+    tell("yesno: training")
+    model = train(corpora[0], lexicon, None, options)
+    tell("yesno: decoding")
+    grammar: Grammar = word_loop(lexicon.words)
+    count = _Count()
+    recognizer = Recognizer(build_graph(model, lexicon, grammar), model)
+    count.add(decode_corpus(recognizer, corpora[1], check=check))
+    return count.row("yesno, test recordings", 0.0)
