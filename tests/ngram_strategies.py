@@ -1,6 +1,7 @@
-"""Random small n-gram models for property tests."""
+"""Random small n-gram models for property tests, and ways to write and list them."""
 
 import math
+import struct
 
 import numpy as np
 from hypothesis import strategies as st
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from wfst_hmm.graph.ngram import NgramModel
 
 Listed = dict[tuple[str, ...], tuple[float, float]]
+UNIT = math.log10(1.0001)
 
 
 @st.composite
@@ -67,3 +69,88 @@ def listed_of(model: NgramModel) -> dict[tuple[str, ...], float]:
         pairs = np.stack([table.log_prob, table.backoff], axis=1) / math.log(10)
         found.update(zip(texts, map(tuple, pairs.tolist()), strict=True))
     return flat(found)
+
+
+def pack(listed: Listed, surplus: int = 0) -> bytes:
+    """Write a model whose n-grams have all their suffixes as a trie file.
+
+    `surplus` is added to the count of 2-grams in the header, as in the en-us model.
+    """
+    order = max(map(len, listed))
+    words = [text[0] for text in listed if len(text) == 1]
+    number = {word: at for at, word in enumerate(words)}
+    # reversed n-grams, sorted: children of an entry are one run of the next level
+    levels = [
+        sorted(tuple(number[w] for w in reversed(text)) for text in listed if len(text) == k)
+        for k in range(1, order + 1)
+    ]
+    counts = [len(level) for level in levels]
+    if order > 1:
+        counts[1] += surplus
+
+    def value(entry: tuple[int, ...], which: int) -> float:
+        return listed[tuple(words[w] for w in reversed(entry))][which] / UNIT
+
+    def first_children(k: int) -> list[int]:
+        below = [entry[:-1] for entry in levels[k]] if k < order else []
+        starts = [sum(prefix < entry for prefix in below) for entry in levels[k - 1]]
+        return [*starts, len(below)]
+
+    bins: list[bytes] = []
+    index: list[dict[float, int]] = []
+    for k in range(2, order + 1):
+        for which in (0, 1) if k < order else (0,):
+            values = sorted({value(entry, which) for entry in levels[k - 1]})
+            padded = np.zeros(65536, dtype="<f4")
+            padded[: len(values)] = values
+            bins.append(padded.tobytes())
+            index.append({v: at for at, v in enumerate(values)})
+    out = [b"Trie Language Model", struct.pack(f"<B{order}I", order, *counts)]
+    if order > 1:
+        out.append(struct.pack("<i", 1))
+    out += bins
+    unigrams = levels[0]
+    following = first_children(1)
+    for entry, child in zip(unigrams, following, strict=False):
+        out.append(struct.pack("<ffI", value(entry, 0), value(entry, 1), child))
+    out.append(struct.pack("<ffI", 0, 0, following[-1]))
+    for k in range(2, order + 1):
+        middle = k < order
+        widths = [counts[0].bit_length(), 16]
+        if middle:
+            widths += [16, counts[k].bit_length()]
+        bits, at = 0, 0
+        children = first_children(k)
+        for i in range(counts[k - 1] + 1):
+            entry = levels[k - 1][i] if i < len(levels[k - 1]) else None
+            fields = [0] * len(widths)
+            if entry is not None:
+                prob_at, backoff_at = 2 * (k - 2), 2 * (k - 2) + 1
+                prob = index[prob_at][value(entry, 0)]
+                fields = [entry[-1], prob]
+                if middle:
+                    fields = [entry[-1], index[backoff_at][value(entry, 1)], prob, children[i]]
+            elif middle:
+                fields[3] = children[-1]
+            for field, width in zip(fields, widths, strict=True):
+                bits |= field << at
+                at += width
+        size = ((counts[k - 1] + 1) * sum(widths) + 7) // 8 + 8
+        out.append(bits.to_bytes(size, "little"))
+    text = b"".join(word.encode() + b"\0" for word in words)
+    return b"".join([*out, struct.pack("<I", len(text)), text])
+
+
+def with_suffixes(listed: Listed) -> Listed:
+    """Add what the reversed trie and the forward tables need: all suffixes and prefixes."""
+    result = dict(listed)
+    for text in sorted(listed, key=len, reverse=True):
+        for first in range(len(text)):
+            for last in range(first + 1, len(text) + 1):
+                result.setdefault(text[first:last], (-1.5, 0.0))
+    return {text: result[text] for text in sorted(result, key=lambda t: (len(t), t))}
+
+
+SMALL: Listed = with_suffixes(
+    {("<s>",): (-1, -0.5), ("</s>",): (-1, 0), ("a",): (-1, -0.3), ("<s>", "a", "</s>"): (-0.1, 0)}
+)

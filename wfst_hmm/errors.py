@@ -17,6 +17,8 @@ __all__ = [
     "WfstHmmError",
 ]
 
+_MAX_LENGTH = 4000  # characters; enough for a list of missing words with their neighbours
+
 
 class WfstHmmError(Exception):
     """Base class of every error that this package raises on purpose.
@@ -68,7 +70,10 @@ class WfstHmmError(Exception):
             text += "; " + ", ".join(parts)
         if self.fix:
             text = text.rstrip(".") + ". " + self.fix
-        return " ".join(text.split())
+        text = " ".join(text.split())
+        if len(text) > _MAX_LENGTH:  # a damaged file may quote a word of a megabyte
+            text = f"{text[: _MAX_LENGTH - 500]} ... {text[-400:]}"
+        return text
 
 
 class FormatError(WfstHmmError):

@@ -17,7 +17,7 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ __all__ = [
 
 MAX_LINE_BYTES = 1 << 20  # a text line longer than this is no line of ours
 _BOM = b"\xef\xbb\xbf"
+_UNREADABLE = (EOFError, zlib.error, OSError)
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
@@ -56,14 +57,17 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     path = Path(path)
     number = 0
     with _opened(path) as stream:
-        while True:
-            data = _guarded(stream.readline, MAX_LINE_BYTES + 1, f"{path}:{number + 1}")
-            if not data:
-                return
-            number += 1
-            if number == 1 and data.startswith(_BOM):
-                data = data[len(_BOM) :]
-            yield number, _decoded(data, path, number)
+        try:
+            while True:
+                data = stream.readline(MAX_LINE_BYTES + 1)
+                if not data:
+                    return
+                number += 1
+                if number == 1 and data.startswith(_BOM):
+                    data = data[len(_BOM) :]
+                yield number, _decoded(data, path, number)
+        except _UNREADABLE as error:
+            raise _damage(error, f"{path}:{number + 1}") from None
 
 
 def read_blocks(path: str | Path, block_bytes: int = 1 << 23) -> Iterator[tuple[int, bytes]]:
@@ -81,7 +85,10 @@ def read_blocks(path: str | Path, block_bytes: int = 1 << 23) -> Iterator[tuple[
     number, rest, first = 1, b"", True
     with _opened(path) as stream:
         while True:
-            data = _guarded(stream.read, block_bytes, f"{path}:{number}")
+            try:
+                data = stream.read(block_bytes)
+            except _UNREADABLE as error:
+                raise _damage(error, f"{path}:{number}") from None
             if first and data.startswith(_BOM):
                 data = data[len(_BOM) :]
             first = False
@@ -108,11 +115,18 @@ def read_blocks(path: str | Path, block_bytes: int = 1 << 23) -> Iterator[tuple[
 def read_bytes(path: str | Path, max_bytes: int) -> bytes:
     """Return the content of a file, plain or gzip; a `FormatError` beyond `max_bytes`."""
     path = Path(path)
+    parts: list[bytes] = []
+    left = max_bytes + 1
     with _opened(path) as stream:
-        data = bytes(_guarded(stream.read, max_bytes + 1, str(path)))
-    if len(data) > max_bytes:
+        try:
+            while left and (part := stream.read(min(left, 1 << 20))):  # read(n) allocates n bytes
+                parts.append(part)
+                left -= len(part)
+        except _UNREADABLE as error:
+            raise _damage(error, str(path)) from None
+    if not left:
         raise FormatError("file too large", where=str(path), expected=f"at most {max_bytes} bytes")
-    return data
+    return b"".join(parts)
 
 
 @contextlib.contextmanager
@@ -134,15 +148,12 @@ def _opened(path: Path) -> Iterator[Any]:
         yield stack.enter_context(gzip.GzipFile(fileobj=raw)) if magic == b"\x1f\x8b" else raw
 
 
-def _guarded(read: Callable[[int], Any], size: int, where: str) -> Any:
-    try:
-        return read(size)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FormatError(
-            f"damaged gzip stream ({error})", where=where, fix="Copy or compress the file again."
-        ) from None
-    except OSError as error:
-        raise FormatError(f"cannot be read ({error})", where=where) from None
+def _damage(error: Exception, where: str) -> FormatError:
+    if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+        return FormatError(f"cannot be read ({error})", where=where)
+    return FormatError(
+        f"damaged gzip stream ({error})", where=where, fix="Copy or compress the file again."
+    )
 
 
 def _has_long_line(block: bytes) -> bool:
@@ -156,22 +167,22 @@ def _has_long_line(block: bytes) -> bool:
 
 
 def _decoded(data: bytes, path: Path, number: int) -> str:
+    if len(data) <= MAX_LINE_BYTES and b"\0" not in data:
+        try:
+            return data.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise FormatError(
+                f"not UTF-8 at byte {error.start}",
+                where=f"{path}:{number}",
+                got=repr(data[error.start : error.start + 4]),
+                fix="Convert the file, for example with iconv -t UTF-8.",
+            ) from None
     where = f"{path}:{number}"
-    if len(data) > MAX_LINE_BYTES:
-        raise FormatError(
-            "line too long", where=where, got=f"over {MAX_LINE_BYTES} bytes", expected="text lines"
-        )
     if b"\0" in data:
         raise FormatError("a NUL byte", where=where, expected="UTF-8 text", fix="Is it binary?")
-    try:
-        return data.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise FormatError(
-            f"not UTF-8 at byte {error.start}",
-            where=where,
-            got=repr(data[error.start : error.start + 4]),
-            fix="Convert the file, for example with iconv -t UTF-8.",
-        ) from None
+    raise FormatError(
+        "line too long", where=where, got=f"over {MAX_LINE_BYTES} bytes", expected="text lines"
+    )
 
 
 @contextlib.contextmanager

@@ -81,8 +81,9 @@ def read_fst(path: str | Path) -> Fst:
     """
     try:
         data = Path(path).read_bytes()
-    except OSError as error:
-        raise FormatError(f"cannot be read ({error.strerror})", where=str(path)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FormatError(f"cannot be read ({reason})", where=str(path)) from None
     cursor = _Cursor(data, str(path))
     if data[:4] != FST_MAGIC:
         raise FormatError("not an OpenFst file", where=str(path))

@@ -150,7 +150,10 @@ class _Loader:
         self.folders[grammar.name] = folder
 
     def load(self, path: Path, wanted: Reference | None) -> ParsedGrammar:
-        key = path.resolve()
+        try:
+            key = path.resolve()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise FormatError(f"cannot be read ({error})", where=repr(str(path))) from None
         if key in self.by_path:
             return self.by_path[key]
         if len(self.by_path) >= MAX_FILES:

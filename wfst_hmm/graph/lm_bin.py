@@ -59,6 +59,8 @@ def read_lm_bin(path: str | Path) -> NgramModel:
     if not 1 <= order <= 10:
         raise file.error("an impossible order", got=order, expected="1 to 10")
     counts = file.unpack(f"<{order}I", "counts")
+    if not counts[0]:
+        raise file.error("no words")
     if order > 1:
         file.take(4, "header")
     tables = [
