@@ -24,8 +24,10 @@ from wfst_hmm.formats.htk.labels import split_htk
 from wfst_hmm.formats.htk.mmf import HtkHmm, HtkModels, read_mmf
 from wfst_hmm.models.codebooks import CodebookSet
 from wfst_hmm.models.context import ContextMap, PhysicalHmm
+from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.topology import Topology
+from wfst_hmm.signal.options import FeatureOptions
 
 __all__ = ["HtkModel", "read_hmm_list", "read_htk_model", "split_name"]
 
@@ -85,6 +87,22 @@ class HtkModel:
         return CodebookSet(
             (np.arange(self.models.n_dims),), (self.models.means[pool][None],),
             (self.models.variances[pool][None],), weights, np.zeros(len(states), np.int32),
+        )  # fmt: skip
+
+    def context_model(
+        self, options: FeatureOptions, silence_phones: Sequence[str] = ()
+    ) -> ContextModel:
+        """Return the set as this package saves, scores and builds graphs for it.
+
+        Parameters
+        ----------
+        options : FeatureOptions
+            How the features were made; the files name their kind only.
+        silence_phones : sequence of str
+        """
+        return ContextModel(
+            self.context_map(), tuple(silence_phones), self.mixture_set(), options,
+            info={"made_by": "HTK", "kind": self.models.kind},
         )  # fmt: skip
 
     def passed_by(self) -> dict[str, float]:

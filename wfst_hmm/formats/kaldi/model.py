@@ -28,6 +28,7 @@ from wfst_hmm.formats.kaldi.tree import PDF_CLASS, DecisionTree, Node
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.models.acoustic import AcousticModel
 from wfst_hmm.models.context import ContextMap, PhysicalHmm
+from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.topology import StateLabels, Topology
 from wfst_hmm.signal.options import FeatureOptions
@@ -85,13 +86,34 @@ class KaldiModel:
         """
         return _ContextBuilder(self).build()
 
+    def context_model(self, options: FeatureOptions) -> ContextModel:
+        """Return the system as this package saves, scores and builds graphs for it.
+
+        Parameters
+        ----------
+        options : FeatureOptions
+            How the features were made: Kaldi keeps that outside of its model directories.
+
+        Raises
+        ------
+        ModelError
+            Features need a transform, or the tree looks too far.
+        """
+        if self.transform is not None:
+            raise ModelError("the model needs transformed features (final.mat)",
+                             fix="Use context_map() and mixture_set() on features of your own.")  # fmt: skip
+        return ContextModel(
+            self.context_map(), self.silence_phones, self.mixture_set(), options,
+            info={"made_by": "Kaldi"},
+        )  # fmt: skip
+
     def acoustic_model(self, options: FeatureOptions) -> AcousticModel:
         """Return a monophone system as an `AcousticModel`.
 
         Parameters
         ----------
         options : FeatureOptions
-            How the features were made: Kaldi keeps that outside of its model directories.
+            As for `context_model`.
 
         Raises
         ------

@@ -34,6 +34,7 @@ from wfst_hmm.formats.sphinx.parameters import (
 )
 from wfst_hmm.models.codebooks import CodebookSet
 from wfst_hmm.models.context import ContextMap
+from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.topology import Topology
 from wfst_hmm.signal.sphinx import (
     NoiseTracker,
@@ -94,6 +95,13 @@ class SphinxModel:
     def context_map(self) -> ContextMap:
         """Return the map from phones in context to HMMs."""
         return self.definition.context_map(self.topologies)
+
+    def context_model(self) -> ContextModel:
+        """Return the model as this package saves, scores and builds graphs for it."""
+        return ContextModel(
+            self.context_map(), self.silence_phones, self.codebooks, self.options, self.transform,
+            self.fillers, {"made_by": "CMU Sphinx"},
+        )  # fmt: skip
 
     def features(
         self, samples: npt.ArrayLike, noise: NoiseTracker | None = None

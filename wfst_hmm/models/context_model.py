@@ -1,0 +1,252 @@
+"""Acoustic models of phones in context, as other toolkits make them.
+
+In: a `ContextMap`, tied densities and the options of a front end. Out: `ContextModel`: features
+of audio, scores of features, the labels of graphs; a directory that holds all of it.
+
+It answers what `AcousticModel` answers, for models whose phones have many HMMs each and whose
+features may be made by Sphinx's front end.
+
+Public names: `CONTEXT_FORMAT`, `ContextModel`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wfst_hmm.errors import DataError, FormatError, ModelError, UsageError, WfstHmmError
+from wfst_hmm.files import atomic_directory, read_json, sha256_of, write_json
+from wfst_hmm.models.codebooks import CodebookSet
+from wfst_hmm.models.context import ContextMap
+from wfst_hmm.models.mixtures import MixtureSet
+from wfst_hmm.models.scores import Scores
+from wfst_hmm.models.topology import StateLabels
+from wfst_hmm.signal.audio import Audio
+from wfst_hmm.signal.features import Features, finish_features, mfcc
+from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.sphinx import NoiseTracker, SphinxOptions, sphinx_features
+
+__all__ = ["CONTEXT_FORMAT", "ContextModel"]
+
+#: What ``model.json`` says it is, and the version of its layout.
+CONTEXT_FORMAT = ("wfst_hmm context model", 1)
+_JSON, _ARRAYS = "model.json", "model.npz"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ContextModel:
+    """Phones in context whose states share densities; immutable.
+
+    Attributes
+    ----------
+    context : ContextMap
+    silence_phones : tuple of str
+        The first is the optional silence between words. May be empty.
+    densities : MixtureSet or CodebookSet
+        One score column a tied state.
+    feature_options : FeatureOptions or SphinxOptions
+    transform : ndarray or None
+        Linear transform of the features, shape (m, n); with Sphinx's front end only.
+    fillers : dict
+        Filler word -> phones; words that no grammar names.
+    info : mapping
+        JSON-ready facts about the model's origin; not part of `hash`.
+
+    Raises
+    ------
+    ModelError
+        A state's column has no density, or a silence phone is none of the phones.
+    """
+
+    context: ContextMap
+    silence_phones: tuple[str, ...]
+    densities: MixtureSet | CodebookSet
+    feature_options: FeatureOptions | SphinxOptions
+    transform: npt.NDArray[np.float32] | None = None
+    fillers: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    info: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for phone in self.silence_phones:
+            if phone not in self.phones:
+                raise ModelError(f"silence phone {phone!r} is none of the model's phones")
+        if self.context.n_columns > self.n_columns:
+            raise ModelError("a state's column has no density", got=self.context.n_columns - 1,
+                             expected=f"below {self.n_columns}")  # fmt: skip
+        if self.transform is not None and isinstance(self.feature_options, FeatureOptions):
+            raise ModelError("a transform needs Sphinx's front end")
+
+    @property
+    def phones(self) -> tuple[str, ...]:
+        """The base phones."""
+        return self.context.phones
+
+    @property
+    def n_columns(self) -> int:
+        """Number of score columns S (tied states)."""
+        return self.densities.n_states
+
+    @property
+    def frame_shift(self) -> float:
+        """Seconds from one frame to the next."""
+        return self.feature_options.frame_shift
+
+    @property
+    def rate(self) -> int:
+        """Samples per second that the model hears."""
+        options = self.feature_options
+        return round(options.samprate) if isinstance(options, SphinxOptions) else options.rate
+
+    def __repr__(self) -> str:
+        return (
+            f"ContextModel({len(self.phones)} phones, {len(self.context.hmms)} HMMs, "
+            f"{self.n_columns} states)"
+        )
+
+    def features(self, audio: Audio, *, noise: NoiseTracker | None = None) -> Features:
+        """Return the features of one utterance, normalized by its own mean.
+
+        Raises
+        ------
+        DataError
+            The audio has another rate, or is too short.
+        """
+        if audio.rate != self.rate:
+            raise DataError("audio of the wrong rate", got=f"{audio.rate} Hz",
+                            expected=f"{self.rate} Hz", fix="Resample it.")  # fmt: skip
+        options = self.feature_options
+        if isinstance(options, SphinxOptions):
+            array = sphinx_features(audio.samples, options, transform=self.transform, noise=noise)
+            return Features(array, self.frame_shift)
+        return finish_features(mfcc(audio, options), options)
+
+    def score(self, features: Features | npt.ArrayLike) -> Scores:
+        """Score frames (T, D) under every tied state: natural log-likelihoods, (T, S)."""
+        array = features.array if isinstance(features, Features) else np.asarray(features)
+        return Scores(self.densities.log_likelihoods(array), self.frame_shift)
+
+    def state_labels(self) -> StateLabels:
+        """Return the meaning of the input labels of every graph made for this model."""
+        return self.context.state_labels()
+
+    @functools.cached_property
+    def hash(self) -> str:
+        """SHA-256 of everything that scores, graphs and features depend on; not of `info`."""
+        arrays = {name: np.ascontiguousarray(a) for name, a in self._arrays().items()}
+        parts: list[str | memoryview] = [json.dumps(self._description(), sort_keys=True)]
+        for name in sorted(arrays):
+            parts += [f"{name} {arrays[name].dtype.str} {arrays[name].shape}"]
+            parts += [memoryview(arrays[name].tobytes())]
+        return sha256_of(parts)
+
+    def _description(self) -> dict[str, Any]:
+        options = self.feature_options
+        return {
+            "silence_phones": list(self.silence_phones),
+            "densities": type(self.densities).__name__,
+            "front_end": "sphinx" if isinstance(options, SphinxOptions) else "kaldi",
+            "feature_options": dataclasses.asdict(options),
+            "fillers": {word: list(phones) for word, phones in self.fillers.items()},
+        }
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        found = {f"context_{name}": a for name, a in self.context.to_arrays().items()}
+        found |= {f"density_{name}": a for name, a in self.densities.to_arrays().items()}
+        if self.transform is not None:
+            found["transform"] = self.transform
+        return found
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as a directory, whole or not at all; an older one is replaced.
+
+        Raises
+        ------
+        ModelError
+            `path` is something else than an earlier model or an empty directory.
+        """
+        path = Path(path)
+        free = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+        if not free and not (path / _JSON).is_file():
+            raise ModelError("is there already and is no model", where=str(path),
+                             fix="Choose another name for the model.")  # fmt: skip
+        name, version = CONTEXT_FORMAT
+        header = {"format": name, "version": version, "hash": self.hash}
+        with atomic_directory(path) as temporary:
+            np.savez(temporary / _ARRAYS, allow_pickle=False, **self._arrays())
+            write_json(
+                temporary / _JSON, {**header, **self._description(), "info": dict(self.info)}
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> ContextModel:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        FormatError
+            A file is missing or damaged, of another format or version.
+        ModelError
+            The content is contradictory, or not what was saved (by its hash).
+        """
+        path = Path(path)
+        where = str(path / _JSON)
+        header = read_json(path / _JSON)
+        name, version = CONTEXT_FORMAT
+        if not isinstance(header, dict) or header.get("format") != name:
+            raise FormatError("not a context model", where=where, expected=f"format {name!r}")
+        if header.get("version") != version:
+            raise FormatError("another version of the format", where=where,
+                              got=header.get("version"), expected=version)  # fmt: skip
+        try:
+            model = cls._from_parts(header, _read_arrays(path / _ARRAYS))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FormatError(f"damaged header ({type(error).__name__}: {error})",
+                              where=where) from None  # fmt: skip
+        except (ModelError, UsageError) as error:
+            raise ModelError(error.what, where=str(path), got=error.got,
+                             expected=error.expected) from None  # fmt: skip
+        if header.get("hash") != model.hash:
+            raise ModelError("changed since it was saved: its hash is another one",
+                             where=str(path), fix="Import it again.")  # fmt: skip
+        return model
+
+    @classmethod
+    def _from_parts(
+        cls, header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]
+    ) -> ContextModel:
+        def part(prefix: str) -> dict[str, npt.NDArray[Any]]:
+            return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+        tied = header["densities"] == CodebookSet.__name__
+        density = part("density_")
+        sphinx = header["front_end"] == "sphinx"
+        values = header["feature_options"]
+        return cls(
+            ContextMap.from_arrays(part("context_")),
+            tuple(header["silence_phones"]),
+            CodebookSet.from_arrays(density) if tied else MixtureSet(**density),
+            SphinxOptions(**values) if sphinx else FeatureOptions.from_dict(values),
+            arrays.get("transform"),
+            {word: tuple(phones) for word, phones in header["fillers"].items()},
+            header.get("info", {}),
+        )
+
+
+def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except WfstHmmError:
+        raise
+    except FileNotFoundError:
+        raise FormatError("no such file", where=str(path)) from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise FormatError(f"not the arrays of a model ({error})", where=str(path)) from None
