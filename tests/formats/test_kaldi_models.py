@@ -6,6 +6,7 @@ import pytest
 from mutations import check_reader
 
 from wfst_hmm.errors import FormatError, ModelError
+from wfst_hmm.formats.kaldi.archives import write_object
 from wfst_hmm.formats.kaldi.gmm import DiagonalMixtures, read_model, write_model
 from wfst_hmm.formats.kaldi.lang import read_lang
 from wfst_hmm.formats.kaldi.model import KaldiModel, export_model, read_kaldi_model
@@ -177,6 +178,7 @@ def triphones():
 
 def test_the_map_from_contexts_asks_the_tree():
     model = triphones()
+    assert model.context_model(FeatureOptions(n_ceps=1)).n_columns == 5
     found = model.context_map()
     assert found.phones == ("SIL", "a", "b")
     names = [None, "SIL", "a", "b"]
@@ -193,6 +195,24 @@ def test_the_map_from_contexts_asks_the_tree():
                 assert list(hmm.columns) == expected
     np.testing.assert_allclose(found.topologies[0].transitions, [[0.5, 0.5], [0, 0.75]], rtol=1e-6)
     assert found.n_columns == 5
+
+
+def test_transforms_of_a_model(tmp_path):
+    export_model(small_model(), tmp_path / "k")
+    rng = np.random.default_rng(0)
+    matrix, fmllr = rng.normal(size=(39, 27)), rng.normal(size=(39, 40))
+    write_object(tmp_path / "k" / "final.mat", matrix)
+    (tmp_path / "k" / "splice_opts").write_text("--left-context=1 --right-context=1\n")
+    model = read_kaldi_model(tmp_path / "k")
+    x = rng.normal(size=(5, 9))
+    middle = np.concatenate([x[1], x[2], x[3]])
+    expected = fmllr @ np.append(matrix @ middle, 1)
+    np.testing.assert_allclose(model.transformed(x, fmllr)[2], expected, rtol=1e-3, atol=1e-4)
+    with pytest.raises(ModelError, match="transformed features"):
+        model.context_model(FeatureOptions())
+    (tmp_path / "k" / "splice_opts").write_text("--left-context=x\n")
+    with pytest.raises(FormatError, match="splice_opts:1"):
+        read_kaldi_model(tmp_path / "k")
 
 
 def test_a_state_with_two_pdfs_becomes_two_states():

@@ -1,15 +1,16 @@
 """Sphinx models against what PocketSphinx itself computed: dumps, alignments, spoken digits."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from wfst_hmm.errors import DataError
+from wfst_hmm.formats.sphinx import wheel
 from wfst_hmm.formats.sphinx.container import read_cepstra
 from wfst_hmm.formats.sphinx.model import read_sphinx_model
 from wfst_hmm.fst.arrays import Fst
+from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.search.exact import viterbi_path
 from wfst_hmm.signal.audio import read_audio
 from wfst_hmm.signal.sphinx import NoiseTracker, SphinxOptions, sphinx_cepstra
@@ -21,12 +22,11 @@ LIBRIVOX = [f"sense_and_sensibility_01_austen_64kb-{n}" for n in ("0870", "0880"
 
 @pytest.fixture(scope="module")
 def en_us():
-    found = importlib.util.find_spec("pocketsphinx")
-    if found is None or not found.submodule_search_locations:
-        pytest.skip("needs the model of the pocketsphinx wheel: pip install pocketsphinx")
-    return read_sphinx_model(
-        Path(found.submodule_search_locations[0]) / "model" / "en-us" / "en-us"
-    )
+    try:
+        paths = wheel.en_us()
+    except DataError as error:
+        pytest.skip(str(error))
+    return read_sphinx_model(paths.acoustic)
 
 
 @pytest.fixture(scope="module")
@@ -169,3 +169,14 @@ def test_the_error_of_keeping_four_gaussians(en_us, sphinx):
     error = en_us.codebooks.top_n_error(features, 4)
     assert 0.5 < error < 1.5  # nats; 0.88 was measured over more audio
     assert en_us.codebooks.top_n_error(features, 128) == pytest.approx(0, abs=1e-4)
+
+
+def test_a_saved_model_scores_the_same(en_us, sphinx, tmp_path):
+    model = en_us.context_model()
+    model.save(tmp_path / "en-us")
+    found = ContextModel.load(tmp_path / "en-us")
+    audio = read_audio(sphinx / "cards" / "001.wav")
+    features = found.features(audio)
+    np.testing.assert_array_equal(features.array, en_us.features(audio.samples))
+    np.testing.assert_array_equal(found.score(features).array, model.score(features).array)
+    assert (len(found.phones), len(found.context.hmms), found.n_columns) == (42, 29324, 5126)

@@ -26,6 +26,7 @@ __all__ = ["CodebookSet"]
 
 Array = npt.NDArray[Any]
 _SMALLEST = 1e-35  # products of the streams' likelihoods stay above this in float32
+_LEAST_FRAMES = 128  # a codebook's matrix product should be worth its call
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -151,7 +152,7 @@ class CodebookSet:
             if chosen.ndim != 1 or (len(chosen) and not 0 <= chosen.min() <= chosen.max() < self.n_states):  # fmt: skip
                 raise ModelError("no such states", got=states, expected=f"0 to {self.n_states - 1}")
         scores = np.empty((len(frames), len(chosen)), dtype=np.float32)
-        step = chunk_frames(self.n_codebooks * self.n_densities)
+        step = max(chunk_frames(self.n_codebooks * self.n_densities), _LEAST_FRAMES)
         for start in range(0, len(frames), step):
             part = self._score(frames[start : start + step], chosen, top_n)
             scores[start : start + step] = part.T

@@ -32,6 +32,7 @@ from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.topology import StateLabels, Topology
 from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.transforms import affine, splice
 
 __all__ = ["KaldiModel", "export_model", "read_kaldi_model"]
 
@@ -70,6 +71,24 @@ class KaldiModel:
     def mixture_set(self) -> MixtureSet:
         """Return the mixtures as this package scores and trains them."""
         return self.mixtures.mixture_set()
+
+    def transformed(
+        self, features: npt.NDArray[np.floating], fmllr: npt.NDArray[np.floating] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return what the mixtures score: spliced features through ``final.mat``, then fMLLR.
+
+        Parameters
+        ----------
+        features : ndarray, shape (T, D)
+            Normalized; with deltas when the model has no ``final.mat``.
+        fmllr : ndarray, shape (m, m + 1), optional
+            The speaker's, of a ``trans.*`` archive (`archives.read_archive`).
+        """
+        x = np.asarray(features, dtype=np.float32)
+        if self.transform is not None:
+            left, right = self.splice or (4, 4)  # Kaldi's own default
+            x = affine(splice(x, left, right), self.transform)
+        return x if fmllr is None else affine(x, fmllr)
 
     @functools.cached_property
     def phone_numbers(self) -> tuple[int, ...]:
