@@ -1,4 +1,4 @@
-"""Speech of a toy language, made of tones and noise: quick to make, easy to recognize.
+"""Speech of a toy language, made of humming and hissing: quick to make, easy to recognize.
 
 Five phones, three words, two speakers, 8 kHz. Everything follows from the seed.
 """
@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 
 RATE = 8000
-#: phone -> (frequencies of its tones in Hz, seconds); no tones: noise
+#: phone -> (its formants in Hz, seconds); without formants it is noise
 PHONES = {
     "B": ((180.0,), 0.07),
     "S": ((), 0.10),
@@ -33,17 +33,26 @@ class TinySpeech:
     graph: Path
 
 
+def sound(phone: str, seconds: float, rng: np.random.Generator, pitch: float = 1.0) -> np.ndarray:
+    """Return samples of one phone: harmonics under its formants, or noise."""
+    formants = PHONES[phone][0]
+    time = np.arange(int(RATE * seconds)) / RATE
+    if not formants:
+        wave = np.diff(rng.standard_normal(len(time) + 1))
+    else:
+        tones = 120.0 * pitch * np.arange(1, int(RATE / 2 / 130.0))
+        gains = 0.05 + sum(np.exp(-(((tones - f * pitch) / 150.0) ** 2)) for f in formants)
+        wave = gains @ np.sin(2 * np.pi * np.outer(tones, time) + np.arange(len(tones))[:, None])
+    return 0.2 * wave * np.minimum(1.0, 40 * np.minimum(time, time[::-1]))
+
+
 def say(words: list[str], rng: np.random.Generator, pitch: float = 1.0) -> np.ndarray:
     """Return samples of `words` with pauses around and between them."""
     parts = [np.zeros(int(RATE * rng.uniform(0.10, 0.15)))]
     for word in words:
         for phone in LEXICON[word]:
-            tones, seconds = PHONES[phone]
-            time = np.arange(int(RATE * seconds * rng.uniform(0.9, 1.2))) / RATE
-            wave = sum(np.sin(2 * np.pi * f * pitch * time) for f in tones)
-            if not tones:
-                wave = np.diff(rng.standard_normal(len(time) + 1))
-            parts.append(0.2 * wave * np.minimum(1.0, 40 * np.minimum(time, time[::-1])))
+            seconds = PHONES[phone][1] * rng.uniform(0.9, 1.2)
+            parts.append(sound(phone, seconds, rng, pitch))
         parts.append(np.zeros(int(RATE * rng.uniform(0.02, 0.12))))
     parts.append(np.zeros(int(RATE * 0.1)))
     samples = np.concatenate(parts)

@@ -3,7 +3,7 @@
 In: a `Recognizer` and a `Corpus` or audio files. Out: an `Outcome` per utterance, in the order
 of the input. A wrong utterance is an outcome with its error, and the next one goes on.
 
-Public names: `SPEECH`, `Outcome`, `corpus_of_files`, `corpus_of_inputs`, `decode_corpus`, `in_order`,
+Public names: `Outcome`, `corpus_of_files`, `corpus_of_inputs`, `decode_corpus`, `in_order`,
 `stream_features`.
 """
 
@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from wfst_hmm.apps.info import kind_of
 from wfst_hmm.apps.recognizer import Recognizer
+from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.errors import UsageError, WfstHmmError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.search.decode import CrossCheck, cross_check, decode
@@ -31,7 +32,6 @@ from wfst_hmm.signal.extract import Raw, utterance_mfcc
 from wfst_hmm.signal.features import FeatureOptions, Features, finish_features
 
 __all__ = [
-    "SPEECH",
     "Outcome",
     "corpus_of_files",
     "corpus_of_inputs",
@@ -40,10 +40,6 @@ __all__ = [
     "stream_features",
 ]
 
-#: Options for speech. Neighbouring frames say nearly the same, so that the product of their
-#: likelihoods claims far too much; a tenth of the logarithm is the usual remedy, and beams of
-#: 10 to 20 nats belong to it.
-SPEECH = SearchOptions(acoustic_scale=0.1)
 _AHEAD = 4  # utterances per thread that may wait for the first of them to be fetched
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -260,7 +256,7 @@ def decode_corpus(
     recognizer : Recognizer
     corpus : Corpus, or sequence of paths to audio files
     options : SearchOptions, optional
-        By default `SPEECH`.
+        By default `apps.speech_options.SPEECH`.
     check : bool
         Run all three searches on every utterance and compare them.
     resample : bool

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.cli.shell import fail, print_json, progress, say, warn
 from wfst_hmm.search.options import SearchOptions
 
@@ -59,9 +60,11 @@ def decode(
     cross_check: Annotated[
         bool, typer.Option("--cross-check", help="Run all three searches and compare; 1 if unlike.")
     ] = False,
-    beam: Annotated[float, typer.Option(help=_HELP["beam"])] = 16.0,
-    max_active: Annotated[int, typer.Option(help=_HELP["max_active"])] = 7000,
-    acoustic_scale: Annotated[float, typer.Option(help=_HELP["acoustic_scale"])] = 0.1,
+    beam: Annotated[float, typer.Option(help=_HELP["beam"])] = SPEECH.beam,
+    max_active: Annotated[int, typer.Option(help=_HELP["max_active"])] = SPEECH.max_active,
+    acoustic_scale: Annotated[
+        float, typer.Option(help=_HELP["acoustic_scale"])
+    ] = SPEECH.acoustic_scale,
     out: Annotated[
         Path | None,
         typer.Option(
