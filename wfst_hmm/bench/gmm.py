@@ -137,11 +137,7 @@ def _speeds(
     scaled = np.ascontiguousarray((start[1] / start[2]).T)
 
     def limited(n_blas: int, work: Any) -> Any:
-        def run() -> None:
-            with pools.threadpool_limits(n_blas):
-                work()
-
-        return run
+        return lambda: pools.threadpool_limits(n_blas), work
 
     ours_s, theirs_s = best_seconds(
         limited(1, lambda: _ours(start).train(x, n_iterations, n_threads=n_threads)),

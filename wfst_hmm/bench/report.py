@@ -13,6 +13,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from wfst_hmm.errors import UsageError
@@ -69,20 +70,31 @@ class Row:
         return {**dataclasses.asdict(self), "ratio": self.ratio, "reached": self.reached}
 
 
-def best_seconds(*works: Callable[[], object], repeat: int = 3) -> list[float]:
+def best_seconds(
+    *works: tuple[Callable[[], AbstractContextManager[object]], Callable[[], object]],
+    repeat: int = 3,
+) -> list[float]:
     """Return the least wall-clock time of each of `works`, run in turns.
 
     Turns, because other processes slow a shared machine down for seconds at a time: what
     disturbs one side disturbs the other as well.
+
+    Parameters
+    ----------
+    works : pairs of callables
+        One that makes the context to work in (such as a limit of threads), which is not timed,
+        and the work.
+    repeat : int
     """
     if repeat < 1:
         raise UsageError("repeat must be positive", got=repeat)
     best = [float("inf")] * len(works)
     for _ in range(repeat):
-        for index, work in enumerate(works):
-            begin = time.perf_counter()
-            work()
-            best[index] = min(best[index], time.perf_counter() - begin)
+        for index, (context, work) in enumerate(works):
+            with context():
+                begin = time.perf_counter()
+                work()
+                best[index] = min(best[index], time.perf_counter() - begin)
     return best
 
 

@@ -77,19 +77,36 @@ def as_sequences(
     n_dims: int | None = None,
     *,
     name: str = "sequences",
-) -> list[npt.NDArray[np.float64]]:
-    """Return a list of (T_k, D) arrays; a `DataError` names the sequence that is wrong."""
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Lay sequences (T_k, D) one after another.
+
+    Returns
+    -------
+    frames : ndarray of float64, shape (N, D)
+    bounds : ndarray of int64, shape (K + 1,)
+        Sequence k is ``frames[bounds[k] : bounds[k + 1]]``.
+
+    Raises
+    ------
+    DataError
+        The list is empty, or a sequence is wrong as in `as_frames`; it is named.
+    """
     if isinstance(sequences, np.ndarray) and sequences.ndim != 3:
         raise DataError(f"{name} must be a list with one array a sequence",
                         got=f"an array of shape {sequences.shape}", fix="Write fit([array]).")  # fmt: skip
-    arrays = []
-    for index, sequence in enumerate(sequences):
-        array = as_frames(sequence, n_dims, name=f"{name}[{index}]")
-        n_dims = array.shape[1]
-        arrays.append(array)
-    if not arrays:
+    if not len(sequences):
         raise DataError(f"{name} is empty", expected="at least one sequence")
-    return arrays
+    arrays = [s if isinstance(s, np.ndarray) and s.dtype.kind == "f" else as_frames(
+        s, name=f"{name}[{k}]") for k, s in enumerate(sequences)]  # fmt: skip
+    wanted = n_dims if n_dims is not None or arrays[0].ndim != 2 else arrays[0].shape[1]
+    good = all(a.ndim == 2 and a.shape[0] > 0 and a.shape[1] == wanted for a in arrays)
+    if good:
+        frames = np.concatenate(arrays, dtype=np.float64)
+        if wanted and _all_within(frames.reshape(-1), _LARGEST):
+            return frames, np.cumsum([0, *map(len, arrays)])
+    for index, array in enumerate(arrays):  # something is wrong: say where
+        as_frames(array, wanted, name=f"{name}[{index}]")
+    raise DataError(f"{name} cannot be used")
 
 
 def as_probabilities(

@@ -224,11 +224,9 @@ class GmmHmm:
     def _train(
         self, sequences: Sequence[npt.ArrayLike], n_iterations: int, n_threads: int, *, hard: bool
     ) -> FitReport:
-        arrays = as_sequences(sequences, None if self._bank is None else self.n_dims)
+        x, bounds = as_sequences(sequences, None if self._bank is None else self.n_dims)
         if n_iterations < 0:
             raise UsageError("n_iterations must not be negative", got=n_iterations)
-        bounds = np.cumsum([0, *(len(a) for a in arrays)])
-        x = np.concatenate(arrays)
         mean = x.mean(axis=0)
         floor = floor_of(x.var(axis=0), mean, self.floor)
         rng = np.random.default_rng(self.seed)
@@ -282,9 +280,8 @@ class GmmHmm:
         self, sequences: Sequence[npt.ArrayLike], *, n_threads: int = 1
     ) -> npt.NDArray[np.float64]:
         """Return log P(O_k) of many sequences, shape (K,); faster than one `score` each."""
-        arrays = as_sequences(sequences, self.n_dims)
-        bounds = np.cumsum([0, *(len(a) for a in arrays)])
-        return score_sequences(self._chain, self.bank, np.concatenate(arrays), bounds, n_threads)
+        x, bounds = as_sequences(sequences, self.n_dims)
+        return score_sequences(self._chain, self.bank, x, bounds, n_threads)
 
     def score_samples(self, sequence: npt.ArrayLike) -> tuple[float, Array]:
         """Return log P(O) and gamma_t(i) = P(q_t = i | O), shape (T, N) (equation 27)."""
