@@ -22,7 +22,8 @@ WORDS = Lexicon(
         Entry("c", ("C",)),
     ]
 )
-_SOUND = {"SIL": (0.0, 0.0), "A": (4.0, 0.0), "B": (0.0, 4.0), "C": (-4.0, -4.0)}
+#: Silence is quiet: its first dimension is low.
+_SOUND = {"SIL": (-6.0, 0.0), "A": (4.0, 0.0), "B": (1.0, 4.0), "C": (0.0, -4.0)}
 
 
 def small_options(**changes: object) -> TrainingOptions:

@@ -14,7 +14,6 @@ from wfst_hmm.models.topology import Topology
 from wfst_hmm.search.exact import viterbi_path
 from wfst_hmm.training.align import NO_ARC, align_utterances
 from wfst_hmm.training.alignment_graphs import GraphArrays
-from wfst_hmm.training.flat_start import even_path
 from wfst_hmm.training.monophone import _first_model
 
 
@@ -129,20 +128,3 @@ def test_new_transition_costs_are_those_of_a_new_graph() -> None:
     np.testing.assert_allclose(graphs[0].cost, wanted.cost, rtol=1e-6)
     np.testing.assert_allclose(graphs[0].final, wanted.final, rtol=1e-6)
     np.testing.assert_array_equal(graphs[0].source, wanted.source)
-
-
-@settings(deadline=None, max_examples=60)
-@given(problem=alignments(), extra=st.integers(0, 25))
-def test_the_flat_start_spreads_frames_along_a_path(problem, extra) -> None:  # type: ignore[no-untyped-def]
-    compiler, words, rng = problem
-    if not _may_last(compiler):
-        return
-    graph = graphs_of(compiler, words)[0]
-    n_frames = graph.n_min_frames + extra
-    path = even_path(graph, n_frames, rng)
-    assert len(path) == n_frames
-    assert np.isfinite(cost_of(graph, path, np.zeros((n_frames, len(graph.columns)))))
-    visits = np.diff(np.flatnonzero(np.diff(graph.node[path], prepend=-2, append=-2)))
-    stays = np.isin(graph.node[path], graph.node[graph.source == graph.node])
-    if stays.all():
-        assert visits.max() - visits.min() <= 1 or (graph.source[path] == graph.node[path]).any()

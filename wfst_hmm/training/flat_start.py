@@ -35,6 +35,8 @@ _EULER = 0.5772156649015329  # mean of the standard Gumbel distribution
 def loudness_threshold(values: npt.NDArray[np.floating]) -> float:
     """Return the value that best parts numbers into two groups (Otsu 1979)."""
     low, high = np.quantile(values, [0.001, 0.999])
+    if not low < high:
+        return float(low)
     counts, edges = np.histogram(np.clip(values, low, high), bins=_BINS)
     centres = 0.5 * (edges[1:] + edges[:-1])
     below = np.cumsum(counts)[:-1]
