@@ -164,7 +164,8 @@ def _check_links(file: _File, order: int, following: Ints, n_entries: int) -> in
 
 
 def _nats(file: _File, logs: npt.NDArray[Any], part: str) -> npt.NDArray[np.float64]:
-    values = logs.astype(np.float64) * _LOG_BASE
+    with np.errstate(invalid="ignore"):  # a signalling NaN warns when it is cast
+        values = logs.astype(np.float64) * _LOG_BASE
     if not (np.abs(values) < 1e4).all() or ("prob" in part and (values > 1e-3).any()):
         raise file.error(f"impossible {part}", expected="logarithms", fix="The file is damaged.")
     return np.minimum(values, 0.0) if "prob" in part else values
