@@ -313,7 +313,8 @@ class _Searcher:
                 continue
             best = min(min(paths.values()) for paths in reached[i].values())
             states = [s for s, paths in reached[i].items() if min(paths.values()) < best + _BEAM]
-            if (letters[i],) not in self.labels:  # never alone: it may be silent, at a price
+            around = (letters[i : i + 1], letters[i : i + 2], letters[max(0, i - 1) : i + 1])
+            if not any(tuple(part) in self.labels for part in around):  # it can only be silent
                 for s in states:
                     into = reached[i + 1].setdefault(s, {})
                     for phones, spent in reached[i][s].items():
