@@ -12,13 +12,14 @@ From recordings to words (``corpus.tsv`` lists id, audio and text)::
     model = wh.train("corpus.tsv", "lexicon.txt", "model")
     lexicon = wh.read_lexicon("lexicon.txt")
     graph = wh.build_graph(model, lexicon, wh.grammar_from_spec("loop", lexicon))
-    for outcome in wh.decode_corpus(wh.Recognizer(model, graph), ["a.wav"]):
-        print(outcome.id, outcome.result)
+    for outcome in wh.decode_corpus(wh.Recognizer(graph, model), ["a.wav"]):
+        print(outcome.utterance.id, outcome.problem or outcome.decoded.text)
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -100,3 +101,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_HOME})
+
+
+if "IPython" in sys.modules:  # in a notebook, everything that can be drawn draws itself
+    importlib.import_module("wfst_hmm.draw.display")
