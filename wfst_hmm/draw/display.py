@@ -1,0 +1,117 @@
+"""Pictures in notebooks: everything that can be drawn draws itself, and `draw` with options.
+
+In: a transducer, graph, topology or decoded utterance. Out: a `Drawing`. Importing this module
+gives those classes a ``_repr_svg_``, which Jupyter and its kin look for; their own modules need
+not know that pictures exist.
+
+Public names: `Drawing`, `draw`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from wfst_hmm.draw.picture import DrawOptions, Picture, fst_picture, topology_picture
+from wfst_hmm.draw.render import render, save, save_svg
+from wfst_hmm.draw.timeline import decoded_svg
+from wfst_hmm.draw.view import path_of, view
+from wfst_hmm.errors import UsageError
+from wfst_hmm.fst.arrays import Fst
+from wfst_hmm.graph.graph import Graph
+from wfst_hmm.models.topology import Topology
+from wfst_hmm.search.result import Decoded
+
+__all__ = ["Drawing", "draw"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Drawing:
+    """A picture that notebooks show and `save` writes.
+
+    Attributes
+    ----------
+    content : Picture or str
+        A picture still to be laid out, or a finished SVG.
+    """
+
+    content: Picture | str
+
+    def _repr_svg_(self) -> str:
+        if isinstance(self.content, str):
+            return self.content
+        return render(self.content, "svg").decode("utf-8")
+
+    def __repr__(self) -> str:
+        if isinstance(self.content, str):
+            return f"Drawing({len(self.content):,} bytes of SVG)"
+        return f"Drawing({len(self.content.nodes)} nodes, {len(self.content.edges)} edges)"
+
+    def save(self, path: str | Path) -> Path:
+        """Write ``.svg``, ``.png``, ``.pdf`` or ``.dot``; see `draw.render`."""
+        if isinstance(self.content, str):
+            return save_svg(self.content, path)
+        return save(self.content, path)
+
+
+def draw(
+    value: Fst | Graph | Topology | Decoded | Picture,
+    *,
+    accept: str | Sequence[str] = (),
+    path: Sequence[int] = (),
+    around: int | str | None = None,
+    radius: int = 2,
+    **options: Any,
+) -> Drawing:
+    """Return the picture of a machine, an HMM or a decoded utterance.
+
+    Parameters
+    ----------
+    value : Fst, Graph, Topology, Decoded or Picture
+    accept : str or sequence of str
+        Highlight the cheapest path with just these words or phones.
+    path : sequence of int
+        Highlight these arcs.
+    around : int or str, optional
+        Draw only the surroundings of this state, or of the arcs with this symbol.
+    radius : int
+        How far the surroundings reach, in arcs.
+    **options
+        Fields of `DrawOptions`; for a `Decoded` the arguments of `decoded_svg`.
+
+    Examples
+    --------
+    >>> from wfst_hmm.fst.symbols import Symbols
+    >>> ab = Symbols("ab")
+    >>> fst = Fst.from_arcs(0, [0, 0], [1, 2], [1, 2], [1, 2], [1, 1], [9, 0], ab, ab)
+    >>> draw(fst, accept="b", weights="probabilities")
+    Drawing(2 nodes, 2 edges)
+    """
+    if isinstance(value, Picture):
+        return Drawing(value)
+    if isinstance(value, Decoded):
+        return Drawing(decoded_svg(value, **options))
+    if isinstance(value, Topology):
+        options.setdefault("weights", "probabilities")
+        return Drawing(topology_picture(value, DrawOptions(**options)))
+    fst = value.fst if isinstance(value, Graph) else value
+    if not isinstance(fst, Fst):
+        raise UsageError("cannot draw this", got=type(value).__name__,
+                         expected="an Fst, Graph, Topology, Decoded or Picture")  # fmt: skip
+    chosen = DrawOptions(**options)
+    if around is not None:
+        return Drawing(view(fst, around, radius=radius, max_states=chosen.max_states,
+                            options=chosen))  # fmt: skip
+    symbols = accept.split() if isinstance(accept, str) else list(accept)
+    return Drawing(fst_picture(fst, chosen, path=path_of(fst, symbols) if symbols else path))
+
+
+def _svg_of(value: Any) -> str:
+    return draw(value)._repr_svg_()
+
+
+_METHOD: tuple[str, Callable[[Any], str]] = ("_repr_svg_", _svg_of)
+for _drawable in (Fst, Graph, Topology, Decoded, Picture):
+    setattr(_drawable, *_METHOD)
