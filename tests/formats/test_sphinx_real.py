@@ -4,12 +4,15 @@ import json
 
 import numpy as np
 import pytest
+from sphinx_graph import Expansion, read_dictionary, read_fsg
 
+from wfst_hmm.apps.wer import score_words
 from wfst_hmm.errors import DataError
 from wfst_hmm.formats.sphinx import wheel
 from wfst_hmm.formats.sphinx.container import read_cepstra
 from wfst_hmm.formats.sphinx.model import read_sphinx_model
 from wfst_hmm.fst.arrays import Fst
+from wfst_hmm.graph.grammar import read_grammar
 from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.search.exact import viterbi_path
 from wfst_hmm.signal.audio import read_audio
@@ -180,3 +183,69 @@ def test_a_saved_model_scores_the_same(en_us, sphinx, tmp_path):
     np.testing.assert_array_equal(features.array, en_us.features(audio.samples))
     np.testing.assert_array_equal(found.score(features).array, model.score(features).array)
     assert (len(found.phones), len(found.context.hmms), found.n_columns) == (42, 29324, 5126)
+
+
+LM_SCALE, WORD_PENALTY = 6.5, -6.5 * np.log(0.65)  # PocketSphinx's defaults
+SILENCE_COST = -6.5 * np.log(0.005) + WORD_PENALTY
+
+
+def recognizer(arcs, start, finals, lexicon, context):
+    """Return a function from scores to words, over one grammar."""
+    arcs = [(a, b, w, c + (WORD_PENALTY if w else 0)) for a, b, w, c in arcs]
+    expansion = Expansion(arcs, start, finals, lexicon, context, sil_cost=SILENCE_COST)
+    graph = expansion.fst()
+
+    def words(scores):
+        columns = np.arange(scores.shape[1], dtype=np.int32)
+        _, path = viterbi_path(graph, scores, columns)
+        return [w for w in expansion.words.strings(graph.arcs[path]["olabel"]) if w != "<sil>"]
+
+    return words
+
+
+def test_strings_of_tidigits(sphinx):
+    model = read_sphinx_model(sphinx / "tidigits" / "hmm")
+    folder = sphinx / "tidigits"
+    lexicon = read_dictionary(folder / "lm" / "tidigits.dic")
+    grammar = read_fsg(folder / "lm" / "tidigits.fsg", LM_SCALE)
+    recognize = recognizer(*grammar, lexicon, model.context_map())
+    errors = n_words = 0
+    for line in (folder / "tidigits.lsn").read_text().splitlines():
+        *reference, name = line.split()
+        path = folder / f"{name.strip('()')}.mfc"
+        if not path.is_file():
+            continue
+        features = model.finish(read_cepstra(path))
+        found = recognize(model.log_likelihoods(features))
+        errors += score_words(reference, found).n_errors
+        n_words += len(reference)
+    assert n_words > 50
+    assert errors <= 1
+
+
+def test_go_forward_ten_meters(en_us, sphinx):
+    arcs, start, finals = read_fsg(sphinx / "goforward.fsg", LM_SCALE)
+    lexicon = read_dictionary(wheel.en_us().dictionary, {a[2] for a in arcs})
+    recognize = recognizer(arcs, start, finals, lexicon, en_us.context_map())
+    scores = en_us.log_likelihoods(en_us.features(raw_samples(sphinx / "goforward.raw")))
+    assert recognize(scores) == ["go", "forward", "ten", "meters"]
+
+
+def test_cards(en_us, sphinx):
+    grammar = read_grammar(sphinx / "cards" / "cards.gram").fst
+    sources = grammar.sources().tolist()
+    arcs = [
+        (source, int(a["nextstate"]), grammar.isymbols[int(a["ilabel"])] if a["ilabel"] else None,
+         LM_SCALE * float(a["weight"]))
+        for source, a in zip(sources, grammar.arcs, strict=True)
+    ]  # fmt: skip
+    finals = {
+        n: LM_SCALE * float(c) for n, c in enumerate(grammar.states["final"]) if np.isfinite(c)
+    }
+    lexicon = read_dictionary(wheel.en_us().dictionary, {a[2] for a in arcs})
+    recognize = recognizer(arcs, grammar.start, finals, lexicon, en_us.context_map())
+    lines = (sphinx / "cards" / "cards.transcription").read_text().splitlines()
+    for line in lines:
+        _, *reference, _, name = line.split()
+        samples = read_audio(sphinx / "cards" / f"{name.strip('()')}.wav").samples
+        assert recognize(en_us.log_likelihoods(en_us.features(samples))) == reference

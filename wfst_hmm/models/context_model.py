@@ -242,11 +242,12 @@ class ContextModel:
 
 def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # numpy leaves a file open that turns out not to be a zip: open it here
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except WfstHmmError:
         raise
     except FileNotFoundError:
         raise FormatError("no such file", where=str(path)) from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise FormatError(f"not the arrays of a model ({error})", where=str(path)) from None
