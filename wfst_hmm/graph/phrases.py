@@ -20,6 +20,7 @@ from wfst_hmm.files import read_lines
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.lexicon_fst import BACKOFF
+from wfst_hmm.graph.ngram import is_reserved
 
 __all__ = [
     "Grammar",
@@ -237,5 +238,8 @@ def read_phrases(path: str | Path) -> Grammar:
             raise FormatError(
                 "a cost without a phrase", where=where, expected="words before the tab"
             )
+        if reserved := [word for word in words if is_reserved(word)]:
+            raise FormatError(f"the word {reserved[0]!r} is reserved", where=where,
+                              fix="Rename it: not <eps>, not #0, #1 ...")  # fmt: skip
         phrases.append((words, cost))
     return phrase_list(phrases, str(path))
