@@ -1,7 +1,8 @@
 """Decode with kaldi_decoder, in an interpreter of its own: kaldifst clashes with other OpenFsts.
 
-In: ``python kaldi_peer.py GRAPH.fst SCORES.npy JOBS.json``. Out: one JSON line per job on
-standard output. Imports nothing of this package, so that any interpreter can run it.
+In: ``python kaldi_peer.py GRAPH.fst SCORES.npy`` and one JSON job per line on standard input.
+Out: one JSON line per job on standard output. Imports nothing of this package, so that any
+interpreter can run it; between two jobs it waits, so that two sides can take turns.
 
 Public names: `main`.
 """
@@ -16,11 +17,12 @@ from typing import Any
 __all__ = ["main"]
 
 
-def main(graph: str, scores_path: str, jobs: list[dict[str, Any]]) -> None:
-    """Run every job on the same graph and scores; the best of ``repeat`` times counts.
+def main(graph: str, scores_path: str) -> None:
+    """Run jobs until the input ends.
 
-    A job has ``kind`` ("best" or "lattice"), ``beam``, ``max_active`` (0: no limit),
-    ``lattice_beam`` and ``repeat``.
+    A job has ``kind`` ("best" or "lattice"), ``beam``, ``max_active`` (0: no limit) and
+    ``lattice_beam``. The answer adds ``seconds`` of processor time, ``cost`` (None: no final state) and
+    ``words``.
     """
     import kaldi_decoder
     import kaldifst
@@ -28,31 +30,28 @@ def main(graph: str, scores_path: str, jobs: list[dict[str, Any]]) -> None:
 
     fst = kaldifst.StdConstFst.read(graph)  # this name must outlive the decoders
     scores = np.ascontiguousarray(np.load(scores_path), dtype=np.float32)
-    for job in jobs:
-        seconds = float("inf")
-        reached, cost, words = False, None, []
-        for _ in range(job.get("repeat", 1)):
-            decoder = _decoder(kaldi_decoder, fst, job)
-            begin = time.perf_counter()
-            decoder.decode(kaldi_decoder.DecodableCtc(scores))
-            if job["kind"] == "lattice":
-                made = decoder.get_raw_lattice(True)
-                seconds = min(seconds, time.perf_counter() - begin)
-                job["lattice"] = str(type(made))
-            reached = (
-                decoder.reached_final()
-                if job["kind"] == "best"
-                else decoder.final_relative_cost() < float("inf")
-            )
+    print(json.dumps({"version": kaldi_decoder.__version__}), flush=True)
+    for line in sys.stdin:
+        job = json.loads(line)
+        decoder = _decoder(kaldi_decoder, fst, job)
+        begin = time.process_time()
+        decoder.decode(kaldi_decoder.DecodableCtc(scores))
+        if job["kind"] == "lattice":
+            made = decoder.get_raw_lattice(True)
+            seconds = time.process_time() - begin
+            del made
+            reached = decoder.final_relative_cost() < float("inf")
             ok, best = decoder.get_best_path(True)
-            if job["kind"] == "best":
-                seconds = min(seconds, time.perf_counter() - begin)
+        else:
+            reached = decoder.reached_final()
+            ok, best = decoder.get_best_path(True)
+            seconds = time.process_time() - begin
+        cost, words = None, []
         if reached and ok:
             _, _, words, weight = kaldifst.get_linear_symbol_sequence(best)
             cost = float(weight.value1 + weight.value2)
-        row = {**job, "seconds": seconds, "frames": len(scores), "cost": cost,
-               "words": list(words), "version": kaldi_decoder.__version__}  # fmt: skip
-        print(json.dumps(row), flush=True)
+        print(json.dumps({**job, "seconds": seconds, "cost": cost, "words": list(words)}),
+              flush=True)  # fmt: skip
 
 
 def _decoder(kaldi_decoder: Any, fst: Any, job: dict[str, Any]) -> Any:
@@ -68,5 +67,4 @@ def _decoder(kaldi_decoder: Any, fst: Any, job: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    with open(sys.argv[3], encoding="utf-8") as stream:
-        main(sys.argv[1], sys.argv[2], json.load(stream))
+    main(sys.argv[1], sys.argv[2])

@@ -289,8 +289,8 @@ def _advance(
             queue = grown(queue, 0, len(new_state))
         limit = new_best + width
         n_new = recombine(
-            n_candidates, limit if n_candidates > 4 * min_active else np.inf,
-            c_cost, c_state, c_arc, c_token, slot, new_state, new_cost, arc, source,
+            n_candidates, limit, c_cost, c_state, c_arc, c_token,
+            slot, new_state, new_cost, arc, source,
         )  # fmt: skip
         n_new, new_state, new_cost, arc, source, queue, expanded = close(
             states, arcs, has_epsilon, slack, limit, slot, n_new,

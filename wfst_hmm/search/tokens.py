@@ -48,22 +48,46 @@ def grown(array: npt.NDArray[Any], n_used: int, n_wanted: int) -> npt.NDArray[An
 
 
 @numba.njit(cache=True, nogil=True)
+def _smallest(values: Floats, k: int) -> float:
+    """Return the k-th smallest of `values`, which are reordered (Hoare's quickselect)."""
+    low, high = 0, len(values) - 1
+    while low < high:
+        pivot = values[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if k - 1 <= j:
+            high = j
+        elif k - 1 >= i:
+            low = i
+        else:
+            break
+    return float(values[k - 1])
+
+
+@numba.njit(cache=True, nogil=True)
 def cutoff_for(
     cost: Floats, n: int, best: float, beam: float, max_active: int, min_active: int
 ) -> float:
     """Return the highest cost that a token may have to stay.
 
     The beam, made narrower where more than `max_active` tokens lie within it and wider where
-    fewer than `min_active` do. Narrowing counts in bins of a 512th of the beam, and never
+    fewer than `min_active` do; +inf where there are no more than these. Narrowing counts in bins of a 512th of the beam, and never
     leaves fewer than `max_active`.
     """
     cutoff = best + beam
     n_within = 0
     for token in range(n):
         n_within += cost[token] <= cutoff
-    if n_within < min_active and n_within < n:
-        ordered = np.sort(cost[:n])
-        return float(ordered[min(n, min_active) - 1])
+    if n_within < min_active:
+        return _smallest(cost[:n].copy(), min_active) if n > min_active else np.inf
     if max_active == 0 or n_within <= max_active:
         return cutoff
     width = beam
