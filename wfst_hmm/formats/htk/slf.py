@@ -148,7 +148,9 @@ def read_slf(path: str | Path) -> SlfLattice:
 def _fields(line: str, where: str) -> dict[str, str]:
     """Split ``name=value`` fields; values may be quoted, and a backslash protects a character."""
     found: dict[str, str] = {}
-    text = "" if line.lstrip().startswith("#") else line.strip()
+    text = line.lstrip()
+    if text.startswith("#"):
+        return found
     at = 0
     while at < len(text):
         match = _FIELD.match(text, at)

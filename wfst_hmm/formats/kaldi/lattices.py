@@ -205,8 +205,9 @@ class _Parts:
         return self.n_ids - len(ids), self.n_ids
 
     def lattice(self, start: int, n_states: int, cursor: Cursor) -> KaldiLattice:
-        arcs = np.array(self.arcs, dtype=ARC)
-        finals = np.array(self.finals, dtype=FINAL)
+        with np.errstate(over="ignore"):  # what is too large for float32 is refused below
+            arcs = np.array(self.arcs, dtype=ARC)
+            finals = np.array(self.finals, dtype=FINAL)
         ids = np.concatenate(self.ids) if self.ids else np.zeros(0, np.int32)
         if n_states == 0 or not 0 <= start < n_states:
             raise cursor.error("a lattice without a start state", got=start)
