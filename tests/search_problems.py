@@ -8,6 +8,13 @@ import numpy as np
 from hypothesis import strategies as st
 
 from wfst_hmm.fst.arrays import Fst
+from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.lattice.generate import raw_lattice
+from wfst_hmm.lattice.lattice import Lattice
+from wfst_hmm.search.options import SearchOptions
+from wfst_hmm.search.prepare import plan_of
+
+WORDS = Symbols(["a", "b", "c"])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -94,3 +101,14 @@ def cost_of(problem: Problem, arcs: np.ndarray) -> float:
         state = int(row["nextstate"])
     assert frame == len(problem.scores)
     return cost + float(problem.fst.states[state]["final"])
+
+
+WIDE = SearchOptions(beam=np.inf, max_active=0, lattice_beam=1e6)
+
+
+def acyclic(**sizes: int) -> st.SearchStrategy[Problem]:
+    return problems(**sizes).filter(lambda problem: not plan_of(problem.fst).cyclic)
+
+
+def lattice_for(problem: Problem, options: SearchOptions = WIDE) -> Lattice | None:
+    return raw_lattice(problem.fst, problem.scores, problem.columns, options, words=WORDS)

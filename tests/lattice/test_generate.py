@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from search_problems import Problem, all_paths, problems
+from search_problems import WORDS, Problem, acyclic, all_paths, lattice_for
 
 from wfst_hmm.errors import GraphError, UsageError
 from wfst_hmm.fst.arrays import Fst
-from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.lattice.determinize import determinize_lattice
 from wfst_hmm.lattice.generate import lattice_of, raw_lattice
 from wfst_hmm.lattice.lattice import Lattice
@@ -16,18 +15,6 @@ from wfst_hmm.lattice.nbest import best_hypothesis, n_best
 from wfst_hmm.lattice.posteriors import arc_posteriors
 from wfst_hmm.search.beam import BeamSearch
 from wfst_hmm.search.options import SearchOptions
-from wfst_hmm.search.prepare import plan_of
-
-WORDS = Symbols(["a", "b", "c"])
-WIDE = SearchOptions(beam=np.inf, max_active=0, lattice_beam=1e6)
-
-
-def acyclic(**sizes: int) -> st.SearchStrategy[Problem]:
-    return problems(**sizes).filter(lambda problem: not plan_of(problem.fst).cyclic)
-
-
-def lattice_for(problem: Problem, options: SearchOptions = WIDE) -> Lattice | None:
-    return raw_lattice(problem.fst, problem.scores, problem.columns, options, words=WORDS)
 
 
 def words_of(problem: Problem, arcs: tuple[int, ...]) -> tuple[str, ...]:
