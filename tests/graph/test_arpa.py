@@ -93,6 +93,7 @@ def test_blocks_cut_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         ("-2 two", "-2 two -1 3", r"lm.arpa:9: wrong number of fields"),
         ("-2 two", "-2_0 two", r"lm.arpa:9: not a number; got '-2_0'"),
         ("-2 two", "nan two", r"lm.arpa:9: not a number; got 'nan'"),
+        ("-2 two", "-1e39 two", r"lm.arpa:9: not a number; got '-1e39'"),
         ("-2 two", "x two", r"lm.arpa:9: not a number; got 'x'"),
         ("-0.25", "inf", r"lm.arpa:8: not a number; got 'inf'"),
         ("-2 two", "2 two", r"lm.arpa:9: a log10 probability above 0; got 2"),

@@ -45,6 +45,7 @@ __all__ = ["MAX_ORDER", "read_arpa", "write_arpa"]
 
 MAX_ORDER = 20  # a longer n-gram is a damaged header
 LOG10 = math.log(10.0)
+_MAX = 1e30  # a cost must fit single precision
 _COUNT = re.compile(rb"ngram\s+(\d{1,3})\s*=\s*(\d{1,18})")
 _SECTION = re.compile(rb"\\(\d{1,3})-grams:")
 _SPACE = np.isin(np.arange(256), np.frombuffer(b" \t\n\r\v\f", dtype=np.uint8))
@@ -208,7 +209,8 @@ class _Reader:
     ) -> npt.NDArray[np.float64]:
         try:
             values = np.fromiter(map(float, fields), dtype=np.float64, count=len(fields))
-            fine = (values < np.inf) & (b"_" not in b" ".join(fields))  # NaN is not < inf
+            fine = (values < _MAX) & ((values > -_MAX) | (values == -np.inf))  # NaN is neither
+            fine &= b"_" not in b" ".join(fields)
         except ValueError:
             fine = np.array([_is_number(field) for field in fields])
         if not np.all(fine):
@@ -274,7 +276,8 @@ def _fields_per_line(chunk: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[n
 
 def _is_number(field: bytes) -> bool:
     try:
-        return b"_" not in field and float(field) < math.inf
+        value = float(field)
+        return b"_" not in field and value < _MAX and (value > -_MAX or value == -math.inf)
     except ValueError:
         return False
 

@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 _MAX_LENGTH = 1000
+_MAX_COST = 1e30  # single precision ends at 3.4e38
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -231,7 +232,7 @@ def read_phrases(path: str | Path) -> Grammar:
                 cost = float(cost_text)
             except ValueError:
                 cost = math.nan
-        if not math.isfinite(cost):
+        if not abs(cost) < _MAX_COST:
             raise FormatError("not a cost behind the tab", where=where, got=repr(cost_text[:40]),
                               expected="phrase<TAB>cost in nats")  # fmt: skip
         if not words:
