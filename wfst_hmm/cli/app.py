@@ -28,8 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "wfst_hmm.cli.speaker",
         "Enrol speakers, identify who speaks, verify a claim.",
     ),
+    "words": ("wfst_hmm.cli.words", "Recognize isolated words: one GMM-HMM for each."),
     "draw": ("wfst_hmm.cli.showing", "Draw a graph, an FST, a lexicon or a phone."),
     "info": ("wfst_hmm.cli.showing", "Tell what lies at a path."),
+    "bench": ("wfst_hmm.cli.bench", "Measure this package beside installed peers."),
 }
 _HELP = "WFST-based speech decoding: train a model, build a graph, decode, look inside."
 _EXAMPLES = (
