@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.graph.graph import Graph
+from wfst_hmm.graph.lexicon import Lexicon
 from wfst_hmm.lattice.generate import raw_lattice
 from wfst_hmm.lattice.lattice import Lattice
+from wfst_hmm.models.topology import StateLabels
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
 
@@ -112,3 +115,16 @@ def acyclic(**sizes: int) -> st.SearchStrategy[Problem]:
 
 def lattice_for(problem: Problem, options: SearchOptions = WIDE) -> Lattice | None:
     return raw_lattice(problem.fst, problem.scores, problem.columns, options, words=WORDS)
+
+
+def graph_of(problem: Problem) -> Graph:
+    """Return the problem's machine as a graph of one-state phones."""
+    n = len(problem.columns)
+    phones = tuple(f"P{i}" for i in range(n))
+    labels = StateLabels(
+        np.arange(n, dtype=np.int32), np.zeros(n, np.int32), problem.columns,
+        np.ones(n, dtype=bool), Symbols([f"^P{i}.0" for i in range(n)]),
+    )  # fmt: skip
+    return Graph(
+        problem.fst, labels, Symbols(["a", "b", "c"]), phones, (), Lexicon([]), model_hash=""
+    )

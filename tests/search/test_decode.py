@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from search_problems import Problem, all_paths, problems
+from search_problems import Problem, all_paths, graph_of, problems
 
 from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.fst.arrays import Fst
@@ -13,19 +13,6 @@ from wfst_hmm.models.topology import StateLabels, Topology
 from wfst_hmm.search.decode import cross_check, decode
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded, NoPath
-
-
-def graph_of(problem: Problem) -> Graph:
-    """Return the problem's machine as a graph of one-state phones."""
-    n = len(problem.columns)
-    phones = tuple(f"P{i}" for i in range(n))
-    labels = StateLabels(
-        np.arange(n, dtype=np.int32), np.zeros(n, np.int32), problem.columns,
-        np.ones(n, dtype=bool), Symbols([f"^P{i}.0" for i in range(n)]),
-    )  # fmt: skip
-    return Graph(
-        problem.fst, labels, Symbols(["a", "b", "c"]), phones, (), Lexicon([]), model_hash=""
-    )
 
 
 @settings(deadline=None, max_examples=300)

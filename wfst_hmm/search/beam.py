@@ -45,6 +45,8 @@ class BeamSearch:
     links : bool
         Keep what a lattice is made from instead of backpointers; ask for `finish_links` then,
         not for `path`.
+    keep_pruned : bool
+        Keep `pruned_above`, two numbers a frame, for a certificate.
 
     Attributes
     ----------
@@ -54,6 +56,9 @@ class BeamSearch:
         Frame at which the last path died, if so.
     n_pruned : int
         Frames in which the beam or max_active dropped something.
+    pruned_above : list of ndarray of float64, shape (n, 2)
+        For each frame, the cost below which no path was dropped, before the frame and after
+        it; +inf: nothing was dropped. An array per chunk.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class BeamSearch:
         *,
         collect_at: int | None = None,
         links: bool = False,
+        keep_pruned: bool = False,
     ) -> None:
         self._fst = fst
         self._plan = plan_of(fst)
@@ -76,6 +82,8 @@ class BeamSearch:
         self.n_frames = 0
         self.lost_at: int | None = None
         self.n_pruned = 0
+        self._keep_pruned = keep_pruned
+        self.pruned_above: list[npt.NDArray[np.float64]] = []
         self._offset = 0.0
         if links and self._plan.cyclic:
             raise GraphError(
@@ -104,14 +112,18 @@ class BeamSearch:
         if self.lost_at is not None:
             return
         options = self._options
+        above = np.full((len(scores), 2), np.inf)
         n_done, n_pruned, added, self._tokens, self._links = _advance(
             self._fst.states, self._fst.arcs, self._plan.has_epsilon, self._plan.slack,
             self._plan.n_labels, scores, self._columns, options.acoustic_scale, options.beam,
             options.max_active, options.min_active, self._slot, self._tokens,
-            self._lattice_beam, self._links,
+            self._lattice_beam, self._links, above,
         )  # fmt: skip
+        above += self._offset
         self._offset += added
         self.n_pruned += n_pruned
+        if self._keep_pruned:
+            self.pruned_above.append(above[:n_done])
         if n_done < len(scores):
             self.lost_at = self.n_frames + n_done
         self.n_frames += n_done
@@ -197,7 +209,7 @@ def _first_tokens(
     cost[0] = 0.0
     arc[0] = -1
     source[0] = 0
-    n, state, cost, arc, source, queue, expanded = close(
+    n, _, state, cost, arc, source, queue, expanded = close(
         states, arcs, has_epsilon, slack, np.inf, slot, 1, state, cost, arc, source, queue, expanded
     )
     prev = np.empty(max(n, 1024), dtype=np.int32)
@@ -227,10 +239,13 @@ def _advance(
     tokens: Any,
     lattice_beam: float,
     links: LinkStore,
+    above: npt.NDArray[np.float64],
 ) -> Any:
     """Search one chunk.
 
-    Returns frames done, frames that lost tokens, cost taken off, tokens and links.
+    Returns frames done, frames that lost tokens, cost taken off, tokens and links. Fills in
+    `above`, shape (n, 2): below which cost, counted from the chunk's start, nothing was dropped
+    before and after each frame.
     """
     state, cost, history, n, prev, pool_arc, n_pool, collect_at = tokens
     offset = 0.0
@@ -273,8 +288,10 @@ def _advance(
         n_candidates, new_best = expand(
             arcs, cost, n, first_arc, end_arc, acoustic, width, c_cost, c_state, c_arc, c_token
         )
-        n_pruned += n < n_before or n_candidates < n_arcs
+        if n < n_before:
+            above[frame, 0] = offset + cutoff - best
         if n_candidates == 0:
+            n_pruned += n < n_before or width < np.inf
             return frame, n_pruned, offset, (
                 state, cost, history, n, prev, pool_arc, n_pool, collect_at
             ), links  # fmt: skip
@@ -288,14 +305,17 @@ def _advance(
             expanded = grown(expanded, 0, len(new_state))
             queue = grown(queue, 0, len(new_state))
         limit = new_best + width
-        n_new = recombine(
+        n_new, dropped = recombine(
             n_candidates, limit, c_cost, c_state, c_arc, c_token,
             slot, new_state, new_cost, arc, source,
         )  # fmt: skip
-        n_new, new_state, new_cost, arc, source, queue, expanded = close(
+        n_new, dropped_too, new_state, new_cost, arc, source, queue, expanded = close(
             states, arcs, has_epsilon, slack, limit, slot, n_new,
             new_state, new_cost, arc, source, queue, expanded,
         )  # fmt: skip
+        if dropped or dropped_too or n_candidates < n_arcs:
+            above[frame, 1] = offset + limit
+        n_pruned += min(above[frame, 0], above[frame, 1]) < np.inf
         if n_new > len(new_history):
             new_history = grown(new_history, 0, n_new)
         if lattice_beam > 0:

@@ -203,8 +203,10 @@ def recombine(
     cost: Floats,
     arc: Ints,
     source: Ints,
-) -> int:
-    """Give each state reached its cheapest candidate; return the number of tokens.
+) -> tuple[int, bool]:
+    """Give each state reached its cheapest candidate.
+
+    Returns the number of tokens, and whether the cutoff dropped a candidate.
 
     In `from_state`, the state of each candidate is replaced by its token, -1 above the cutoff.
     `slot` maps states to tokens. It is never cleared: an entry counts only when the token that
@@ -213,6 +215,7 @@ def recombine(
     base = slot.ctypes.data
     limit = np.float32(cutoff)
     n = 0
+    dropped = False
     for candidate in range(n_candidates):
         if candidate + _AHEAD < n_candidates:
             prefetch(base + 4 * np.intp(from_state[candidate + _AHEAD]))
@@ -220,6 +223,7 @@ def recombine(
         reached = from_state[candidate]
         if new > limit:
             from_state[candidate] = -1
+            dropped = True
             continue
         token = slot[reached]
         if 0 <= token < n and state[token] == reached:
@@ -236,7 +240,7 @@ def recombine(
             token = n
             n += 1
         from_state[candidate] = token
-    return n
+    return n, dropped
 
 
 @numba.njit(cache=True, nogil=True)
@@ -254,11 +258,12 @@ def close(
     source: Ints,
     queue: Ints,
     expanded: Floats,
-) -> tuple[int, Ints, Floats, Ints, Ints, Ints, Floats]:
+) -> tuple[int, bool, Ints, Floats, Ints, Ints, Ints, Floats]:
     """Follow epsilon arcs within a frame until nothing gets cheaper.
 
     Tokens that an epsilon reached have ``source = -1 - token`` (the token within this frame).
-    Arrays grow as needed and are returned; none may be shorter than `state`.
+    The second value tells whether the cutoff dropped anything. Arrays grow as needed and are
+    returned; none may be shorter than `state`.
     """
     n_queue = 0
     for token in range(n):
@@ -268,6 +273,7 @@ def close(
             n_queue += 1
             expanded[token] = np.inf
     limit = np.float32(cutoff)
+    dropped = False
     at = 0
     while at < n_queue:
         token = queue[at]
@@ -280,6 +286,7 @@ def close(
         for number in range(row.pos, row.pos + row.n_input_eps):
             new = np.float32(so_far + arcs[number].weight)
             if new > limit or new == np.inf:
+                dropped = dropped or new < np.inf
                 continue
             reached = arcs[number].nextstate
             other = slot[reached]
@@ -311,4 +318,4 @@ def close(
                         queue = grown(queue, n_queue, n_queue + 1)
                 queue[n_queue] = other
                 n_queue += 1
-    return n, state, cost, arc, source, queue, expanded
+    return n, dropped, state, cost, arc, source, queue, expanded
