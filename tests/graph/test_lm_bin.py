@@ -11,6 +11,7 @@ from ngram_strategies import SMALL, Listed, backoff_models, flat, listed_of, pac
 from wfst_hmm.errors import FormatError
 from wfst_hmm.graph.arpa import read_arpa, write_arpa
 from wfst_hmm.graph.lm_bin import read_lm_bin
+from wfst_hmm.graph.ngram_fst import ngram_to_fst
 
 
 @given(listed=backoff_models())
@@ -89,3 +90,15 @@ def test_probabilities_are_pocketsphinx_s(shared: Path):
                 continue
             theirs = peer.prob(text[::-1]) * math.log(1.0001)  # it wants the last word first
             assert model.log_prob(text[-1], text[:-1]) == pytest.approx(theirs, abs=3e-4)
+
+
+def test_the_whole_english_model_becomes_a_grammar():
+    pocketsphinx = pytest.importorskip("pocketsphinx")
+    path = Path(pocketsphinx.get_model_path()) / "en-us" / "en-us.lm.bin"
+    model = read_lm_bin(path)
+    assert model.counts == (72547, 2051541, 1669625)  # its header claims six 2-grams more
+    assert model.info["skipped"] == 0
+    fst = ngram_to_fst(model)
+    assert (fst.n_states, fst.n_arcs) == (348246, 4067311)
+    text = [line.split() for line in ("the cat sat on the mat", "go forward ten meters")]
+    assert 50 < model.perplexity(text).perplexity < 500
