@@ -8,6 +8,9 @@ Public names: `raw_lattice`, `lattice_of`, `decode_lattice`.
 
 from __future__ import annotations
 
+from typing import Any
+
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -71,40 +74,87 @@ def lattice_of(
     if cost == np.inf:
         return None
     n_links, n_tokens, n_frames, _ = (int(count) for count in links.counts)
-    source, target, arc = links.source[:n_links], links.target[:n_links], links.arc[:n_links]
+    source, target, arc, acoustic, label_start, number = _in_order(
+        fst.arcs, links.source[:n_links], links.target[:n_links], links.arc[:n_links],
+        links.acoustic[:n_links], links.first_token[: n_frames + 1], fst.start,
+        _epsilon_rank(fst), n_tokens,
+    )  # fmt: skip
     rows = fst.arcs[arc]
-    state = np.full(n_tokens, fst.start, dtype=np.int32)
-    state[target] = rows["nextstate"]
-    first_token = links.first_token[: n_frames + 1]
-    frame = np.repeat(np.arange(n_frames), np.diff(first_token))
-    order = np.lexsort((_epsilon_rank(fst)[state], frame))
-    number = np.empty(n_tokens, dtype=np.int32)
-    number[order] = np.arange(n_tokens)
-    by_source = np.lexsort((number[target], number[source]))
     final = np.full(n_tokens, np.inf)
-    final[number[first_token[n_frames - 1] :]] = final_cost
-    labels = rows["ilabel"][by_source]
+    final[number[links.first_token[n_frames - 1] : n_tokens]] = final_cost
+    labels = rows["ilabel"]
     return Lattice(
-        number[source][by_source],
-        number[target][by_source],
-        np.ascontiguousarray(rows["olabel"][by_source]),
-        rows["weight"][by_source].astype(np.float64),
-        links.acoustic[:n_links][by_source].astype(np.float64),
-        labels[labels > 0],
-        np.concatenate([[0], np.cumsum(labels > 0)]).astype(np.int64),
-        final,
-        words or fst.osymbols or Symbols([]),
-        frame_shift,
-        beam=options.lattice_beam,
-    )
+        source, target, np.ascontiguousarray(rows["olabel"]), rows["weight"].astype(np.float64),
+        acoustic, labels[labels > 0], label_start, final,
+        words or fst.osymbols or Symbols([]), frame_shift, beam=options.lattice_beam,
+    )  # fmt: skip
 
 
 def _epsilon_rank(fst: Fst) -> npt.NDArray[np.int32]:
-    """Return a number per state, lower at the sources of epsilons than at their ends."""
+    """Return a number per state, lower at the sources of epsilons than at their ends.
+
+    Empty where the graph has no epsilons.
+    """
     order = plan_of(fst).order
+    if not len(order):
+        return np.zeros(0, dtype=np.int32)
     rank = np.full(fst.n_states, len(order), dtype=np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
     return rank
+
+
+@numba.njit(cache=True, nogil=True)
+def _in_order(
+    arcs: npt.NDArray[Any],
+    source: npt.NDArray[np.int32],
+    target: npt.NDArray[np.int32],
+    arc: npt.NDArray[np.int32],
+    acoustic: npt.NDArray[np.float32],
+    first_token: npt.NDArray[np.int64],
+    start: int,
+    rank: npt.NDArray[np.int32],
+    n_tokens: int,
+) -> Any:
+    """Number tokens by frame and epsilon rank, and sort the links by their source.
+
+    Returns source, target, arc, acoustic cost and start of the labels of each link, and the
+    new numbers of the tokens.
+    """
+    number = np.empty(n_tokens, dtype=np.int32)
+    if len(rank):
+        of_token = np.full(n_tokens, rank[start], dtype=np.int32)
+        for link in range(len(source)):
+            of_token[target[link]] = rank[arcs[arc[link]].nextstate]
+        for frame in range(len(first_token) - 1):
+            begin, end = first_token[frame], first_token[frame + 1]
+            order = np.argsort(of_token[begin:end], kind="mergesort")
+            for place in range(end - begin):
+                number[begin + order[place]] = begin + place
+    else:
+        for token in range(n_tokens):
+            number[token] = token
+    at = np.zeros(n_tokens + 1, dtype=np.int64)
+    for link in range(len(source)):
+        at[number[source[link]] + 1] += 1
+    for token in range(n_tokens):
+        at[token + 1] += at[token]
+    n_links = len(source)
+    out_source = np.empty(n_links, dtype=np.int32)
+    out_target = np.empty(n_links, dtype=np.int32)
+    out_arc = np.empty(n_links, dtype=np.int32)
+    out_acoustic = np.empty(n_links, dtype=np.float64)
+    for link in range(n_links):
+        token = number[source[link]]
+        place = at[token]
+        at[token] = place + 1
+        out_source[place] = token
+        out_target[place] = number[target[link]]
+        out_arc[place] = arc[link]
+        out_acoustic[place] = acoustic[link]
+    label_start = np.zeros(n_links + 1, dtype=np.int64)
+    for link in range(n_links):
+        label_start[link + 1] = label_start[link] + (arcs[out_arc[link]].ilabel > 0)
+    return out_source, out_target, out_arc, out_acoustic, label_start, number
 
 
 def decode_lattice(

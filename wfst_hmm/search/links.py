@@ -113,12 +113,8 @@ def record_links(
     extra[base : base + n] = 0.0
     first_link[frame] = n_links
     first_token[frame] = base
-    most = n_links + n_candidates
-    for token in range(n):
-        number = state[token]
-        if has_epsilon[number >> 3] & (1 << (number & 7)):
-            most += states[number].n_input_eps
-    if most > len(source):
+    if n_links + n_candidates > len(source):
+        most = n_links + n_candidates
         source = grown(source, n_links, most)
         target = grown(target, n_links, most)
         arc = grown(arc, n_links, most)
@@ -142,6 +138,13 @@ def record_links(
         if not has_epsilon[number >> 3] & (1 << (number & 7)):
             continue
         first = states[number].pos
+        most = n_links + states[number].n_input_eps
+        if most > len(source):
+            source = grown(source, n_links, most)
+            target = grown(target, n_links, most)
+            arc = grown(arc, n_links, most)
+            excess = grown(excess, n_links, most)
+            spoken = grown(spoken, n_links, most)
         for which in range(first, first + states[number].n_input_eps):
             new = cost[token] + arcs[which].weight
             other = slot[arcs[which].nextstate]
