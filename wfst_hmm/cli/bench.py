@@ -28,6 +28,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")]
 def gmm(
     data: Data = None,
     iterations: Annotated[int, typer.Option(help="EM iterations.")] = 10,
+    max_frames: Annotated[
+        int | None, typer.Option(help="Use no more frames, where time is short.")
+    ] = None,
     repeat: Repeat = 3,
     as_json: Json = False,
 ) -> None:
@@ -38,7 +41,7 @@ def gmm(
     from wfst_hmm.bench.gmm import bench_gmm
     from wfst_hmm.bench.report import print_rows
 
-    rows = bench_gmm(data, n_iterations=iterations, repeat=repeat)
+    rows = bench_gmm(data, n_iterations=iterations, repeat=repeat, max_frames=max_frames)
     print_rows(rows, "Gaussian mixtures", as_json=as_json)
 
 
