@@ -101,7 +101,7 @@ def words_bed(folder: Path | None = None, *, n_frames: int = 1000, seed: int = 1
         graph = build_graph(phones, lexicon.restricted(chosen), grammar)
         if place is not None:
             graph.save(place)
-    return Bed("20k words", graph, _sampled_scores(graph, n_frames, 0.35, seed))
+    return Bed("20k words", graph, _sampled_scores(graph, n_frames, 0.4, seed))
 
 
 #: Test beds by name: (folder for what takes long to build) -> Bed.
