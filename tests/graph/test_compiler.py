@@ -107,8 +107,12 @@ def test_same_bytes_every_time() -> None:
 def test_stages_are_told() -> None:
     graph = build_graph(small_model(), LEXICON, word_loop(LEXICON.words))
     names = [row["name"] for row in graph.info["stages"]]
-    assert names == ["G", "L", "L∘G", "determinized", "minimized", "epsilons joined", "H∘L∘G"]
+    assert names == ["G", "G minimized", "L∘G determinized and minimized", "H expanded"]
     assert graph.info["stages"][-1]["arcs"] == graph.fst.n_arcs
+    plain = build_graph(small_model(), LEXICON, word_loop(LEXICON.words),
+                        GraphOptions(determinize=False))  # fmt: skip
+    names = [row["name"] for row in plain.info["stages"]]
+    assert names == ["G", "L", "L∘G", "epsilons joined", "L∘G minimized", "H expanded"]
     assert graph.words == Symbols(["two", "too", "toot", "a"])
 
 

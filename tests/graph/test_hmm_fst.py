@@ -7,7 +7,8 @@ from strategies import machines, relation, same_relation
 from wfst_hmm.fst import ops
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
-from wfst_hmm.graph.hmm_fst import expand_units, hmm_fst
+from wfst_hmm.graph.expansion import expand_units
+from wfst_hmm.graph.hmm_fst import hmm_fst
 from wfst_hmm.graph.units import Units
 
 

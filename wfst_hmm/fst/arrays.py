@@ -133,15 +133,66 @@ class Fst:
         if len(src) and (src.min() < 0 or src.max() >= n_states):
             raise GraphError("an arc leaves a state that does not exist", got=int(src.max()),
                              expected=f"0 to {n_states - 1}")  # fmt: skip
-        order = np.lexsort((arcs["ilabel"], src))
-        arcs = arcs[order]
+        if not _in_order(src, arcs["ilabel"]):
+            order = np.lexsort((arcs["ilabel"], src))
+            arcs, src = arcs[order], src[order]
+        return cls._of_sorted(start, src, arcs, finals, isymbols, osymbols)
+
+    @classmethod
+    def from_runs(
+        cls,
+        start: int,
+        n_arcs: npt.ArrayLike,
+        arcs: npt.NDArray[Any],
+        final: npt.ArrayLike,
+        isymbols: Symbols | None = None,
+        osymbols: Symbols | None = None,
+    ) -> Fst:
+        """Build a machine from arcs that stand state by state already.
+
+        Parameters
+        ----------
+        start : int
+        n_arcs : array_like, shape (n_states,)
+            Number of arcs of each state.
+        arcs : ndarray of `ARC`, shape (A,)
+            Sorted by state and input label, else they are copied into that order. The array
+            becomes the machine's own and read-only.
+        final : array_like, shape (n_states,)
+
+        Raises
+        ------
+        GraphError
+            As `from_arcs`; or `n_arcs` does not add up.
+        """
+        counts = np.asarray(n_arcs, dtype=np.int64)
+        finals = np.ascontiguousarray(final, dtype=np.float32)
+        if len(counts) != len(finals) or counts.sum() != len(arcs):
+            raise GraphError("the numbers of arcs do not add up", got=int(counts.sum()),
+                             expected=len(arcs))  # fmt: skip
+        src = np.repeat(np.arange(len(finals), dtype=np.int32), counts)
+        if not _in_order(src, arcs["ilabel"]):
+            arcs = arcs[np.lexsort((arcs["ilabel"], src))]
+        return cls._of_sorted(start, src, arcs, finals, isymbols, osymbols)
+
+    @classmethod
+    def _of_sorted(
+        cls,
+        start: int,
+        src: npt.NDArray[Any],
+        arcs: npt.NDArray[Any],
+        finals: npt.NDArray[np.float32],
+        isymbols: Symbols | None,
+        osymbols: Symbols | None,
+    ) -> Fst:
+        n_states = len(finals)
         states = np.zeros(n_states, dtype=STATE)
         states["final"] = finals
         counts = np.bincount(src, minlength=n_states)
         states["n_arcs"] = counts
         states["pos"] = np.cumsum(counts) - counts
         for name, labels in (("n_input_eps", "ilabel"), ("n_output_eps", "olabel")):
-            states[name] = np.bincount(src[order][arcs[labels] == 0], minlength=n_states)
+            states[name] = np.bincount(src[arcs[labels] == 0], minlength=n_states)
         fst = cls(int(start), _frozen(states), _frozen(arcs), isymbols, osymbols)
         fst.validate()
         return fst
@@ -262,6 +313,12 @@ def _read_header(
     if min(n_states, n_arcs) < 0 or max(n_states, n_arcs) > len(data):
         raise FormatError("impossible counts in its header", where=where)
     return start, n_states, n_arcs, bool(flags & _ALIGNED) or version == 1, at
+
+
+def _in_order(source: npt.NDArray[Any], label: npt.NDArray[Any]) -> bool:
+    same = source[1:] == source[:-1]
+    later = source[1:] > source[:-1]
+    return bool(np.all(later | (same & (label[1:] >= label[:-1]))))
 
 
 def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

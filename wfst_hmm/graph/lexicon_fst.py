@@ -20,7 +20,7 @@ from wfst_hmm.errors import GraphError, ModelError, UsageError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.lexicon import Lexicon
-from wfst_hmm.graph.units import PhoneModel
+from wfst_hmm.graph.units import AnyModel
 
 __all__ = [
     "BACKOFF",
@@ -59,7 +59,7 @@ class LexiconOptions:
                              expected="at least 0, below 1")  # fmt: skip
 
 
-def optional_silence(model: PhoneModel, options: LexiconOptions) -> tuple[int, float, float] | None:
+def optional_silence(model: AnyModel, options: LexiconOptions) -> tuple[int, float, float] | None:
     """Return (phone number from 0, cost of silence, cost of none), None without silence."""
     name = options.silence_phone
     if options.silence_probability == 0.0 or (name is None and not model.silence_phones):
@@ -153,7 +153,7 @@ def disambiguation(lexicon: Lexicon) -> list[int]:
 
 def lexicon_fst(
     lexicon: Lexicon,
-    model: PhoneModel,
+    model: AnyModel,
     options: LexiconOptions | None = None,
     *,
     words: Symbols | None = None,

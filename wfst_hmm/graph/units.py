@@ -3,7 +3,7 @@
 In: topologies and state labels. Out: `Units`, one table of moves (enter, step, leave) for all
 phones, or for all context-dependent units once there are some.
 
-Public names: `PhoneModel`, `Moves`, `Units`.
+Public names: `AnyModel`, `PhoneModel`, `PhonesInContext`, `Moves`, `Units`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import ModelError
+from wfst_hmm.models.context import ContextMap
 from wfst_hmm.models.topology import StateLabels, Topology
 
-__all__ = ["Moves", "PhoneModel", "Units"]
+__all__ = ["AnyModel", "Moves", "PhoneModel", "PhonesInContext", "Units"]
 
 
-class PhoneModel(Protocol):
-    """What graphs need to know of an acoustic model; `models.acoustic.AcousticModel` is one."""
+class AnyModel(Protocol):
+    """What graphs need to know of any acoustic model."""
 
     @property
     def phones(self) -> tuple[str, ...]:
@@ -31,10 +32,6 @@ class PhoneModel(Protocol):
     @property
     def silence_phones(self) -> tuple[str, ...]:
         """Those that stand for silence; the first is the optional silence between words."""
-
-    @property
-    def topologies(self) -> Sequence[Topology]:
-        """One HMM for each phone."""
 
     @property
     def hash(self) -> str:
@@ -46,6 +43,22 @@ class PhoneModel(Protocol):
 
     def state_labels(self) -> StateLabels:
         """Number the HMM states."""
+
+
+class PhoneModel(AnyModel, Protocol):
+    """A model of phones without context, such as `models.acoustic.AcousticModel`."""
+
+    @property
+    def topologies(self) -> Sequence[Topology]:
+        """One HMM for each phone."""
+
+
+class PhonesInContext(AnyModel, Protocol):
+    """A model of phones in context, such as `models.context_model.ContextModel`."""
+
+    @property
+    def context(self) -> ContextMap:
+        """From phones and their neighbours to HMMs."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,6 +131,13 @@ class Units:
         entry = [np.zeros(topology.n_states, np.int32) for topology in topologies]
         for row, (phone, state) in enumerate(zip(labels.phone, labels.state, strict=True)):
             (entry if labels.is_entry[row] else plain)[phone][state] = row + 1
+        return cls.build(topologies, plain, entry)
+
+    @classmethod
+    def of_map(cls, context: ContextMap, labels: StateLabels) -> Units:
+        """Return one unit for each physical HMM of a map, in order."""
+        entry, plain = context.hmm_labels(labels)
+        topologies = [context.topologies[hmm.topology] for hmm in context.hmms]
         return cls.build(topologies, plain, entry)
 
     @classmethod
