@@ -133,7 +133,7 @@ def _report(result: WordTest, picture: Path | None, as_json: bool) -> None:
         from wfst_hmm.draw.confusion import confusion_svg
         from wfst_hmm.draw.render import save_svg
 
-        title = f"{result.n_errors} errors in {result.n_recordings} recordings"
+        title = f"accuracy {100 * result.accuracy:.2f} % of {result.n_recordings} recordings"
         save_svg(confusion_svg(result.counts, result.words, title=title), picture)
     if as_json:
         print_json({
@@ -149,5 +149,5 @@ def _report(result: WordTest, picture: Path | None, as_json: bool) -> None:
         typer.echo(f"{utterance.audio}: {guess.word} ({guess.margin:.2f} nats a frame ahead)")
     if len(result.mistakes) > 20:
         typer.echo(f"... and {len(result.mistakes) - 20} more")
-    typer.echo(f"accuracy {100 * result.accuracy:.2f} % ({result.n_errors} errors in "
+    typer.echo(f"accuracy {100 * result.accuracy:.2f} % ({result.n_errors} wrong of "
                f"{result.n_recordings} recordings)")  # fmt: skip
