@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "decode": ("wfst_hmm.cli.recognition", "Recognize speech."),
     "align": ("wfst_hmm.cli.recognition", "Time the words and phones of known transcripts."),
     "score": ("wfst_hmm.cli.recognition", "Compute the word error rate and show what went wrong."),
+    "diarize": ("wfst_hmm.cli.diarize", "Tell who spoke when."),
+    "der": ("wfst_hmm.cli.diarize", "Compute the diarization error rate of an RTTM file."),
     "speaker": (
         "wfst_hmm.cli.speaker",
         "Enrol speakers, identify who speaks, verify a claim.",

@@ -1,0 +1,194 @@
+"""What a diarization can be told, from Python, a command line or an INI file.
+
+In: numbers, or a file with a section ``[Diarizer]``. Out: `DiarizerOptions`, `Job`.
+
+Public names: `DiarizerOptions`, `Job`, `diarizer_features`, `read_ini`.
+"""
+
+from __future__ import annotations
+
+import configparser
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wfst_hmm.errors import FormatError, UsageError
+from wfst_hmm.files import read_lines
+from wfst_hmm.signal.features import FeatureOptions
+from wfst_hmm.signal.speech import SpeechOptions
+
+__all__ = ["DiarizerOptions", "Job", "diarizer_features", "read_ini"]
+
+_SECTION = "Diarizer"
+
+
+def _option(default: Any, help_text: str) -> Any:
+    return dataclasses.field(default=default, metadata={"help": help_text})
+
+
+@dataclasses.dataclass(frozen=True)
+class DiarizerOptions:
+    """How speakers are clustered. Each field's metadata holds its ``help``."""
+
+    initial_clusters: int = _option(
+        16, "Clusters to start from, more than there are speakers; at most one for 3 s of speech."
+    )
+    m_mfcc: int = _option(
+        5, "Gaussians of a cluster at the start; at most one for 1.5 s of its speech."
+    )
+    em_iterations: int = _option(3, "Passes of EM whenever a mixture is trained.")
+    kl_ntop: int = _option(
+        0, "Try to merge only so many pairs, the nearest by KL divergence; 0: all pairs."
+    )
+    num_seg_iters_init: int = _option(2, "Re-segmentations before the first merger.")
+    num_seg_iters: int = _option(3, "Re-segmentations after every merger.")
+    seg_length: int = _option(
+        250, "Frames that vote together in a re-segmentation; at most a 60th of all speech."
+    )
+    viterbi_iterations: int = _option(3, "Final Viterbi re-segmentations; 0: none.")
+    min_duration: float = _option(1.0, "Seconds that a speaker holds the floor at least.")
+    switch_cost: float = _option(20.0, "Nats that a change of speakers costs in the search.")
+    bridge: float = _option(1.5, "Seconds; a shorter pause between turns of one speaker is theirs.")
+    threads: int = _option(1, "Threads.")
+    seed: int = _option(0, "Of the first mixtures.")
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            if not getattr(self, name) >= least:
+                raise UsageError(f"{name} is too small", got=getattr(self, name),
+                                 expected=f"{least} or more")  # fmt: skip
+
+
+_LEAST = {
+    "initial_clusters": 1, "m_mfcc": 1, "em_iterations": 1, "kl_ntop": 0, "num_seg_iters_init": 1,
+    "num_seg_iters": 1, "seg_length": 10, "viterbi_iterations": 0, "min_duration": 0.0,
+    "switch_cost": 0.0, "bridge": 0.0, "threads": 1,
+}  # fmt: skip
+
+
+def diarizer_features() -> FeatureOptions:
+    """Return the features that clustering works on: cepstra 1 to 19, not normalized."""
+    return FeatureOptions(resample=True, n_mels=26, n_ceps=20, cmvn="none", delta_order=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One diarization: what to read, how, and where to write.
+
+    Attributes
+    ----------
+    basename : str
+        Name of the recording in the RTTM.
+    audio, mfcc_feats : Path, optional
+        A recording, or an HTK file of its features: exactly one of them.
+    spnsp_file : Path, optional
+        Where speech is: RTTM, or lines ``start end [speech|nonspeech]`` in seconds.
+    output_cluster : Path, optional
+        The RTTM to write.
+    gmm_output : Path, optional
+        The mixtures to write.
+    options : DiarizerOptions
+    speech : SpeechOptions
+    channel : int, optional
+        Of a recording that has several.
+    detector : "energy" or "silero"
+        How speech is found where nobody says.
+    """
+
+    basename: str
+    audio: Path | None = None
+    mfcc_feats: Path | None = None
+    spnsp_file: Path | None = None
+    output_cluster: Path | None = None
+    gmm_output: Path | None = None
+    options: DiarizerOptions = dataclasses.field(default_factory=DiarizerOptions)
+    speech: SpeechOptions = dataclasses.field(
+        default_factory=lambda: SpeechOptions(min_pause=0.3, pad=0.1)
+    )
+    channel: int | None = None
+    detector: str = "energy"
+
+    def __post_init__(self) -> None:
+        if self.detector not in ("energy", "silero"):
+            raise UsageError("no such detector of speech", got=self.detector,
+                             expected="energy or silero")  # fmt: skip
+        if (self.audio is None) == (self.mfcc_feats is None):
+            raise UsageError("give a recording or a feature file", expected="one of the two",
+                             got="both" if self.audio else "neither")  # fmt: skip
+        if self.basename.split() != [self.basename]:
+            raise UsageError("basename is empty or holds white space", got=repr(self.basename))
+
+    @property
+    def source(self) -> Path:
+        """What is read: the recording or the features."""
+        return Path(self.audio or self.mfcc_feats or "")
+
+
+_PATHS = ("audio", "mfcc_feats", "spnsp_file", "output_cluster", "gmm_output")
+_REQUIRED = ("basename", "output_cluster", "gmm_output", "initial_clusters", "m_mfcc")
+
+
+def read_ini(path: str | Path) -> dict[str, Any]:
+    """Read the settings of a file's ``[Diarizer]`` section, typed; names in any case.
+
+    Paths are relative to the file.
+
+    Returns
+    -------
+    dict
+        By name of `Job`'s and `DiarizerOptions`' fields.
+
+    Raises
+    ------
+    FormatError
+        The file is no INI file, has no such section, lacks a required setting, or sets one that
+        is unknown (the nearest is named) or no number.
+    """
+    path = Path(path)
+    parser = configparser.ConfigParser(
+        interpolation=None, strict=True, inline_comment_prefixes=("#", ";")
+    )
+    try:
+        parser.read_string("\n".join(line for _, line in read_lines(path)), source=str(path))
+    except configparser.Error as error:
+        line = getattr(error, "lineno", None) or (getattr(error, "errors", None) or [(1, "")])[0][0]
+        raise FormatError("no INI file", where=f"{path}:{line}", got=str(error).splitlines()[0],
+                          expected="[Diarizer] and lines name = value") from None  # fmt: skip
+    if _SECTION not in parser:
+        raise FormatError(f"no section [{_SECTION}]", where=str(path),
+                          got=", ".join(parser.sections()) or "no section")  # fmt: skip
+    given = dict(parser[_SECTION])
+    settings = {name: _typed(name, text, path) for name, text in given.items()}
+    _check_required(settings, path)
+    return settings
+
+
+def _typed(name: str, text: str, path: Path) -> Any:
+    kinds = {field.name: str(field.type) for field in dataclasses.fields(DiarizerOptions)}
+    where = f"{path}: {name}"
+    if name == "basename":
+        return text
+    if name in _PATHS:
+        if not text:
+            raise FormatError("an empty path", where=where)
+        return path.parent / text
+    if name not in kinds:
+        near = difflib.get_close_matches(name, [*kinds, *_PATHS, "basename"], 1, cutoff=0.0)
+        raise FormatError(f"unknown setting {name!r}", where=str(path),
+                          fix=f"Did you mean {near[0]!r}?")  # fmt: skip
+    try:
+        return {"int": int, "float": float}[kinds[name]](text)
+    except ValueError:
+        raise FormatError("no number", where=where, got=repr(text), expected=kinds[name]) from None
+
+
+def _check_required(settings: Mapping[str, Any], path: Path) -> None:
+    for name in _REQUIRED:
+        if name not in settings:
+            raise FormatError(f"the setting {name!r} is missing", where=str(path),
+                              fix=f"Add a line {name} = ... to [{_SECTION}].")  # fmt: skip
+    if ("audio" in settings) == ("mfcc_feats" in settings):
+        raise FormatError("one of audio and mfcc_feats is needed", where=str(path),
+                          got="both" if "audio" in settings else "neither")  # fmt: skip
