@@ -36,7 +36,7 @@ def gmm(
 ) -> None:
     """Gaussian mixtures beside scikit-learn.
 
-    Example: wfst-hmm bench gmm --data ../shared/data/fsdd/recordings
+    Example: wfst-hmm bench gmm --data recordings
     """
     from wfst_hmm.bench.gmm import bench_gmm
     from wfst_hmm.bench.report import print_rows
@@ -54,7 +54,7 @@ def hmm(
 ) -> None:
     """HMMs beside hmmlearn.
 
-    Example: wfst-hmm bench hmm --data ../shared/data/fsdd/recordings
+    Example: wfst-hmm bench hmm --data recordings
     """
     from wfst_hmm.bench.hmm import bench_hmm
     from wfst_hmm.bench.report import print_rows
@@ -74,10 +74,85 @@ def words(
 ) -> None:
     """Error rates on isolated digits, speakers known and unknown.
 
-    Example: wfst-hmm bench words --data ../shared/data/fsdd/recordings
+    Example: wfst-hmm bench words --data recordings
     """
     from wfst_hmm.bench.report import print_rows
     from wfst_hmm.bench.words import bench_words
 
     rows = bench_words(data, n_threads=jobs, with_peer=with_peer)
     print_rows(rows, "Isolated words", as_json=as_json)
+
+
+@app.command("digits")
+def digits(
+    data: Data = None,
+    cross_check: Annotated[
+        bool, typer.Option("--cross-check", help="Decode by all three searches and compare.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Word error rates of monophones on digits, speakers known and unknown, and on yes and no.
+
+    Example: wfst-hmm bench digits --data recordings --cross-check
+    """
+    from wfst_hmm.bench.digits import bench_digits
+    from wfst_hmm.bench.report import print_rows
+
+    rows = bench_digits(data, check=cross_check, progress=_tell)
+    print_rows(rows, "Spoken digits and yes/no: word error rates", as_json=as_json)
+
+
+@app.command("train")
+def train(
+    data: Data = None,
+    peer: Annotated[
+        Path | None,
+        typer.Option(help="Python interpreter in which kaldi-hmm-gmm 1.1.4 is installed."),
+    ] = None,
+    passes: Annotated[int, typer.Option(help="Passes over the data.")] = 41,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Threads; 0: all processors.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Monophone training beside kaldi-hmm-gmm.
+
+    Example: wfst-hmm bench train --peer other-venv/bin/python
+    """
+    from wfst_hmm.bench.report import print_rows
+    from wfst_hmm.bench.train import bench_train
+
+    rows = bench_train(data, peer=peer, n_passes=passes, n_workers=jobs, progress=_tell)
+    print_rows(rows, "Monophone training", as_json=as_json)
+
+
+@app.command("search")
+def search(
+    bed: Annotated[
+        list[str] | None,
+        typer.Option(help="digits, or words (20,000 words; needs pocketsphinx). Default: digits."),
+    ] = None,
+    peer: Annotated[
+        str | None,
+        typer.Option(help="Python interpreter in which kaldi-decoder 0.3.2 is installed."),
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Folder that keeps graphs which take long to build.")
+    ] = None,
+    repeat: Repeat = 3,
+    as_json: Json = False,
+) -> None:
+    """Beam search and lattices beside kaldi_decoder.
+
+    Example: wfst-hmm bench search --bed digits --peer other-venv/bin/python
+    """
+    from wfst_hmm.bench.report import print_rows
+    from wfst_hmm.bench.search import bench_search
+
+    rows = bench_search(bed or ["digits"], folder=keep, peer_python=peer, repeat=repeat)
+    print_rows(rows, "Beam search", as_json=as_json)
+
+
+def _tell(text: str) -> None:
+    """Say what is being done, on stderr: stdout is the table's or JSON's."""
+    from wfst_hmm.cli.shell import warn
+
+    warn(text)
