@@ -23,7 +23,7 @@ WORDS = Lexicon(
     ]
 )
 #: Silence is quiet: its first dimension is low.
-_SOUND = {"SIL": (-6.0, 0.0), "A": (4.0, 0.0), "B": (1.0, 4.0), "C": (0.0, -4.0)}
+_SOUND = {"SIL": (-9.0, 0.0), "A": (4.0, 0.0), "B": (1.0, 4.0), "C": (0.0, -4.0)}
 
 
 def small_options(**changes: object) -> TrainingOptions:

@@ -1,20 +1,17 @@
 import itertools
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_problems import WORDS, alignments, graphs_of, small_options, spoken
 
 from wfst_hmm.graph.lexicon_fst import LexiconOptions
 from wfst_hmm.graph.transcript import TranscriptCompiler
-from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.training.align import NO_ARC, align_utterances
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs, GraphArrays
-from wfst_hmm.training.flat_start import FlatStart, loudness_threshold, spread
+from wfst_hmm.training.flat_start import FlatStart, loudness_range, quietness, spread
 from wfst_hmm.training.material import prepare
-from wfst_hmm.training.monophone import _first_model, _speech
-from wfst_hmm.training.workers import Workers
+from wfst_hmm.training.monophone import _first_model, _silent
 
 
 def is_path(graph: GraphArrays, path: np.ndarray) -> bool:
@@ -23,25 +20,21 @@ def is_path(graph: GraphArrays, path: np.ndarray) -> bool:
     return bool(graph.source[path[0]] == -1 and joined and np.isfinite(graph.final[nodes[-1]]))
 
 
-def test_the_threshold_lies_between_quiet_and_loud() -> None:
+def test_the_range_reaches_from_quiet_to_loud_whatever_the_level() -> None:
     rng = np.random.default_rng(0)
-    for share in (0.1, 0.5, 0.8):
-        quiet = rng.normal(-8, 1, int(2000 * share))
-        loud = rng.normal(5, 2, 2000 - len(quiet))
-        assert -6 < loudness_threshold(np.concatenate([quiet, loud])) < 1
-    assert np.isfinite(loudness_threshold(np.zeros(10)))
-
-
-def test_the_threshold_is_the_best_of_all_cuts() -> None:
-    """Against the obvious way: the cut with the least spread within its two sides."""
-    values = np.random.default_rng(1).gamma(2.0, size=400)
-
-    def within(cut: float) -> float:
-        low, high = values[values <= cut], values[values > cut]
-        return float(low.var() * len(low) + high.var() * len(high))
-
-    best = min(within(cut) for cut in np.sort(values)[:-1])
-    assert within(loudness_threshold(values)) <= best * 1.02
+    parts = [
+        level + np.concatenate([rng.normal(-50, 1, 40), rng.normal(0, 0.5, 60)])
+        for level in (-10.0, 0.0, 30.0)
+    ]
+    frames = np.concatenate(parts)[:, None]
+    found = loudness_range(frames, np.array([0, 100, 200, 300]))
+    assert 50 < found < 56
+    for part in parts:
+        favours = quietness(part, found)
+        assert (favours[:40] > 0).all()
+        assert (favours[40:] < 0).all()
+    flat = loudness_range(np.zeros((5, 1)), np.array([0, 5]))
+    assert np.isfinite(quietness(np.zeros(5), flat)).all()
 
 
 @settings(deadline=None, max_examples=60)
@@ -51,16 +44,15 @@ def test_first_paths_are_paths(problem, extra, seed) -> None:  # type: ignore[no
     graph = graphs_of(compiler, words)[0]
     n_frames = graph.n_min_frames + extra
     frames = rng.normal(size=(n_frames, 2)).astype(np.float32)
-    densities = MixtureSet.from_gaussians([[-1.0, 0.0], [1.0, 0.0]], np.ones((2, 2)))
-    speech = rng.integers(0, 2, int(compiler.labels.column.max()) + 1)
-    path = FlatStart(densities, speech, seed).paths(graph, frames, 3)
+    start = FlatStart(rng.random(int(compiler.labels.column.max()) + 1) < 0.5, 2.0, seed)
+    path = start.path(graph, frames, 3)
     _, costs = align_utterances(
         graph, np.zeros((n_frames, len(graph.columns)), np.float32), np.array([0, n_frames])
     )
     assert len(path) == n_frames
     if np.isfinite(costs[0]):
         assert is_path(graph, path)
-        again = FlatStart(densities, speech, seed).paths(graph, frames, 3)
+        again = start.path(graph, frames, 3)
         np.testing.assert_array_equal(path, again)
     else:
         assert (path == NO_ARC).all()
@@ -78,7 +70,7 @@ def test_each_stretch_is_shared_evenly() -> None:
         scores = rng.normal(size=(n_frames, len(graph.columns))).astype(np.float32)
         path, _ = align_utterances(graph, scores, np.array([0, n_frames]))
         silent = np.isin(graph.columns[graph.column[graph.node[path]]], [0, 1])
-        even = spread(path, graph, np.where(silent, 0, 1))
+        even = spread(path, graph, silent)
         assert is_path(graph, even)
         still = np.isin(graph.columns[graph.column[graph.node[even]]], [0, 1])
         np.testing.assert_array_equal(still, silent)
@@ -91,20 +83,30 @@ def test_each_stretch_is_shared_evenly() -> None:
             assert list(dict.fromkeys(before)) == after
 
 
-def test_silence_is_found_and_variants_are_drawn() -> None:
+def test_silence_is_found() -> None:
     model = _first_model(WORDS, small_options())
     graphs = AlignmentGraphs(TranscriptCompiler(model, WORDS, LexiconOptions(0.5, "SIL")))
     material, _ = prepare(spoken(60), WORDS, graphs)
-    with Workers(1) as workers:
-        start = FlatStart.fit(material, graphs, _speech(model), np.full(2, 0.01), workers)
-    assert start.densities.means[0, 0] == pytest.approx(-5.6, abs=0.7)
-    assert start.densities.means[1, 0] > 0.5
-    number = graphs.add(("ba",))
-    graph = graphs[number]
+    start = FlatStart(_silent(model), loudness_range(material.frames, material.borders))
+    right = 0
+    for batch in (batch for block in material.blocks for batch in block):
+        for u in range(batch.first, batch.last):
+            frames = material.frames[material.borders[u] : material.borders[u + 1]]
+            graph = graphs[batch.graph]
+            path = start.path(graph, frames, u)
+            silent = graph.columns[graph.column[graph.node[path]]] == 0
+            right += int((silent == (frames[:, 0] < -5)).sum())
+    assert right > 0.93 * material.n_frames
+
+
+def test_pronunciations_are_drawn_by_their_probabilities() -> None:
+    model = _first_model(WORDS, small_options())
+    graph = graphs_of(TranscriptCompiler(model, WORDS, LexiconOptions(0.5, "SIL")), ("ba",))[0]
+    start = FlatStart(_silent(model), 5.0)
     third = {int(c) for c in model.columns[model.phones.index("C")]}
     frames = np.full((12, 2), 2.0, dtype=np.float32)
     said_c = 0
     for utterance in range(300):
-        path = start.paths(graph, frames, utterance)
+        path = start.path(graph, frames, utterance)
         said_c += bool(third & set(graph.columns[graph.column[graph.node[path]]].tolist()))
     assert 60 < said_c < 140  # its probability is 0.5 against 1: a third of 300

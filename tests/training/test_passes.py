@@ -12,9 +12,9 @@ from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.training import material as material_module
 from wfst_hmm.training.align import align_utterances
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs
-from wfst_hmm.training.flat_start import FlatStart
+from wfst_hmm.training.flat_start import FlatStart, loudness_range
 from wfst_hmm.training.material import Material, prepare
-from wfst_hmm.training.monophone import _first_model, _speech
+from wfst_hmm.training.monophone import _first_model, _silent
 from wfst_hmm.training.passes import Parameters, PassReport, Statistics, collect, global_variance
 from wfst_hmm.training.workers import Workers
 
@@ -46,7 +46,8 @@ def collected(model: AcousticModel, n_workers: int, *, flat: bool = False) -> St
     with Workers(n_workers) as workers:
         start = None
         if flat:
-            start = FlatStart.fit(material, graphs, _speech(model), np.full(2, 0.01), workers)
+            depth = loudness_range(material.frames, material.borders)
+            start = FlatStart(_silent(model), depth)
         return collect(parameters, material, graphs, units.n_moves + 1, workers, start=start)
 
 

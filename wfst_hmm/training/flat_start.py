@@ -1,14 +1,14 @@
-"""The first alignment, when nothing is known yet: where is speech, and even shares of it.
+"""The first alignment, when nothing is known yet: quiet frames are silence, the rest is shared out.
 
 In: alignment graphs, utterances. Out: `FlatStart`, whose paths look like those of
 `align_utterances`.
 
-Two Gaussians tell silence from speech: they begin with the quiet and the loud frames and are
-then re-estimated from alignments in which all silence states share one and all other states the
-other. The transcripts' graphs say where silence may be. Within each stretch of speech, frames
-are shared out evenly among the states, as usual for a flat start.
+Where the transcript's graph allows silence, stretches as quiet as the quietest of the corpus
+become silence. Within each stretch of speech, frames are shared out evenly among the states, as usual
+for a flat start. (Even shares of everything go wrong where pauses are long; Gaussians for silence
+and speech go wrong where there is hardly any silence: they take weak fricatives for it.)
 
-Public names: `FlatStart`, `loudness_threshold`.
+Public names: `FlatStart`, `loudness_range`, `quietness`, `spread`.
 """
 
 from __future__ import annotations
@@ -19,111 +19,67 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.models.mixtures import MixtureSet, MixtureStats
 from wfst_hmm.training.align import NO_ARC, align_utterances
-from wfst_hmm.training.alignment_graphs import AlignmentGraphs, GraphArrays
-from wfst_hmm.training.material import Batch, Material
-from wfst_hmm.training.workers import Workers
+from wfst_hmm.training.alignment_graphs import GraphArrays
 
-__all__ = ["FlatStart", "loudness_threshold"]
+__all__ = ["FlatStart", "loudness_range", "quietness", "spread"]
 
-_ROUNDS = 4
-_BINS = 256
+#: Silence is what lies in this lowest part of the corpus's range of loudness.
+_SILENT_PART = 0.3
+#: Nats a frame at the very bottom of the range gains by being silence.
+_WEIGHT = 20.0
+_LOUD = 0.98  # the quantile that stands for the loudest, which may be a click
 _EULER = 0.5772156649015329  # mean of the standard Gumbel distribution
 
 
-def loudness_threshold(values: npt.NDArray[np.floating]) -> float:
-    """Return the value that best parts numbers into two groups (Otsu 1979)."""
-    low, high = np.quantile(values, [0.001, 0.999])
-    if not low < high:
-        return float(low)
-    counts, edges = np.histogram(np.clip(values, low, high), bins=_BINS)
-    centres = 0.5 * (edges[1:] + edges[:-1])
-    below = np.cumsum(counts)[:-1]
-    above = below[-1] + counts[-1] - below
-    sums = np.cumsum(counts * centres)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        apart = below * above * (sums[:-1] / below - (sums[-1] - sums[:-1]) / above) ** 2
-    return float(edges[1 + int(np.nanargmax(apart))])
+def loudness_range(frames: npt.NDArray[np.floating], borders: npt.NDArray[np.int64]) -> float:
+    """Return how far the quiet frames of a corpus lie below the loud ones of their utterances.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (F, D)
+        Their first dimension is loudness on a logarithmic scale, such as C0 or log energy.
+    borders : ndarray of int64, shape (U + 1,)
+        Utterance u has frames ``borders[u]`` to ``borders[u + 1]``. Their levels may differ:
+        that is why each is compared with its own loud frames.
+    """
+    parts = np.split(frames[:, 0], borders[1:-1])
+    below = np.concatenate([np.quantile(part, _LOUD) - part for part in parts])
+    return max(float(np.quantile(below, _LOUD)), 1e-6)
+
+
+def quietness(loudness: npt.NDArray[np.floating], loudness_range: float) -> npt.NDArray[np.float32]:
+    """Return how much each frame of an utterance speaks for silence, in nats; negative: against.
+
+    Parameters
+    ----------
+    loudness : ndarray, shape (T,)
+    loudness_range : float
+        Of the corpus.
+    """
+    place = 1.0 - (np.quantile(loudness, _LOUD) - loudness) / loudness_range
+    return np.asarray(_WEIGHT * (1.0 - place / _SILENT_PART), dtype=np.float32)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FlatStart:
-    """Silence and speech as two Gaussians.
+    """The flat start of a corpus.
 
     Attributes
     ----------
-    densities : MixtureSet
-        State 0 is silence, state 1 speech.
-    speech : ndarray of int64, shape (S,)
-        For each score column, the state of `densities` that stands for it.
+    silent : ndarray of bool, shape (S,)
+        The score columns of silence.
+    loudness_range : float
+        Of the corpus, from `loudness_range`.
     seed : int
         Draws among pronunciations, in proportion to their probabilities.
     """
 
-    densities: MixtureSet
-    speech: npt.NDArray[np.int64]
+    silent: npt.NDArray[np.bool_]
+    loudness_range: float
     seed: int = 0
 
-    @classmethod
-    def fit(
-        cls,
-        material: Material,
-        graphs: AlignmentGraphs,
-        speech: npt.NDArray[np.int64],
-        floor: npt.NDArray[np.float64],
-        workers: Workers,
-        *,
-        seed: int = 0,
-    ) -> FlatStart:
-        """Find the two Gaussians.
-
-        Parameters
-        ----------
-        material : Material
-            The first dimension of its frames must be louder for larger values: C0 or energy.
-        graphs : AlignmentGraphs
-        speech : ndarray of int, shape (S,)
-            0 for the columns of silence, 1 for the others.
-        floor : ndarray, shape (D,)
-            Smallest variances.
-        workers : Workers
-        seed : int
-        """
-        loud = material.frames[:, 0] > loudness_threshold(material.frames[:, 0])
-        means, variances = [], []
-        for part in (~loud, loud):
-            frames = material.frames[part] if part.any() else material.frames
-            means.append(frames.mean(axis=0, dtype=np.float64))
-            variances.append(np.maximum(frames.var(axis=0, dtype=np.float64), floor))
-        found = cls(MixtureSet.from_gaussians(means, variances), speech, seed)
-        for _ in range(_ROUNDS):
-            total = found.densities.empty_stats()
-            for stats in workers.map(
-                lambda block: found._collect(material, graphs, block),  # noqa: B023
-                material.blocks,
-            ):
-                total.add(stats)
-            densities, _ = found.densities.reestimated(total, variance_floor=floor)
-            found = dataclasses.replace(found, densities=densities)
-        return found
-
-    def _collect(
-        self, material: Material, graphs: AlignmentGraphs, block: tuple[Batch, ...]
-    ) -> MixtureStats:
-        stats = self.densities.empty_stats()
-        for batch in block:
-            graph = graphs[batch.graph]
-            borders = material.borders[batch.first : batch.last + 1]
-            frames = material.frames[int(borders[0]) : int(borders[-1])]
-            classes = self.speech[graph.columns]
-            scores = self.densities.log_likelihoods(frames)[:, classes]
-            path, _ = align_utterances(graph, scores, borders - borders[0])
-            states = np.where(path == NO_ARC, -1, classes[graph.column[graph.node[path]]])
-            self.densities.accumulate(frames, states, stats)
-        return stats
-
-    def paths(
+    def path(
         self, graph: GraphArrays, frames: npt.NDArray[np.float32], number: int
     ) -> npt.NDArray[np.int32]:
         """Return the first alignment of one utterance.
@@ -132,6 +88,7 @@ class FlatStart:
         ----------
         graph : GraphArrays
         frames : ndarray of float32, shape (T, D)
+            Their first dimension is C0 or log energy.
         number : int
             Of the utterance; with the seed it decides between equally good ways.
 
@@ -145,16 +102,18 @@ class FlatStart:
         # The best of paths whose costs carry Gumbel noise is a draw from their probabilities.
         noise = np.where(moves_on, rng.gumbel(size=len(moves_on)) - _EULER, 0.0)
         noisy = dataclasses.replace(graph, cost=graph.cost - noise)
-        classes = self.speech[graph.columns]
-        scores = self.densities.log_likelihoods(frames)[:, classes]
+        silent = self.silent[graph.columns]
+        scores = np.where(
+            silent, quietness(frames[:, 0], self.loudness_range)[:, None], np.float32(0.0)
+        )
         path, _ = align_utterances(noisy, scores, np.array([0, len(frames)]))
         if path[0] == NO_ARC:
             return path
-        return spread(path, graph, classes[graph.column[graph.node[path]]])
+        return spread(path, graph, silent[graph.column[graph.node[path]]])
 
 
 def spread(
-    path: npt.NDArray[np.int32], graph: GraphArrays, classes: npt.NDArray[np.int64]
+    path: npt.NDArray[np.int32], graph: GraphArrays, classes: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.int32]:
     """Share each stretch of one class evenly among the nodes that the path visits in it.
 
@@ -163,7 +122,7 @@ def spread(
     path : ndarray of int32, shape (T,)
         Arcs.
     graph : GraphArrays
-    classes : ndarray of int, shape (T,)
+    classes : ndarray of bool, shape (T,)
         Silence or speech.
     """
     loops = np.flatnonzero(graph.source == graph.node)

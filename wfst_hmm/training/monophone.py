@@ -35,7 +35,7 @@ from wfst_hmm.models.topology import StateLabels
 from wfst_hmm.signal.corpus import Corpus
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs
 from wfst_hmm.training.features import Take, training_takes
-from wfst_hmm.training.flat_start import FlatStart
+from wfst_hmm.training.flat_start import FlatStart, loudness_range
 from wfst_hmm.training.journal import Journal
 from wfst_hmm.training.material import Material, Skipped, prepare
 from wfst_hmm.training.options import TrainingOptions
@@ -238,8 +238,8 @@ def _run(
         graphs.reweight(costs)
         first = None
         if number == 1:
-            first = FlatStart.fit(material, graphs, _speech(start), floor, workers,
-                                  seed=options.seed)  # fmt: skip
+            depth = loudness_range(material.frames, material.borders)
+            first = FlatStart(_silent(start), depth, options.seed)
         sums = collect(
             parameters, material, graphs, len(costs), workers, beam=options.beam,
             start=first, advanced=watcher.advanced,
@@ -258,13 +258,12 @@ def _run(
     return parameters, reports
 
 
-def _speech(model: AcousticModel) -> npt.NDArray[np.int64]:
-    """Return for each score column 0 for silence, 1 for speech."""
-    speech = np.ones(model.n_columns, dtype=np.int64)
+def _silent(model: AcousticModel) -> npt.NDArray[np.bool_]:
+    """Tell for each score column whether it is one of silence."""
+    silent = np.zeros(model.n_columns, dtype=bool)
     for phone, column in zip(model.phones, model.columns, strict=True):
-        if phone in model.silence_phones:
-            speech[column] = 0
-    return speech
+        silent[column] |= phone in model.silence_phones
+    return silent
 
 
 def _state_names(model: AcousticModel) -> list[str]:

@@ -202,7 +202,7 @@ def _aligned(
     if start is not None:
         return np.concatenate(
             [
-                start.paths(graph, material.frames[int(a) : int(b)], batch.first + u)
+                start.path(graph, material.frames[int(a) : int(b)], batch.first + u)
                 for u, (a, b) in enumerate(itertools.pairwise(borders))
             ]
         )
