@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("wfst_hmm.cli.recognition", "Compute the word error rate and show what went wrong."),
     "diarize": ("wfst_hmm.cli.diarize", "Tell who spoke when."),
     "der": ("wfst_hmm.cli.diarize", "Compute the diarization error rate of an RTTM file."),
+    "recommend": ("wfst_hmm.cli.recommend", "Rank songs by how much they sound like a tag."),
     "speaker": (
         "wfst_hmm.cli.speaker",
         "Enrol speakers, identify who speaks, verify a claim.",

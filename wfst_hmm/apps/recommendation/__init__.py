@@ -1,0 +1,1 @@
+"""Songs that match a tag: mixtures against a background, ranked by likelihood ratio."""
