@@ -15,6 +15,8 @@ from wfst_hmm.errors import UsageError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.graph import Graph
+from wfst_hmm.models.chain import Chain
+from wfst_hmm.models.hmm import DiscreteHmm
 from wfst_hmm.models.topology import Topology
 from wfst_hmm.search.result import Decoded, Word
 
@@ -30,6 +32,8 @@ def small() -> Fst:
     [
         small(),
         Topology.silence(5),
+        Chain.bakis(4),
+        DiscreteHmm([1.0], [[1.0]], [[0.5, 0.5]]),
         topology_picture(Topology.ergodic(2)),
         Decoded((Word("a", 0.0, 0.1),), (), 1.0, 2.0, np.zeros(10, np.int32),
                 np.zeros(0, np.int32), 0.01, "exact"),

@@ -1,6 +1,6 @@
 """Pictures in notebooks: everything that can be drawn draws itself, and `draw` with options.
 
-In: a transducer, graph, topology or decoded utterance. Out: a `Drawing`. Importing this module
+In: a transducer, graph, topology, HMM or decoded utterance. Out: a `Drawing`. Importing this module
 gives those classes a ``_repr_svg_``, which Jupyter and its kin look for; their own modules need
 not know that pictures exist.
 
@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from wfst_hmm.draw.hmm import chain_picture
 from wfst_hmm.draw.picture import DrawOptions, Picture, fst_picture, topology_picture
 from wfst_hmm.draw.render import render, save, save_svg
 from wfst_hmm.draw.timeline import decoded_svg
@@ -21,6 +22,9 @@ from wfst_hmm.draw.view import path_of, view
 from wfst_hmm.errors import UsageError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.graph.graph import Graph
+from wfst_hmm.models.chain import Chain
+from wfst_hmm.models.gmm_hmm import GmmHmm
+from wfst_hmm.models.hmm import DiscreteHmm
 from wfst_hmm.models.topology import Topology
 from wfst_hmm.search.result import Decoded
 
@@ -57,8 +61,9 @@ class Drawing:
 
 
 def draw(
-    value: Fst | Graph | Topology | Decoded | Picture,
+    value: Fst | Graph | Topology | Chain | DiscreteHmm | GmmHmm | Decoded | Picture,
     *,
+    names: Sequence[str] | None = None,
     accept: str | Sequence[str] = (),
     path: Sequence[int] = (),
     around: int | str | None = None,
@@ -69,7 +74,9 @@ def draw(
 
     Parameters
     ----------
-    value : Fst, Graph, Topology, Decoded or Picture
+    value : Fst, Graph, Topology, Chain, DiscreteHmm, GmmHmm, Decoded or Picture
+    names : sequence of str, optional
+        Of the states of a chain or HMM.
     accept : str or sequence of str
         Highlight the cheapest path with just these words or phones.
     path : sequence of int
@@ -96,10 +103,15 @@ def draw(
     if isinstance(value, Topology):
         options.setdefault("weights", "probabilities")
         return Drawing(topology_picture(value, DrawOptions(**options)))
+    if isinstance(value, DiscreteHmm | GmmHmm):
+        value = value.chain
+    if isinstance(value, Chain):
+        options.setdefault("weights", "probabilities")
+        return Drawing(chain_picture(value, DrawOptions(**options), names=names))
     fst = value.fst if isinstance(value, Graph) else value
     if not isinstance(fst, Fst):
         raise UsageError("cannot draw this", got=type(value).__name__,
-                         expected="an Fst, Graph, Topology, Decoded or Picture")  # fmt: skip
+                         expected="an Fst, Graph, Topology, HMM, Decoded or Picture")  # fmt: skip
     chosen = DrawOptions(**options)
     if around is not None:
         return Drawing(view(fst, around, radius=radius, max_states=chosen.max_states,
@@ -113,5 +125,5 @@ def _svg_of(value: Any) -> str:
 
 
 _METHOD: tuple[str, Callable[[Any], str]] = ("_repr_svg_", _svg_of)
-for _drawable in (Fst, Graph, Topology, Decoded, Picture):
+for _drawable in (Fst, Graph, Topology, Chain, DiscreteHmm, GmmHmm, Decoded, Picture):
     setattr(_drawable, *_METHOD)

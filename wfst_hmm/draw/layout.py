@@ -133,7 +133,7 @@ def _coordinates(picture: Picture, columns: list[list[int]]) -> dict[int, Point]
     return at
 
 
-def _bend(edge: Edge, at: dict[int, Point], both_ways: bool) -> float:
+def _bend(edge: Edge, at: dict[int, Point], loops: set[int], both_ways: bool) -> float:
     """Return how far the middle of the curve lies to the right of the straight line."""
     (x0, y0), (x1, y1) = at[edge.source], at[edge.target]
     length = math.hypot(x1 - x0, y1 - y0)
@@ -141,14 +141,17 @@ def _bend(edge: Edge, at: dict[int, Point], both_ways: bool) -> float:
         return 20.0 + (0.0 if length < 1.5 * _ROW else 0.2 * length)
     if x1 < x0:  # backwards: below everything between
         return -(26.0 + 0.16 * length)
-    if abs(y1 - y0) < 1.0 and length > 220.0:  # jumps over states of its own row
-        return -(18.0 + 0.10 * length)
+    if abs(y1 - y0) < 1.0:  # over the states of its own row, and over their self-loops
+        between = {key for key, (x, y) in at.items() if abs(y - y0) < 1.0 and x0 < x < x1}
+        if between:
+            return -((62.0 if between & loops else 18.0) + 0.10 * length)
     return -12.0 if both_ways else 0.0
 
 
 def _bends(picture: Picture, at: dict[int, Point]) -> list[float]:
     pairs = {(edge.source, edge.target) for edge in picture.edges}
-    return [_bend(e, at, (e.target, e.source) in pairs) for e in picture.edges]
+    loops = {edge.source for edge in picture.edges if edge.source == edge.target}
+    return [_bend(e, at, loops, (e.target, e.source) in pairs) for e in picture.edges]
 
 
 def _middle(edge: Edge, at: dict[int, Point], bend: float) -> Point:
@@ -185,7 +188,9 @@ def _draw_node(svg: Svg, node: Node, at: Point) -> None:
         lines = node.text.split("\n")
         for number, line in enumerate(lines):
             offset = (number - (len(lines) - 1) / 2) * 10.0
-            svg.text(x, y + 3.5 + offset, line, size=10.0 if len(lines) == 1 else 8.0, fill=INK)
+            size = 10.0 if len(lines) == 1 else 8.0
+            size = min(size, size * (2 * _RADIUS - 2.0) / max(text_width(line, size), 1.0))
+            svg.text(x, y + 3.5 + offset, line, size=round(max(size, 5.0), 1), fill=INK)
 
 
 def _draw_edge(svg: Svg, edge: Edge, at: dict[int, Point], bend: float) -> None:
