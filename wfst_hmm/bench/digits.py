@@ -36,8 +36,8 @@ __all__ = ["DIGIT_OPTIONS", "bench_digits"]
 
 #: Options for the digits: 62 states share 780 Gaussians, as in the systems compared with.
 DIGIT_OPTIONS = TrainingOptions(features=FeatureOptions(rate=RATE), n_gaussians=780)
-#: The same for two words of one speaker.
-YESNO_OPTIONS = DIGIT_OPTIONS.replace(n_gaussians=200)
+#: Gaussians for two words of one speaker.
+YESNO_GAUSSIANS = 200
 
 
 @dataclasses.dataclass
@@ -108,7 +108,7 @@ def bench_digits(
         rows += _digits("unknown speaker", unknown, (15.0, 14.0), options, check, tell)
     yesno = found.parent.parent / "yesno"
     if yesno.is_dir():
-        rows.append(_yesno(yesno, options.replace(n_gaussians=YESNO_OPTIONS.n_gaussians), check,
+        rows.append(_yesno(yesno, options.replace(n_gaussians=YESNO_GAUSSIANS), check,
                            tell))  # fmt: skip
     return rows
 
