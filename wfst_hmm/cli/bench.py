@@ -151,6 +151,78 @@ def search(
     print_rows(rows, "Beam search", as_json=as_json)
 
 
+@app.command("speaker")
+def speaker(
+    data: Annotated[Path, typer.Argument(help="One sub-folder for each enrolled speaker.")],
+    strangers: Annotated[
+        Path | None, typer.Option(help="One sub-folder for each speaker who is not enrolled.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Threads.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Speaker identification and verification.
+
+    Example: wfst-hmm bench speaker librispeech/train --strangers librispeech/dev
+    """
+    from wfst_hmm.bench.report import print_rows
+    from wfst_hmm.bench.speaker import bench_speaker
+
+    rows = bench_speaker(data, strangers, n_threads=jobs)
+    print_rows(rows, "Speakers", as_json=as_json)
+
+
+@app.command("diarize")
+def diarize(
+    speakers: Annotated[
+        list[Path], typer.Argument(help="Folders with one sub-folder for each speaker.")
+    ],
+    meetings: Annotated[
+        Path | None, typer.Option(help="Folder of excerpts with RTTM beside them.")
+    ] = None,
+    mixes: Annotated[int, typer.Option(help="Joined recordings; 0: none.")] = 20,
+    minutes: Annotated[
+        list[float] | None, typer.Option(help="Lengths to time; may be repeated; default: none.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Threads.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Diarization of joined recordings and of meetings, and the time it takes.
+
+    Example: wfst-hmm bench diarize librispeech/train librispeech/dev --meetings ami
+    """
+    from wfst_hmm.apps.diarization.options import DiarizerOptions
+    from wfst_hmm.bench import diarize as room
+    from wfst_hmm.bench.report import print_rows
+
+    options = DiarizerOptions(threads=jobs)
+    rows = room.bench_joined(speakers, options, n_mixes=mixes) if mixes else []
+    rows += room.bench_meetings(meetings, options) if meetings else []
+    rows += room.bench_speed(speakers, options, minutes=minutes) if minutes else []
+    print_rows(rows, "Diarization", as_json=as_json)
+
+
+@app.command("recommend")
+def recommend(
+    csv: Annotated[
+        Path | None, typer.Argument(help="Timbre of songs; default: speed only.")
+    ] = None,
+    components: Annotated[int, typer.Option(help="Gaussians of a mixture.")] = 32,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Threads.")] = 2,
+    repeat: Repeat = 3,
+    as_json: Json = False,
+) -> None:
+    """Songs by decade beside logistic regression, and the speed of scoring.
+
+    Example: wfst-hmm bench recommend msd_subset_timbre_avg.csv
+    """
+    from wfst_hmm.bench import recommend as room
+    from wfst_hmm.bench.report import print_rows
+
+    rows = room.bench_recommend(csv, n_components=components) if csv else []
+    rows += room.bench_scoring(n_components=components, n_threads=jobs, repeat=repeat)
+    print_rows(rows, "Songs by tag", as_json=as_json)
+
+
 def _tell(text: str) -> None:
     """Say what is being done, on stderr: stdout is the table's or JSON's."""
     from wfst_hmm.cli.shell import warn

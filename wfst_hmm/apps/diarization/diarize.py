@@ -91,9 +91,11 @@ def diarize_audio(
     """
     options = options or DiarizerOptions()
     speech = speech or SpeechOptions(min_pause=0.3, pad=0.1)
+    bridge = 0.0  # pauses that somebody has marked are pauses
     if regions is None:
-        regions = speech_regions(audio, speech)
-    return diarize_frames(features_of(audio, options.threads), regions, options, tell=tell)
+        regions, bridge = speech_regions(audio, speech), options.bridge
+    return diarize_frames(features_of(audio, options.threads), regions, options, bridge=bridge,
+                          tell=tell)  # fmt: skip
 
 
 def features_of(audio: Audio, n_threads: int = 1) -> npt.NDArray[np.float32]:
@@ -118,6 +120,7 @@ def diarize_frames(
     options: DiarizerOptions | None = None,
     *,
     frame_shift: float = _FRAME_SHIFT,
+    bridge: float = 0.0,
     tell: Tell | None = None,
 ) -> Diarization:
     """Tell who speaks when from features.
@@ -129,6 +132,8 @@ def diarize_frames(
         Where speech is, in seconds; None: everywhere.
     frame_shift : float
         Seconds.
+    bridge : float
+        Seconds; a shorter gap in `regions` between turns of one speaker becomes theirs.
     """
     options = options or DiarizerOptions()
     x = as_frames(frames, name="features", dtype=np.float32)
@@ -153,7 +158,7 @@ def diarize_frames(
     names = tuple(f"spk{k}" for k in range(len(order)))
     states = [(banks[k].weights[0], banks[k].means[0], banks[k].covars[0]) for k in order]
     return Diarization(
-        _turns(whole, names, frame_shift, options.bridge if regions is not None else 0.0),
+        _turns(whole, names, frame_shift, bridge),
         names, MixtureSet.from_states(states), clustering.mergers, n * frame_shift,
     )  # fmt: skip
 
@@ -253,7 +258,10 @@ def _diarized(job: Job, regions: Regions | None, tell: Tell | None) -> Diarizati
         features = diarizer_features()
         audio = read_audio(job.audio, rate=features.rate, channel=job.channel)
         if regions is None and job.detector == "silero":
-            regions = silero_regions(audio, job.speech)
+            return diarize_frames(
+                features_of(audio, job.options.threads), silero_regions(audio, job.speech),
+                job.options, bridge=job.options.bridge, tell=tell,
+            )  # fmt: skip
         return diarize_audio(audio, job.options, regions=regions, speech=job.speech, tell=tell)
     found = read_htk_features(job.source)
     return diarize_frames(found.array, regions, job.options, frame_shift=found.frame_shift,

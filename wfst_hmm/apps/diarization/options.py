@@ -50,7 +50,9 @@ class DiarizerOptions:
     viterbi_iterations: int = _option(3, "Final Viterbi re-segmentations; 0: none.")
     min_duration: float = _option(1.0, "Seconds that a speaker holds the floor at least.")
     switch_cost: float = _option(20.0, "Nats that a change of speakers costs in the search.")
-    bridge: float = _option(1.5, "Seconds; a shorter pause between turns of one speaker is theirs.")
+    bridge: float = _option(
+        1.5, "Seconds; a shorter pause found here between turns of one speaker is theirs."
+    )
     threads: int = _option(1, "Threads.")
     seed: int = _option(0, "Of the first mixtures.")
 
