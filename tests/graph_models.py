@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from wfst_hmm.graph.lexicon import Entry, Lexicon
+from wfst_hmm.models.context import ContextMap, PhysicalHmm
 from wfst_hmm.models.topology import StateLabels, Topology
 
 
@@ -65,3 +66,49 @@ def lexicons(draw: st.DrawFn, *, phones: str = "ABC", silence: bool = False) -> 
             probability = draw(st.sampled_from([1.0, 0.5, 0.25]))
             entries.append(Entry(f"w{number}", tuple(sound), probability))
     return Lexicon(entries)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SmallContextModel:
+    """Phones in context, without densities."""
+
+    context: ContextMap
+    silence_phones: tuple[str, ...] = ("SIL",)
+    hash: str = "small context"
+    frame_shift: float = 0.01
+
+    @property
+    def phones(self) -> tuple[str, ...]:
+        return self.context.phones
+
+    def state_labels(self) -> StateLabels:
+        return self.context.state_labels()
+
+
+@st.composite
+def context_models(
+    draw: st.DrawFn, *, n_phones: int = 3, positions: bool | None = None
+) -> SmallContextModel:
+    """Draw models whose HMMs depend on neighbours at random; silence mostly does not."""
+    names = (*"ABC"[:n_phones], "SIL")
+    n = len(names)
+    shapes = tuple(draw(topologies()) for _ in range(2))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n_positions = 4 if (draw(st.booleans()) if positions is None else positions) else 1
+    per_phone = int(rng.integers(1, 4))
+    hmms: list[PhysicalHmm] = []
+    for phone in range(n):
+        for _ in range(per_phone):
+            topology = int(rng.integers(2))
+            columns = rng.integers(0, 6, shapes[topology].n_states) + 6 * phone
+            hmms.append(PhysicalHmm(phone, topology, tuple(columns.tolist())))
+
+    def grid(centre: int, _: int) -> np.ndarray:
+        own = np.arange(per_phone) + centre * per_phone
+        if centre == n - 1 and rng.random() < 0.75:
+            return own[:1].reshape(1, 1)
+        return rng.choice(own, (int(rng.choice([1, n + 1])), int(rng.choice([1, n + 1]))))
+
+    return SmallContextModel(
+        ContextMap.build(names, shapes, hmms, grid, n_positions=n_positions)
+    )  # fmt: skip

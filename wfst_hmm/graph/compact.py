@@ -9,6 +9,7 @@ Public names: `CompactGraph`.
 from __future__ import annotations
 
 import dataclasses
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,10 @@ class CompactGraph:
             raise FormatError("not a compact graph: it has no units.npz", where=str(folder))
         graph = Graph.load(folder / _GRAPH, verify=verify)
         try:
-            with np.load(folder / _UNITS, allow_pickle=False) as stored:
+            with (
+                open(folder / _UNITS, "rb") as stream,
+                np.load(stream, allow_pickle=False) as stored,
+            ):
                 moves = [
                     Moves(*(stored[f"{kind}_{field.name}"] for field in dataclasses.fields(Moves)))
                     for kind in _KINDS
@@ -110,7 +114,7 @@ class CompactGraph:
                 raise ValueError("units and their moves do not fit together")
             if graph.fst.n_arcs and int(graph.fst.arcs["ilabel"].max()) > len(units):
                 raise ValueError("an arc names a unit that does not exist")
-        except (KeyError, ValueError, TypeError, OSError, EOFError) as error:
+        except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise FormatError(f"a damaged table of units ({error})", where=str(folder / _UNITS),
                               fix="Build the graph again.") from None  # fmt: skip
         return cls(

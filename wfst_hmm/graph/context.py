@@ -170,14 +170,17 @@ class _Windows:
         self.agenda: list[_Window] = [((self.edge,) * rule.n_left, ())]
         self.number: dict[_Window, int] = {self.agenda[0]: 0}
         self.neighbours = [rule.neighbour(label) for label in range(self.edge + 1)]
+        n_windows = len(set(self.neighbours)) ** rule.n_left * self.edge**rule.n_right
+        if n_windows > _MAX_WINDOWS:
+            raise GraphError(
+                "a context too wide to be tabulated",
+                got=f"{self.edge} phones, {rule.n_left} before and {rule.n_right} behind: "
+                f"{n_windows} windows", expected=f"at most {_MAX_WINDOWS}",
+            )  # fmt: skip
 
     def id(self, window: _Window) -> int:
         found = self.number.setdefault(window, len(self.agenda))
         if found == len(self.agenda):
-            if found >= _MAX_WINDOWS:
-                raise GraphError("a context too wide to be tabulated",
-                                 got=f"{self.edge} phones, {self.rule.n_left} before and "
-                                 f"{self.rule.n_right} behind")  # fmt: skip
             self.agenda.append(window)
         return found
 
