@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Literal
 
 from wfst_hmm.apps.recognizer import Recognizer, check_new
-from wfst_hmm.errors import DataError, UsageError, WfstHmmError
+from wfst_hmm.errors import DataError, GraphError, UsageError, WfstHmmError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.compiler import GraphOptions, build_graph
+from wfst_hmm.graph.findings import LintReport
 from wfst_hmm.graph.grammar import grammar_from_spec
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.lexicon import read_lexicon
+from wfst_hmm.graph.lint import lint, lint_graph
 from wfst_hmm.models.acoustic import AcousticModel
 from wfst_hmm.signal.audio import audio_info
 from wfst_hmm.signal.corpus import Corpus
@@ -103,6 +105,17 @@ def build(
     options : GraphOptions, optional
     on_oov : {"raise", "skip"}
         What to do about words of the grammar that the lexicon lacks.
+
+    Returns
+    -------
+    Graph
+        Its ``info["lint"]`` holds what the lint found before and after.
+
+    Raises
+    ------
+    GraphError
+        A loop of the grammar is of negative cost, or keeps it from being determinized: two
+        paths are shown.
     """
     if on_oov not in ("raise", "skip"):
         raise UsageError("unknown choice", where="on_oov", got=on_oov, expected="raise or skip")
@@ -111,6 +124,17 @@ def build(
     chosen = grammar_from_spec(
         grammar, pronunciations, silence_phones=acoustic.silence_phones, on_oov=on_oov
     )
+    before = lint(pronunciations, chosen, acoustic)
+    _stop_at_loops(before)
     made = build_graph(acoustic, pronunciations, chosen, options or GraphOptions())
+    findings = LintReport([*before, *lint_graph(made)])
+    made = dataclasses.replace(made, info={**made.info, "lint": findings.to_json()})
     Recognizer(made, acoustic).save(out)
     return made
+
+
+def _stop_at_loops(report: LintReport) -> None:
+    """Refuse what building would not survive; what it refuses itself, it says better."""
+    for finding in report.of("error"):
+        if finding.rule in ("epsilon-loop", "not-determinizable"):
+            raise GraphError(finding.what, where=finding.where, fix=finding.remedy)

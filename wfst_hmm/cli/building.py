@@ -144,6 +144,9 @@ def graph(
     made = build(model, lexicon, grammar, out, options, on_oov=on_oov.value)
     facts = {"out": str(out), "states": made.fst.n_states, "arcs": made.fst.n_arcs,
              "words": len(made.words) - 1, "info": dict(made.info)}  # fmt: skip
+    for finding in made.info["lint"]["findings"]:
+        if finding["severity"] == "warning":
+            warn(f"{finding['where']}: {finding['what']}. {finding['remedy']}")
     if as_json:
         print_json(facts)
     else:

@@ -1,0 +1,63 @@
+"""``wfst-hmm lint``, and what ``graph`` says of its findings."""
+
+from pathlib import Path
+
+from command_line import CommandLine
+from tiny_speech import TinySpeech
+
+
+def test_good_input(run: CommandLine, tiny_speech: TinySpeech) -> None:
+    done = run("lint", tiny_speech.graph, "--lexicon", tiny_speech.lexicon, "--grammar", "loop",
+               "--model", tiny_speech.model)  # fmt: skip
+    assert done.code == 0, done.out + done.err
+    assert "error" not in done.out
+
+
+def test_findings_as_lines_and_json(
+    run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path
+) -> None:
+    lexicon, phrases = tmp_path / "lexicon.txt", tmp_path / "phrases.txt"
+    lexicon.write_text("ba B AA\nbu B OO\n")
+    phrases.write_text("ba be\nba ba bee\n")
+    options = ("--lexicon", lexicon, "--grammar", phrases, "--model", tiny_speech.model)
+    done = run("lint", *options)
+    assert done.code == 1
+    assert done.err == "wfst-hmm: 3 errors found\n"
+    assert f"error: {lexicon}:2: the model lacks phone 'OO' of bu" in done.out
+    assert "the shortest, 'ba be', breaks at 'be'" in done.out
+    data = run("lint", *options, "--json").json
+    assert data["counts"]["error"] == 3
+    assert {f["rule"] for f in data["findings"] if f["severity"] == "error"} == {
+        "unknown-phone", "words-not-in-lexicon", "nothing-spoken",
+    }  # fmt: skip
+
+
+def test_fst_files_and_own_lexicons(run: CommandLine, tmp_path: Path) -> None:
+    fst, own = tmp_path / "m.fst.txt", tmp_path / "L.fst.txt"
+    fst.write_text("0 1 a x 0\n0 1 a y 0\n1\n")
+    assert "'a' gives 'x' and 'y'" in run("lint", fst).out
+    own.write_text("0 0 A a 0\n0\n")
+    arpa = tmp_path / "lm.arpa"
+    arpa.write_text("\\data\\\nngram 1=3\nngram 2=1\n\n\\1-grams:\n-0.5 a -0.3\n-0.5 <s> -0.3\n"
+                    "-0.5 </s>\n\n\\2-grams:\n-0.3 a a\n\n\\end\\\n")  # fmt: skip
+    done = run("lint", "--lexicon-fst", own, "--grammar", arpa, "--json")
+    assert done.code == 1
+    assert done.json["findings"][0]["rule"] == "no-backoff-loop"
+
+
+def test_bad_usage(run: CommandLine, tmp_path: Path) -> None:
+    assert "nothing to check" in run.fails("lint", code=2)
+    assert "needs --lexicon" in run.fails("lint", "--grammar", "loop", code=2)
+    run.fails("lint", tmp_path / "nothing")
+
+
+def test_graph_tells_and_refuses(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None:
+    common = ("graph", "--model", tiny_speech.model, "--lexicon", tiny_speech.lexicon)
+    grammar, out = tmp_path / "g.fst.txt", tmp_path / "out"
+    grammar.write_text("0 1 ba ba 0\n1 2 <eps> <eps> 0\n2 1 <eps> <eps> 0\n1 3 bi bi 0\n3\n")
+    done = run(*common, "--grammar", grammar, "--out", out, "--json")
+    assert done.code == 0
+    assert "a loop that reads nothing costs 0 nats" in done.err
+    assert done.json["info"]["lint"]["counts"]["warning"] >= 1
+    grammar.write_text("0 1 ba ba 0\n1 2 <eps> <eps> 0\n2 1 <eps> <eps> -1\n1 3 bi bi 0\n3\n")
+    assert "costs -1 nats" in run.fails(*common, "--grammar", grammar, "--out", tmp_path / "o2")
