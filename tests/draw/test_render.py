@@ -1,5 +1,6 @@
 """Every engine makes an SVG; the others say what is missing."""
 
+import re
 import xml.dom.minidom
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from wfst_hmm.draw import render as module
-from wfst_hmm.draw.picture import DrawOptions, Picture, fst_picture, topology_picture
+from wfst_hmm.draw.picture import DrawOptions, Edge, Node, Picture, fst_picture, topology_picture
 from wfst_hmm.draw.render import ENGINES, render, save, save_svg
 from wfst_hmm.errors import UsageError
 from wfst_hmm.fst.arrays import Fst
@@ -138,3 +139,19 @@ def test_a_failing_engine_is_followed_by_the_next(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(module, "_wasm_svg", lambda picture: None)
     svg = render(topology_picture(Topology.left_to_right(1)), using="dot")
     assert b"<circle" in svg  # our own layout
+
+
+def test_plain_labels_of_crossing_arcs_stand_apart() -> None:
+    nodes = tuple(Node(key, str(key), is_start=key == 0) for key in range(5))
+    edges = tuple(
+        Edge(source, target, (f"from{source}to{target}",))
+        for source, target in [(0, 1), (0, 2), (1, 3), (1, 4), (2, 3), (2, 4)]
+    )
+    svg = render(Picture(nodes, edges), using="plain").decode()
+    places = {
+        text: (float(x), float(y))
+        for x, y, text in re.findall(r'<text x="([\d.-]+)" y="([\d.-]+)"[^>]*>(from\w+)<', svg)
+    }
+    assert len(places) == len(edges)
+    (x0, y0), (x1, y1) = places["from1to4"], places["from2to3"]
+    assert abs(x0 - x1) > 40 or abs(y0 - y1) > 10

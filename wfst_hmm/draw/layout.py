@@ -23,6 +23,7 @@ _ROW = 64.0  # from one row of states to the next
 _SIZE = 11.0  # of the letters
 _LINE = 13.0
 _SWEEPS = 6
+_SPOTS = (0.5, 0.38, 0.62, 0.3, 0.7)  # shares of an edge where its label may stand
 
 Point = tuple[float, float]
 
@@ -38,8 +39,9 @@ def picture_to_svg(picture: Picture) -> str:
     height = bottom - top + _LINE * len(picture.captions)
     svg = Svg(width, height, top=top)
     svg.rectangle(0.0, top, width, height, fill=PAPER)
-    for edge, bend in zip(picture.edges, bends, strict=True):
-        _draw_edge(svg, edge, at, bend)
+    spots = _label_spots(picture, at, bends)
+    for edge, bend, spot in zip(picture.edges, bends, spots, strict=True):
+        _draw_edge(svg, edge, at, bend, spot)
     for node in picture.nodes:
         _draw_node(svg, node, at[node.key])
     if not picture.nodes:
@@ -162,6 +164,43 @@ def _middle(edge: Edge, at: dict[int, Point], bend: float) -> Point:
     return (x0 + x1) / 2 + bend * right[0], (y0 + y1) / 2 + bend * right[1]
 
 
+def _point(edge: Edge, at: dict[int, Point], bend: float, share: float) -> Point:
+    """Return the point of an edge's curve at a share of its way."""
+    (x0, y0), (x1, y1), (x, y) = at[edge.source], at[edge.target], _middle(edge, at, bend)
+    line = (x0 + (x1 - x0) * share, y0 + (y1 - y0) * share)
+    lift = 4.0 * share * (1.0 - share)  # of a parabola that is one in the middle
+    return line[0] + lift * (x - (x0 + x1) / 2), line[1] + lift * (y - (y0 + y1) / 2)
+
+
+def _label_spots(picture: Picture, at: dict[int, Point], bends: list[float]) -> list[Point]:
+    """Return where each edge's label stands: the middle, or aside if that is less crowded."""
+    taken = [(x - _RADIUS, y - _RADIUS, x + _RADIUS, y + _RADIUS) for x, y in at.values()]
+    spots = []
+    for edge, bend in zip(picture.edges, bends, strict=True):
+        width = max((text_width(line, _SIZE) for line in edge.lines), default=0.0)
+        height = _LINE * len(edge.lines)
+        if edge.source == edge.target:
+            x, y = at[edge.source]
+            choices = [(x, y - 36.0)]
+        else:
+            choices = [_point(edge, at, bend, share) for share in _SPOTS]
+        boxes = [(x - width / 2, y - height, x + width / 2, y) for x, y in choices]
+        crowds = [sum(_overlap(box, other) for other in taken) for box in boxes]
+        chosen = crowds.index(min(crowds))
+        spots.append(choices[chosen])
+        taken.append(boxes[chosen])
+    return spots
+
+
+def _overlap(
+    first: tuple[float, float, float, float], second: tuple[float, float, float, float]
+) -> float:
+    """Return the area that two boxes (left, top, right, bottom) share."""
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    return max(width, 0.0) * max(height, 0.0)
+
+
 def _extent(picture: Picture, at: dict[int, Point], bends: list[float]) -> tuple[float, float]:
     """Return the least and greatest y that anything but the captions reaches."""
     heights = [0.0]
@@ -193,7 +232,7 @@ def _draw_node(svg: Svg, node: Node, at: Point) -> None:
             svg.text(x, y + 3.5 + offset, line, size=round(max(size, 5.0), 1), fill=INK)
 
 
-def _draw_edge(svg: Svg, edge: Edge, at: dict[int, Point], bend: float) -> None:
+def _draw_edge(svg: Svg, edge: Edge, at: dict[int, Point], bend: float, spot: Point) -> None:
     colour = {"epsilon": GREY, "stub": GREY, "loop": BLUE}.get(edge.kind, INK)
     colour = ORANGE if edge.is_marked else colour
     dash = {"epsilon": "5 3", "stub": "1 3"}.get(edge.kind, "")
@@ -202,16 +241,14 @@ def _draw_edge(svg: Svg, edge: Edge, at: dict[int, Point], bend: float) -> None:
         if edge.source == edge.target:
             tip = (x0 + 7.0, y0 - _RADIUS + 1.0)
             path = f"M{x0 - 7:.1f} {tip[1]:.1f} C{x0 - 20:.1f} {y0 - 46:.1f} {x0 + 20:.1f} {y0 - 46:.1f} {tip[0]:.1f} {tip[1]:.1f}"  # fmt: skip
-            direction, label = (-6.0, 22.0), (x0, y0 - 40.0)
+            direction = (-6.0, 22.0)
         else:
             middle = _middle(edge, at, bend)
             control = (2 * middle[0] - (x0 + x1) / 2, 2 * middle[1] - (y0 + y1) / 2)
             tail, tip = _rim((x0, y0), control), _rim((x1, y1), control)
             path = f"M{tail[0]:.1f} {tail[1]:.1f} Q{control[0]:.1f} {control[1]:.1f} {tip[0]:.1f} {tip[1]:.1f}"  # fmt: skip
-            direction, label = (
-                (tip[0] - control[0], tip[1] - control[1]),
-                (middle[0], middle[1] - 4.0),
-            )
+            direction = (tip[0] - control[0], tip[1] - control[1])
+        label = (spot[0], spot[1] - 4.0)
         svg.path(path, stroke=colour, width=2.4 if edge.is_marked else 1.1, dash=dash)
         if edge.kind != "stub":
             svg.arrowhead(tip, direction, fill=colour)
