@@ -21,7 +21,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("wfst_hmm.cli.demo", "Make speech, train, build a graph, decode and draw, all alone."),
     "train": ("wfst_hmm.cli.building", "Train a monophone model from recordings and transcripts."),
     "graph": ("wfst_hmm.cli.building", "Build the decoding graph H∘L∘G, with its model inside."),
-    "lint": ("wfst_hmm.cli.lint", "Find mistakes in a lexicon, a grammar, an FST or a graph."),
+    "lint": (
+        "wfst_hmm.cli.lint",
+        "Find what is wrong with a lexicon, a grammar or a graph before it costs accuracy.",
+    ),
     "decode": ("wfst_hmm.cli.recognition", "Recognize speech."),
     "align": ("wfst_hmm.cli.recognition", "Time the words and phones of known transcripts."),
     "score": ("wfst_hmm.cli.recognition", "Compute the word error rate and show what went wrong."),
