@@ -22,6 +22,7 @@ import pywrapfst
 from wfst_hmm.errors import GraphError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.cycles import negative_cycle
+from wfst_hmm.fst.determinize import determinize_transducer
 from wfst_hmm.fst.symbols import Symbols
 
 __all__ = [
@@ -177,12 +178,18 @@ def determinize(fst: Fst, *, max_states: int = MAX_STATES, delta: float = 1e-6) 
     """
     machine = to_openfst(fst)
     acceptor = machine.properties(pywrapfst.FstProperties.ACCEPTOR, True)
+    if not acceptor and not is_acyclic(fst):
+        _no_negative_cycle(fst)
+        return determinize_transducer(fst, max_states=max_states, delta=delta)
     if acceptor and not is_acyclic(fst):
         _no_negative_cycle(fst)
         # Acceptors can be determinized on the fly under a limit: it shows as a full result.
         made = pywrapfst.determinize(machine, delta=delta, nstate=max_states + 1)
     else:
-        made = pywrapfst.determinize(machine, delta=delta)
+        try:
+            made = pywrapfst.determinize(machine, delta=delta)
+        except pywrapfst.FstOpError:  # no function; the slower way shows two paths
+            return determinize_transducer(fst, max_states=max_states, delta=delta)
     if made.num_states() > max_states:
         raise GraphError(
             "determinization exceeds its budget of states", expected=f"at most {max_states}",
