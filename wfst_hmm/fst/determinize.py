@@ -22,6 +22,7 @@ from wfst_hmm.fst.trim import trim
 __all__ = ["determinize_transducer"]
 
 _Text = tuple[int, ...]
+_Tail = tuple[int, _Text]  # a state and the last outputs on the way to it
 _MAX_SHOWN = 20
 
 
@@ -192,41 +193,34 @@ class _Subsets:
 
     def _path(self, inputs: _Text, end: _Member) -> str:
         """Return a path over `inputs` to a state whose output ends with what is owed there."""
-        layers: list[dict[tuple[int, _Text], tuple[tuple[int, _Text], float]]] = [
-            {(self.fst.start, ()): ((-1, ()), 0.0)}
-        ]
+        start: _Tail = (self.fst.start, ())
+        layers: list[dict[_Tail, tuple[_Tail, int, float]]] = [{start: (start, 0, 0.0)}]
         # Only what is written last can be owed: older outputs need not be told apart.
         keep = len(end.text) + 1
         for label in inputs:
-            layer: dict[tuple[int, _Text], tuple[tuple[int, _Text], float]] = {}
-            for (state, text), (_, cost) in layers[-1].items():
-                for ilabel, out, weight, target in self.fst.arcs_of(state).tolist():
+            layer: dict[_Tail, tuple[_Tail, int, float]] = {}
+            for at, (_, _, before) in layers[-1].items():
+                for ilabel, out, weight, target in self.fst.arcs_of(at[0]).tolist():
                     if ilabel != label:
                         continue
-                    key = (target, ((*text, out) if out else text)[-keep:])
-                    if key not in layer or cost + weight < layer[key][1]:
-                        layer[key] = ((state, text), cost + weight)
+                    key = (target, ((*at[1], out) if out else at[1])[-keep:])
+                    if key not in layer or before + weight < layer[key][2]:
+                        layer[key] = (at, out, before + weight)
             layers.append(layer)
-        ends = [k for k in layers[-1] if k[0] == end.state
-                and k[1][len(k[1]) - len(end.text) :] == end.text]  # fmt: skip
-        at = min(ends, key=lambda k: layers[-1][k][1])
-        cost, states = layers[-1][at][1], [at[0]]
+        last = layers[-1]
+        ends = [key for key in last if key[0] == end.state
+                and key[1][len(key[1]) - len(end.text) :] == end.text]  # fmt: skip
+        at = min(ends, key=lambda key: last[key][2])
+        cost, states, written = last[at][2], [at[0]], []
         for layer in layers[:0:-1]:
-            at = layer[at][0]
+            at, out, _ = layer[at]
             states.append(at[0])
-        written = self._written(states[::-1], inputs)
-        shown = states[::-1]
-        path = " ".join(map(str, shown[:_MAX_SHOWN])) + (" ..." * (len(shown) > _MAX_SHOWN))
-        return f"states {path} writing {self._names(written, 'out')} at {cost:.6g} nats"
-
-    def _written(self, states: list[int], inputs: _Text) -> _Text:
-        found: list[int] = []
-        for state, target, label in zip(states, states[1:], inputs, strict=False):
-            rows = self.fst.arcs_of(state)
-            rows = rows[(rows["nextstate"] == target) & (rows["ilabel"] == label)]
-            out = int(rows["olabel"][np.argmin(rows["weight"])])
-            found += [out] if out else []
-        return tuple(found)
+            written += [out] if out else []
+        path = " ".join(map(str, states[::-1][:_MAX_SHOWN]))
+        path += " ..." * (len(states) > _MAX_SHOWN)
+        return (
+            f"states {path} writing {self._names(tuple(written[::-1]), 'out')} at {cost:.6g} nats"
+        )
 
     def _names(self, labels: _Text, side: str) -> str:
         symbols = self.fst.isymbols if side == "in" else self.fst.osymbols
