@@ -61,3 +61,11 @@ def test_graph_tells_and_refuses(run: CommandLine, tiny_speech: TinySpeech, tmp_
     assert done.json["info"]["lint"]["counts"]["warning"] >= 1
     grammar.write_text("0 1 ba ba 0\n1 2 <eps> <eps> 0\n2 1 <eps> <eps> -1\n1 3 bi bi 0\n3\n")
     assert "costs -1 nats" in run.fails(*common, "--grammar", grammar, "--out", tmp_path / "o2")
+
+
+def test_stages_are_explained(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None:
+    done = run("graph", "--model", tiny_speech.model, "--lexicon", tiny_speech.lexicon,
+               "--grammar", "loop", "--out", tmp_path / "g", "--explain")  # fmt: skip
+    assert done.code == 0, done.err
+    for word in ("stage", "states", "arcs", "seconds", "peak MB", "G", "all"):
+        assert word in done.out

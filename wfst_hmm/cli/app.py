@@ -23,7 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "graph": ("wfst_hmm.cli.building", "Build the decoding graph H∘L∘G, with its model inside."),
     "lint": (
         "wfst_hmm.cli.lint",
-        "Find what is wrong with a lexicon, a grammar or a graph before it costs accuracy.",
+        "Find mistakes in a lexicon, a grammar, an FST or a graph.",
     ),
     "decode": ("wfst_hmm.cli.recognition", "Recognize speech."),
     "align": ("wfst_hmm.cli.recognition", "Time the words and phones of known transcripts."),

@@ -10,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 import enum
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfst_hmm.cli.shell import print_json, say, warn
+from wfst_hmm.cli.shell import console, print_json, say, warn
 from wfst_hmm.signal.options import FeatureOptions
 from wfst_hmm.training.options import TrainingOptions
 
@@ -131,6 +132,9 @@ def graph(
     on_oov: Annotated[
         OnError, typer.Option(help="What to do about words that the lexicon lacks.")
     ] = OnError.raise_,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print what every stage made and took.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Build the decoding graph H∘L∘G, with its model inside.
@@ -149,6 +153,28 @@ def graph(
             warn(f"{finding['where']}: {finding['what']}. {finding['remedy']}")
     if as_json:
         print_json(facts)
-    else:
-        say(f"{out}: {made.fst.n_states:,} states, {made.fst.n_arcs:,} arcs, "
-                   f"{len(made.words) - 1:,} words")  # fmt: skip
+        return
+    if explain:
+        _explain(made.info["stages"])
+    say(
+        f"{out}: {made.fst.n_states:,} states, {made.fst.n_arcs:,} arcs, "
+        f"{len(made.words) - 1:,} words"
+    )
+
+
+def _explain(stages: Sequence[Mapping[str, Any]]) -> None:
+    """Print a table of the stages: what each made, how long it took, the peak of memory."""
+    from rich.table import Table
+
+    table = Table(title="Stages", title_justify="left")
+    table.add_column("stage")
+    for name in ("states", "arcs", "seconds", "peak MB"):
+        table.add_column(name, justify="right")
+    for row in stages:
+        peak = row.get("peak_mb")
+        table.add_row(row["name"], f"{row['states']:,}", f"{row['arcs']:,}",
+                      f"{row['seconds']:.3f}", "?" if peak is None else f"{peak:,.0f}")  # fmt: skip
+    total = sum(row["seconds"] for row in stages)
+    table.add_section()
+    table.add_row("all", "", "", f"{total:.3f}", "")
+    console().print(table)

@@ -41,7 +41,9 @@ def lint(
     ] = 50_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print findings as JSON.")] = False,
 ) -> None:
-    """Find what is wrong with a lexicon, a grammar or a graph before it costs accuracy.
+    """Find mistakes in a lexicon, a grammar, an FST or a graph.
+
+    Exit code 1 when one of them is an error.
 
     Example: wfst-hmm lint --lexicon LEX --grammar lm.arpa --model MODEL
     """
