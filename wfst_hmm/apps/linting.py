@@ -16,7 +16,8 @@ from wfst_hmm.fst.text import read_fst_text
 from wfst_hmm.graph.findings import Finding, LintReport
 from wfst_hmm.graph.grammar import grammar_from_spec, read_grammar
 from wfst_hmm.graph.graph import Graph
-from wfst_hmm.graph.lexicon import Lexicon, read_lexicon
+from wfst_hmm.graph.lexicon import Lexicon
+from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
 from wfst_hmm.graph.lint import lint, lint_graph, lint_machine
 from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.models.acoustic import AcousticModel
@@ -60,7 +61,7 @@ def lint_files(
         else:
             findings += lint_machine(_fst(path), str(path), max_pairs=max_pairs)
     if lexicon is not None or grammar is not None or lexicon_fst is not None:
-        pronunciations = None if lexicon is None else read_lexicon(lexicon)
+        pronunciations = None if lexicon is None else lexicon_from_spec(lexicon)
         acoustic = None if model is None else AcousticModel.load(model)
         silence = () if acoustic is None else acoustic.silence_phones
         findings += lint(

@@ -42,6 +42,14 @@ class OnError(str, enum.Enum):
     skip = "skip"
 
 
+class OnOov(str, enum.Enum):
+    """What to do about words without a pronunciation."""
+
+    raise_ = "raise"
+    skip = "skip"
+    guess = "guess"
+
+
 def train(
     data: Annotated[Path, typer.Argument(help="Kaldi data directory or TSV manifest.")],
     model: Annotated[Path, typer.Argument(help="The model directory to write.")],
@@ -118,7 +126,9 @@ def _watcher() -> Watcher:
 
 def graph(
     model: Annotated[Path, typer.Option(help="Model directory from wfst-hmm train.")],
-    lexicon: Annotated[Path, typer.Option(help="Pronunciations of the words.")],
+    lexicon: Annotated[
+        str, typer.Option(help="Pronunciations: a file, cmudict, pocketsphinx, cmudict+MINE.txt.")
+    ],
     grammar: Annotated[
         str,
         typer.Option(
@@ -130,8 +140,8 @@ def graph(
         float, typer.Option(help="Probability of silence between words; 0: none.")
     ] = 0.5,
     on_oov: Annotated[
-        OnError, typer.Option(help="What to do about words that the lexicon lacks.")
-    ] = OnError.raise_,
+        OnOov, typer.Option(help="Words that the lexicon lacks; guess: by a model of its own.")
+    ] = OnOov.raise_,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print what every stage made and took.")
     ] = False,
@@ -148,6 +158,8 @@ def graph(
     made = build(model, lexicon, grammar, out, options, on_oov=on_oov.value)
     facts = {"out": str(out), "states": made.fst.n_states, "arcs": made.fst.n_arcs,
              "words": len(made.words) - 1, "info": dict(made.info)}  # fmt: skip
+    for word, phones in made.info["guessed"]:
+        warn(f"guessed: {word} = {phones}")
     for finding in made.info["lint"]["findings"]:
         if finding["severity"] == "warning":
             warn(f"{finding['where']}: {finding['what']}. {finding['remedy']}")

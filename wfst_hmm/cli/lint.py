@@ -22,7 +22,9 @@ def lint(
     path: Annotated[
         Path | None, typer.Argument(help="A graph directory, or an FST file to check by itself.")
     ] = None,
-    lexicon: Annotated[Path | None, typer.Option(help="Pronunciations of the words.")] = None,
+    lexicon: Annotated[
+        str | None, typer.Option(help="Pronunciations: a file, cmudict, cmudict+MINE.txt ...")
+    ] = None,
     grammar: Annotated[
         str | None, typer.Option(help="loop, words, length:4, or a file, as for wfst-hmm graph.")
     ] = None,
