@@ -171,7 +171,7 @@ def bench_speed(
             Row(f"{length:g} minutes, {options.initial_clusters} clusters of {options.m_mfcc}, "
                 f"{options.threads} threads", "x real time", 60 * length / best,
                 target=_SPEED if length == 20 else None,
-                note=f"{best:.1f} s, {cpu:.1f} s of processor time, {of_features:.1f} s of it for "
-                f"features alone; {len(found.speakers)} speakers")
+                note=f"{best:.1f} s, of which features {of_features:.1f} s; {cpu:.1f} s of processor "
+                f"time; {len(found.speakers)} speakers")
         )  # fmt: skip
     return rows

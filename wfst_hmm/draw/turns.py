@@ -56,7 +56,7 @@ def turns_svg(
     svg.text(16, 20, shown(title, 110), size=13, anchor="start", bold=True)
     scale = (width - _LEFT - _RIGHT) / max(end, 1e-3)
     y = 34.0
-    top = y
+    _ticks(svg, end, scale, y, height - 28.0)
     for name, turns in lists.items():
         svg.text(16, y + 12, shown(name, 40), size=11, fill=GREY, anchor="start")
         y += 20
@@ -71,7 +71,6 @@ def turns_svg(
                                       max(scale * turn.seconds, 0.5), _BAR, fill=colour)  # fmt: skip
             y += _ROW
         y += 4 + (0 if rows[name] else _ROW)
-    _ticks(svg, end, scale, top, y)
     return svg.done()
 
 
