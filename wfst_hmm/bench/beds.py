@@ -2,7 +2,7 @@
 
 In: a name. Out: `Bed`: a decoding graph and scores drawn around a path through it.
 
-Public names: `Bed`, `digit_bed`, `words_bed`, `BEDS`.
+Public names: `Bed`, `Phones`, `digit_bed`, `words_bed`, `BEDS`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import numpy.typing as npt
 from wfst_hmm.bench.material import need
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.graph.compiler import build_graph
-from wfst_hmm.graph.grammar import Grammar, grammar_from_spec
+from wfst_hmm.graph.grammar import grammar_from_spec
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.lexicon import Entry, Lexicon, read_lexicon
+from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.models.topology import StateLabels, Topology
 
-__all__ = ["BEDS", "Bed", "digit_bed", "words_bed"]
+__all__ = ["BEDS", "Bed", "Phones", "digit_bed", "words_bed"]
 
 _DIGITS = {
     "zero": "Z IH R OW", "one": "W AH N", "two": "T UW", "three": "TH R IY", "four": "F AO R",
@@ -51,7 +52,7 @@ class Bed:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Phones:
+class Phones:
     """A model without densities: three-state phones, every state with a column of its own."""
 
     phones: tuple[str, ...]
@@ -61,9 +62,11 @@ class _Phones:
 
     @property
     def topologies(self) -> Sequence[Topology]:
+        """Chains of three states."""
         return [Topology.left_to_right(3)] * len(self.phones)
 
     def state_labels(self) -> StateLabels:
+        """Number the states."""
         columns = [np.arange(3 * i, 3 * i + 3, dtype=np.int32) for i in range(len(self.phones))]
         return StateLabels.build(self.phones, self.topologies, columns)
 
@@ -71,7 +74,7 @@ class _Phones:
 def digit_bed(folder: Path | None = None, *, n_frames: int = 20_000, seed: int = 1) -> Bed:
     """Return (a): a loop of ten digits with optional silence."""
     lexicon = Lexicon([Entry(word, tuple(phones.split())) for word, phones in _DIGITS.items()])
-    model = _Phones((*lexicon.phones, "SIL"))
+    model = Phones((*lexicon.phones, "SIL"))
     graph = build_graph(model, lexicon, grammar_from_spec("loop", lexicon))
     return Bed("digit loop", graph, _sampled_scores(graph, n_frames, 0.6, seed))
 
@@ -97,7 +100,7 @@ def words_bed(folder: Path | None = None, *, n_frames: int = 1000, seed: int = 1
         known = (word for word in (model.words[int(i)] for i in by_probability) if word in lexicon)
         chosen = [word for word, _ in zip(known, range(20_000), strict=False)]
         grammar = Grammar(ngram_to_fst(model.restricted_to(chosen)), "en-us.lm.bin, 2-grams")
-        phones = _Phones((*lexicon.phones, "SIL"))
+        phones = Phones((*lexicon.phones, "SIL"))
         graph = build_graph(phones, lexicon.restricted(chosen), grammar)
         if place is not None:
             graph.save(place)
@@ -124,7 +127,8 @@ def _sampled_scores(graph: Graph, n_frames: int, spread: float, seed: int) -> Sc
 
 def _sampled_path(fst: Fst, n_frames: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
     """Walk at random until `n_frames` are emitted and a final state is reached."""
-    state, labels = fst.start, []
+    state = fst.start
+    labels: list[int] = []
     while len(labels) < n_frames or fst.states["final"][state] == np.inf:
         arcs = fst.arcs_of(state)
         share = np.exp(-arcs["weight"].astype(np.float64))

@@ -151,6 +151,33 @@ def search(
     print_rows(rows, "Beam search", as_json=as_json)
 
 
+@app.command("graph")
+def graph(
+    words: Annotated[int, typer.Option(help="Words of the first graph.")] = 20_000,
+    plain: Annotated[
+        bool, typer.Option(help="Also build it by OpenFst alone: takes minutes.")
+    ] = True,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also the large graphs of triphones: gigabytes.")
+    ] = False,
+    peer: Annotated[
+        str | None, typer.Option(help="Python interpreter in which kaldifst 1.8.3 is installed.")
+    ] = None,
+    peer_words: Annotated[int, typer.Option(help="Words of the comparison with it.")] = 5_000,
+    as_json: Json = False,
+) -> None:
+    """Compilation of decoding graphs beside OpenFst and kaldifst (needs pocketsphinx).
+
+    Example: wfst-hmm bench graph --words 2000 --peer other-venv/bin/python
+    """
+    from wfst_hmm.bench.graph import bench_graph
+    from wfst_hmm.bench.report import print_rows
+
+    rows = bench_graph(words, plain=plain, full=full, peer_words=peer_words, peer_python=peer,
+                       progress=_tell)  # fmt: skip
+    print_rows(rows, "Decoding graphs", as_json=as_json)
+
+
 @app.command("speaker")
 def speaker(
     data: Annotated[Path, typer.Argument(help="One sub-folder for each enrolled speaker.")],
