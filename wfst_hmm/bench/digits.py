@@ -6,7 +6,7 @@ Out: rows of error rates, of the recipe's default options but for the number of 
 Protocols: `wfst_hmm.apps.fsdd`; single digits are decoded with a grammar of one digit, connected
 ones with a free loop. yesno: training and test are those of the files' Kaldi directories.
 
-Public names: `DIGIT_OPTIONS`, `bench_digits`.
+Public names: `DIGIT_LEXICON`, `DIGIT_OPTIONS`, `bench_digits`.
 """
 
 from __future__ import annotations
@@ -25,19 +25,30 @@ from wfst_hmm.bench.report import Row
 from wfst_hmm.errors import DataError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.compiler import build_graph
-from wfst_hmm.graph.lexicon import Lexicon, read_lexicon
+from wfst_hmm.graph.lexicon import Entry, Lexicon, read_lexicon
 from wfst_hmm.graph.phrases import Grammar, word_list, word_loop
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.features import FeatureOptions
 from wfst_hmm.training.monophone import train
 from wfst_hmm.training.options import TrainingOptions
 
-__all__ = ["DIGIT_OPTIONS", "bench_digits"]
+__all__ = ["DIGIT_LEXICON", "DIGIT_OPTIONS", "bench_digits"]
 
 #: Options for the digits: 62 states share 780 Gaussians, as in the systems compared with.
 DIGIT_OPTIONS = TrainingOptions(features=FeatureOptions(rate=RATE), n_gaussians=780)
 #: Gaussians for two words of one speaker.
 YESNO_GAUSSIANS = 200
+
+
+#: The digits' pronunciations in the CMU dictionary, without stress.
+DIGIT_LEXICON = Lexicon(
+    Entry(word, tuple(phones.split()))
+    for word, phones in (
+        ("zero", "Z IH R OW"), ("zero", "Z IY R OW"), ("one", "W AH N"), ("one", "HH W AH N"),
+        ("two", "T UW"), ("three", "TH R IY"), ("four", "F AO R"), ("five", "F AY V"),
+        ("six", "S IH K S"), ("seven", "S EH V AH N"), ("eight", "EY T"), ("nine", "N AY N"),
+    )
+)  # fmt: skip
 
 
 @dataclasses.dataclass
@@ -123,7 +134,7 @@ def _digits(
 ) -> list[Row]:
     single, connected = _Count(), _Count()
     for fold in folds:
-        lexicon = read_lexicon(fold.lexicon)
+        lexicon = DIGIT_LEXICON
         tell(f"{name}: training ({fold.name})")
         model = train(fold.train, lexicon, None, options)
         for count, data, make in (
