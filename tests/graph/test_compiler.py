@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -164,3 +165,17 @@ def test_saved_graphs_come_back(tmp_path: Path) -> None:
     assert found.lexicon.entries[1].phones == ("A", "B")
     assert found.info == graph.info
     assert found.columns.tolist() == graph.columns.tolist()
+
+
+@given(models(), lexicons(), st.data())
+@settings(deadline=None, max_examples=30)
+def test_silence_probabilities_of_words(
+    model: SmallModel, lexicon: Lexicon, data: st.DataObject
+) -> None:
+    chances = st.sampled_from([None, 0.125, 0.5, 0.75])
+    lexicon = Lexicon(dataclasses.replace(e, silence=data.draw(chances)) for e in lexicon)
+    grammar = data.draw(grammars(lexicon.words))
+    options = GraphOptions(0.25)
+    graph = build_graph(model, lexicon, grammar, options)
+    slow = plainly(model, lexicon, grammar, options)
+    assert same_relation(by_name(graph.fst, 4), by_name(slow, 4))

@@ -6,7 +6,7 @@ from graph_models import lexicons, small_model
 from hypothesis import given, settings
 from strategies import relation, same_relation
 
-from wfst_hmm.errors import GraphError, UsageError
+from wfst_hmm.errors import DataError, GraphError, UsageError
 from wfst_hmm.fst import ops
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.lexicon import Entry, Lexicon
@@ -82,3 +82,19 @@ def test_table_without_a_word() -> None:
 def test_impossible_silence(probability: float) -> None:
     with pytest.raises(UsageError, match="silence_probability"):
         LexiconOptions(probability)
+
+
+def test_silence_after_single_words() -> None:
+    lexicon = Lexicon([Entry("a", ("A",), silence=0.25), Entry("b", ("B",))])
+    fst = ops.relabel(lexicon_fst(lexicon, MODEL, disambiguate=False, unspoken=()).fst)
+    found = relation(fst, 2)
+    start = -math.log(0.5)
+    assert found[(1, SIL), (1,)] == pytest.approx(start - math.log(0.25))
+    assert found[(1,), (1,)] == pytest.approx(start - math.log(0.75))
+    assert found[(2, SIL), (2,)] == pytest.approx(2 * start)
+
+
+@pytest.mark.parametrize("chance", [0.0, 1.0, math.nan])
+def test_impossible_silence_of_a_word(chance: float) -> None:
+    with pytest.raises(DataError, match="probability of silence after 'a' out of range"):
+        len(Lexicon([Entry("a", ("A",), silence=chance)]))

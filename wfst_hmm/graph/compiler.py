@@ -169,7 +169,7 @@ def _spelled(
         merged = merge_states(items.acceptor)
         items = dataclasses.replace(items, acceptor=stages.done("G minimized", merged))
     silence = optional_silence(model, options.lexicon)
-    pauses = Pauses.alike(silence, len(items.lexicon))
+    pauses = Pauses.after(silence, items.lexicon.entries)
     fst = spell_grammar(items, tuple(model.phones), pauses, n_positions=n_positions,
                         minimize=options.minimize, max_states=options.max_states)  # fmt: skip
     name = "L∘G determinized and minimized" if options.minimize else "L∘G determinized"

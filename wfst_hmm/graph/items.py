@@ -22,7 +22,7 @@ from wfst_hmm.errors import DataError, GraphError
 from wfst_hmm.fst import ops
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import EPSILON, Symbols
-from wfst_hmm.graph.lexicon import Entry, Lexicon, format_missing
+from wfst_hmm.graph.lexicon import Lexicon, format_missing
 from wfst_hmm.graph.lexicon_fst import BACKOFF
 from wfst_hmm.graph.phrases import Grammar
 
@@ -98,7 +98,7 @@ def grammar_items(grammar: Grammar, lexicon: Lexicon, *, max_states: int) -> Ite
         grammar.fst.states["final"], symbols, symbols,
     )  # fmt: skip
     entries = [
-        Entry(name, entry.phones, entry.probability, entry.where)
+        dataclasses.replace(entry, word=name)
         for name, pair in zip(names, spoken, strict=True)
         for entry in lexicon.prons(grammar.isymbols[pair[0]])
     ]

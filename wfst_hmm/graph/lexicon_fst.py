@@ -4,7 +4,7 @@ In: a `Lexicon`, the model's phones and options. Out: an `Fst` with the optional
 disambiguation symbols that make it determinizable, and the ``#0`` self-loop for backoff.
 
 Public names: `BACKOFF`, `LexiconOptions`, `LexiconFst`, `lexicon_fst`, `disambiguation`, `phone_numbers`,
-`optional_silence`.
+`optional_silence`, `silence_costs`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from wfst_hmm.errors import GraphError, ModelError, UsageError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
-from wfst_hmm.graph.lexicon import Lexicon
+from wfst_hmm.graph.lexicon import Entry, Lexicon
 from wfst_hmm.graph.units import AnyModel
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "lexicon_fst",
     "optional_silence",
     "phone_numbers",
+    "silence_costs",
 ]
 
 #: The word and the phone symbol that stand for a backoff arc of the grammar.
@@ -70,6 +71,19 @@ def optional_silence(model: AnyModel, options: LexiconOptions) -> tuple[int, flo
                          expected="one of " + ", ".join(model.silence_phones))  # fmt: skip
     probability = options.silence_probability
     return model.phones.index(name), -math.log(probability), -math.log1p(-probability)
+
+
+def silence_costs(entry: Entry, silence: tuple[int, float, float]) -> tuple[float, float]:
+    """Return the costs of silence and of none after an entry; `silence` holds the usual ones.
+
+    Notes
+    -----
+    Chen, Xu, Peddinti, Povey & Khudanpur (2015), "Pronunciation and silence probability modeling
+    for ASR", without the correction for the word that follows.
+    """
+    if entry.silence is None:
+        return silence[1], silence[2]
+    return -math.log(entry.silence), -math.log1p(-entry.silence)
 
 
 def phone_numbers(phones: Sequence[str], lexicon: Lexicon) -> dict[str, int]:
@@ -209,7 +223,6 @@ def lexicon_fst(
     quiet = [n_phones + 1, *range(silence_mark + 1, silence_mark + len(unspoken))]
 
     loop = 1 if silence else 0
-    ends = [(loop, silence[2]), (2, silence[1])] if silence else [(loop, 0.0)]
     arcs: list[tuple[int, int, int, float, int]] = []
     n_states = 1
     if silence:
@@ -230,6 +243,10 @@ def lexicon_fst(
         for label in labels[:-1]:
             arcs.append((source, label, word, cost, n_states))
             source, word, cost, n_states = n_states, 0, 0.0, n_states + 1
+        ends = [(loop, 0.0)]
+        if silence:
+            pause, none = silence_costs(entry, silence)
+            ends = [(loop, none), (2, pause)]
         arcs += [(source, labels[-1], word, cost + more, target) for target, more in ends]
     if disambiguate:
         arcs += [(loop, mark, words.id(word), 0.0, loop)

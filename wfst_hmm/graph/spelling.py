@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numba
 import numpy as np
@@ -25,7 +26,8 @@ import numpy.typing as npt
 from wfst_hmm.errors import GraphError
 from wfst_hmm.fst.arrays import ARC, Fst
 from wfst_hmm.graph.items import Items
-from wfst_hmm.graph.lexicon_fst import phone_numbers
+from wfst_hmm.graph.lexicon import Entry
+from wfst_hmm.graph.lexicon_fst import phone_numbers, silence_costs
 from wfst_hmm.models.context import WORD_POSITIONS
 
 __all__ = ["Pauses", "phone_labels", "spell_grammar"]
@@ -67,6 +69,25 @@ class Pauses:
         """
         phone, cost, none = (-1, math.inf, 0.0) if silence is None else silence
         return cls(phone, np.array([cost]), np.array([none]), np.zeros(n_entries, dtype=np.int64))
+
+    @classmethod
+    def after(cls, silence: tuple[int, float, float] | None, entries: Sequence[Entry]) -> Pauses:
+        """Return the pauses that entries ask for; class 0 is that of all others.
+
+        Parameters
+        ----------
+        silence : tuple or None
+            As `lexicon_fst.optional_silence` returns it.
+        entries : sequence of Entry
+        """
+        if silence is None:
+            return cls.alike(None, len(entries))
+        costs = {(silence[1], silence[2]): 0}
+        class_of = [
+            costs.setdefault(silence_costs(entry, silence), len(costs)) for entry in entries
+        ]
+        pause, none = zip(*costs, strict=True)
+        return cls(silence[0], np.array(pause), np.array(none), np.array(class_of, dtype=np.int64))
 
     @property
     def paid(self) -> _Floats:
