@@ -3,19 +3,20 @@
 In: a specification such as ``cmudict+mine.txt``; words that a lexicon lacks, and what guesses them.
 Out: `Lexicon`.
 
-Public names: `Guess`, `lexicon_from_spec`, `with_guesses`.
+Public names: `Guess`, `lexicon_from_spec`, `with_guesses`, `with_silence`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.graph.lexicon import Entry, Lexicon, read_lexicon
 
-__all__ = ["Guess", "lexicon_from_spec", "with_guesses"]
+__all__ = ["Guess", "lexicon_from_spec", "with_guesses", "with_silence"]
 
 #: Returns entries for words that a lexicon lacks; `G2p.entries` is one.
 Guess = Callable[[Sequence[str]], Iterable[Entry]]
@@ -108,3 +109,17 @@ def with_guesses(
             raise DataError(f"the guess for {entry.word!r} has a phone that the lexicon lacks",
                             got=strange[0])  # fmt: skip
     return Lexicon([*lexicon, *guesses]), guesses
+
+
+def with_silence(lexicon: Lexicon, probabilities: Mapping[str, float]) -> Lexicon:
+    """Return the lexicon with a probability of silence, in (0, 1), after each of some words.
+
+    Examples
+    --------
+    >>> lexicon = Lexicon([Entry("well", ("W", "EH", "L")), Entry("the", ("DH", "AH"))])
+    >>> [entry.silence for entry in with_silence(lexicon, {"well": 0.8})]
+    [0.8, None]
+    """
+    return Lexicon(
+        dataclasses.replace(e, silence=probabilities.get(e.word, e.silence)) for e in lexicon
+    )
