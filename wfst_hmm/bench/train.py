@@ -93,6 +93,10 @@ def bench_train(
         raise DataError("the Free Spoken Digit Dataset is not here",
                         fix="Name its folder `recordings`.")  # fmt: skip
     tell = progress or (lambda text: None)
+    interpreter = peer or os.environ.get("WFST_HMM_KHG")
+    if interpreter is not None and not Path(interpreter).is_file():
+        raise UsageError("no such interpreter", where=str(interpreter),
+                         fix="Name the python of an environment with kaldi-hmm-gmm.")  # fmt: skip
     with tempfile.TemporaryDirectory() as name:
         takes, lexicon = _material(found, Path(name), speakers)
         n_frames = sum(len(take.frames) for take in takes)
@@ -106,7 +110,6 @@ def bench_train(
             begun = time.perf_counter()
             train_on(takes, lexicon, None, options.replace(n_workers=n), watcher=clock)
             timings[n] = (time.perf_counter() - begun, clock.seconds_a_pass)
-        interpreter = peer or os.environ.get("WFST_HMM_KHG")
         theirs = None
         if interpreter is not None:
             tell("kaldi-hmm-gmm")
