@@ -19,12 +19,8 @@ from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.compact import CompactGraph
 from wfst_hmm.graph.compiler import GraphOptions, build_compact, build_graph
-from wfst_hmm.graph.context import (
-    MapRule,
-    compose_context,
-    context_fst,
-    context_table,
-)
+from wfst_hmm.graph.context import MapRule, context_fst, context_table
+from wfst_hmm.graph.context_composition import compose_context
 from wfst_hmm.graph.hmm_fst import hmm_fst
 from wfst_hmm.graph.lexicon import Entry, Lexicon
 from wfst_hmm.graph.lexicon_fst import LexiconOptions, lexicon_fst

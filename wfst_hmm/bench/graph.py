@@ -28,7 +28,8 @@ from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.trim import trim
 from wfst_hmm.graph.compact import CompactGraph
 from wfst_hmm.graph.compiler import GraphOptions, build_compact
-from wfst_hmm.graph.context import compose_context, context_table
+from wfst_hmm.graph.context import context_table
+from wfst_hmm.graph.context_composition import compose_context
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.hmm_fst import hmm_fst
 from wfst_hmm.graph.items import Items, grammar_items

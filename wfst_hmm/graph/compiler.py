@@ -17,7 +17,8 @@ from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.minimize import merge_states
 from wfst_hmm.fst.trim import trim
 from wfst_hmm.graph.compact import CompactGraph
-from wfst_hmm.graph.context import MapRule, compose_context, context_table
+from wfst_hmm.graph.context import MapRule, context_table
+from wfst_hmm.graph.context_composition import compose_context
 from wfst_hmm.graph.epsilons import join_epsilons
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.items import Items, grammar_items
