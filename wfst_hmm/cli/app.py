@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "align": ("wfst_hmm.cli.recognition", "Time the words and phones of known transcripts."),
     "score": ("wfst_hmm.cli.recognition", "Compute the word error rate and show what went wrong."),
     "diarize": ("wfst_hmm.cli.diarize", "Tell who spoke when."),
-    "der": ("wfst_hmm.cli.diarize", "Compute the diarization error rate of an RTTM file."),
+    "der": ("wfst_hmm.cli.diarize", "Compute the diarization error rate."),
     "recommend": ("wfst_hmm.cli.recommend", "Rank songs by how much they sound like a tag."),
     "speaker": (
         "wfst_hmm.cli.speaker",
