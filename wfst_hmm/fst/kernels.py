@@ -2,7 +2,7 @@
 
 In and out: numpy arrays; for use inside functions compiled by numba.
 
-Public names: `grown`, `sort_arcs`, `scramble`.
+Public names: `grown`, `put_arc`, `scramble`, `sort_arcs`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["grown", "scramble", "sort_arcs"]
-
-_FEW = 48
+__all__ = ["grown", "put_arc", "scramble", "sort_arcs"]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -35,23 +33,28 @@ def scramble(x):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def sort_arcs(arcs: npt.NDArray[Any], begin: int, end: int) -> None:
-    """Sort ``arcs[begin:end]`` by input label in place; equal ones keep their order."""
-    if end - begin > _FEW:
-        labels = np.empty(end - begin, dtype=np.int64)
-        for i in range(end - begin):
-            labels[i] = arcs[begin + i].ilabel
-        order = np.argsort(labels, kind="mergesort")
-        old = arcs[begin:end].copy()
-        for i in range(end - begin):
-            arcs[begin + i] = old[order[i]]
-        return
-    for i in range(begin + 1, end):
-        ilabel, olabel = arcs[i].ilabel, arcs[i].olabel
-        weight, nextstate = arcs[i].weight, arcs[i].nextstate
-        j = i
-        while j > begin and arcs[j - 1].ilabel > ilabel:
-            arcs[j] = arcs[j - 1]
-            j -= 1
-        arcs[j].ilabel, arcs[j].olabel = ilabel, olabel
-        arcs[j].weight, arcs[j].nextstate = weight, nextstate
+def put_arc(arcs, at, ilabel, olabel, weight, nextstate):  # type: ignore[no-untyped-def]
+    """Write one arc; a function so that it is compiled once."""
+    arcs[at].ilabel = ilabel
+    arcs[at].olabel = olabel
+    arcs[at].weight = weight
+    arcs[at].nextstate = nextstate
+
+
+@numba.njit(cache=True, nogil=True)
+def sort_arcs(arcs, begin, end):  # type: ignore[no-untyped-def]
+    """Sort ``arcs[begin:end]`` by input label in place (Shell, 1959; gaps of Knuth)."""
+    gap = 1
+    while gap < (end - begin) // 3:
+        gap = 3 * gap + 1
+    while gap:
+        for i in range(begin + gap, end):
+            ilabel, olabel = arcs[i].ilabel, arcs[i].olabel
+            weight, nextstate = arcs[i].weight, arcs[i].nextstate
+            j = i
+            while j >= begin + gap and arcs[j - gap].ilabel > ilabel:
+                arcs[j] = arcs[j - gap]
+                j -= gap
+            if j < i:
+                put_arc(arcs, j, ilabel, olabel, weight, nextstate)
+        gap //= 3

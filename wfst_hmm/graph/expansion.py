@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.fst.arrays import ARC, Fst
-from wfst_hmm.fst.kernels import grown, sort_arcs
+from wfst_hmm.fst.kernels import grown, put_arc, sort_arcs
 from wfst_hmm.fst.minimize import state_classes
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.units import Units
@@ -214,15 +214,13 @@ def _expand(  # type: ignore[no-untyped-def]
                 tail = cluster[item]
                 for tail_arc in range(step_start[tail], step_start[tail + 1]):
                     where = place[step_tail[tail_arc]]
-                    arcs[row].ilabel, arcs[row].olabel = step_label[tail_arc], 0
-                    arcs[row].weight = step_cost[tail_arc]
-                    arcs[row].nextstate = base[state] + kept[state] + where
+                    put_arc(arcs, row, step_label[tail_arc], 0, step_cost[tail_arc],
+                            base[state] + kept[state] + where)  # fmt: skip
                     row += 1
                 cost = leave[tail]
                 goes_on = cost < np.inf
                 if goes_on and kept[state]:
-                    arcs[row].ilabel, arcs[row].olabel, arcs[row].weight = 0, 0, cost
-                    arcs[row].nextstate = base[state]
+                    put_arc(arcs, row, 0, 0, cost, base[state])
                     row += 1
                     goes_on = False
             if goes_on:
@@ -230,16 +228,15 @@ def _expand(  # type: ignore[no-untyped-def]
                     following = fst_arcs[arc].nextstate
                     unit = ilabel[arc] - 1
                     if unit < 0:
-                        arcs[row].ilabel, arcs[row].olabel = 0, fst_arcs[arc].olabel
-                        arcs[row].weight = cost + fst_arcs[arc].weight
-                        arcs[row].nextstate = base[following]
+                        put_arc(arcs, row, 0, fst_arcs[arc].olabel, cost + fst_arcs[arc].weight,
+                                base[following])  # fmt: skip
                         row += 1
                         continue
                     for way in range(enter_start[unit], enter_start[unit + 1]):
                         where = entered[entries[arc] + way - enter_start[unit]]
-                        arcs[row].ilabel, arcs[row].olabel = enter_label[way], fst_arcs[arc].olabel
-                        arcs[row].weight = cost + fst_arcs[arc].weight + enter_cost[way]
-                        arcs[row].nextstate = base[following] + kept[following] + where
+                        put_arc(arcs, row, enter_label[way], fst_arcs[arc].olabel,
+                                cost + fst_arcs[arc].weight + enter_cost[way],
+                                base[following] + kept[following] + where)  # fmt: skip
                         row += 1
             sort_arcs(arcs, begin, row)
     return counts, arcs, final, base[start]

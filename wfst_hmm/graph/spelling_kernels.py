@@ -11,6 +11,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.fst.kernels import put_arc
+
 __all__ = ["build_trees", "count_nodes"]
 
 
@@ -134,10 +136,8 @@ def build_trees(  # type: ignore[no-untyped-def]
                 if top > begin + 1 or s_label[begin] != 0:
                     at_arc = node_start[n_nodes]
                     for at in range(begin, top):
-                        arcs[at_arc].ilabel = s_label[at]
-                        arcs[at_arc].olabel = 0 if word else s_out[at]
-                        arcs[at_arc].weight = s_cost[at] - least
-                        arcs[at_arc].nextstate = s_next[at]
+                        put_arc(arcs, at_arc, s_label[at], 0 if word else s_out[at],
+                                s_cost[at] - least, s_next[at])  # fmt: skip
                         at_arc += 1
                     node_start[n_nodes + 1] = at_arc
                     node = n_nodes
@@ -172,17 +172,12 @@ def build_trees(  # type: ignore[no-untyped-def]
             paused = not (may_pause[root] and silence > 0)
             for at in range(top + 1):
                 if not paused and (at == top or s_label[at] > silence):
-                    root_arcs[at_arc].ilabel = silence
-                    root_arcs[at_arc].olabel = 0
-                    root_arcs[at_arc].weight = extra[1, root]
-                    root_arcs[at_arc].nextstate = closed[tree]
+                    put_arc(root_arcs, at_arc, silence, 0, extra[1, root], closed[tree])
                     at_arc += 1
                     paused = True
                 if at < top:
-                    root_arcs[at_arc].ilabel = s_label[at]
-                    root_arcs[at_arc].olabel = s_out[at]
-                    root_arcs[at_arc].weight = s_cost[at] + extra[0, root]
-                    root_arcs[at_arc].nextstate = s_next[at]
+                    put_arc(root_arcs, at_arc, s_label[at], s_out[at], s_cost[at] + extra[0, root],
+                            s_next[at])  # fmt: skip
                     at_arc += 1
             n_root_arcs = at_arc
             root_start[root + 1] = n_root_arcs
