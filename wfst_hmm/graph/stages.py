@@ -18,7 +18,17 @@ __all__ = ["Stages", "peak_megabytes"]
 
 
 def peak_megabytes() -> float | None:
-    """Return the most memory that this process has held so far (MB), None where unknown."""
+    """Return the most memory that this process has held so far (MB), None where unknown.
+
+    Linux tells it in ``/proc``; what `resource` tells there includes the parent's memory.
+    """
+    try:
+        with open("/proc/self/status", encoding="ascii") as stream:
+            lines = [line.split() for line in stream if line.startswith("VmHWM:")]
+        if lines:
+            return round(int(lines[0][1]) / 1024, 1)
+    except (OSError, ValueError, IndexError):
+        pass
     try:
         import resource
     except ImportError:  # Windows
