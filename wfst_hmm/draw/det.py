@@ -23,7 +23,7 @@ __all__ = ["det_svg"]
 _TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 _LOW, _HIGH = 0.0005, 0.5
 _COLOURS = (BLUE, ORANGE, GREEN, INK)
-_LEFT, _TOP, _SIZE, _BOTTOM = 64.0, 56.0, 420.0, 56.0
+_LEFT, _TOP, _SIZE, _BOTTOM, _ROW = 64.0, 56.0, 420.0, 62.0, 18.0
 _NORMAL = NormalDist()
 
 Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
@@ -38,9 +38,10 @@ def det_svg(curves: Mapping[str, Curve], *, title: str = "") -> str:
         By name, each shares from 0 to 1, ordered by threshold.
     title : str
     """
-    svg = Svg(_LEFT + _SIZE + 24, _TOP + _SIZE + _BOTTOM)
+    width, height = _LEFT + _SIZE + 24, _TOP + _SIZE + _BOTTOM + _ROW * len(curves)
+    svg = Svg(width, height)
     svg.title(shown(title or "detection error trade-off", 200))
-    svg.rectangle(0, 0, _LEFT + _SIZE + 24, _TOP + _SIZE + _BOTTOM, fill=PAPER)
+    svg.rectangle(0, 0, width, height, fill=PAPER)
     svg.text(_LEFT, 22, shown(title, 70), size=13, anchor="start", bold=True)
     for tick in _TICKS:
         x, y = _place(tick, tick)
@@ -57,10 +58,9 @@ def det_svg(curves: Mapping[str, Curve], *, title: str = "") -> str:
         colour = _COLOURS[i % len(_COLOURS)]
         points = [_place(a, r) for a, r in zip(accepts, rejects, strict=True)]
         svg.polyline(_thinned(points), stroke=colour, width=1.8)
-        y = _TOP + 20 + 18 * i
-        svg.line(_LEFT + _SIZE - 24, y - 4, _LEFT + _SIZE - 8, y - 4, stroke=colour, width=2.5)
-        svg.text(_LEFT + _SIZE - 30, y, shown(name, 50), size=11, fill=colour, anchor="end",
-                 halo=PAPER)  # fmt: skip
+        y = _TOP + _SIZE + _BOTTOM + _ROW * i  # below: inside, a curve may run anywhere
+        svg.line(_LEFT, y - 4, _LEFT + 16, y - 4, stroke=colour, width=2.5)
+        svg.text(_LEFT + 24, y, shown(name, 50), size=11, fill=colour, anchor="start")
     return svg.done()
 
 

@@ -58,11 +58,11 @@ def turns_svg(
     y = 34.0
     _ticks(svg, end, scale, y, height - 28.0)
     for name, turns in lists.items():
-        svg.text(16, y + 12, shown(name, 40), size=11, fill=GREY, anchor="start")
+        svg.text(16, y + 13, shown(name, 40), size=12, fill=INK, anchor="start")
         y += 20
         for speaker in rows[name]:
             colour = colours[partners.get(speaker, speaker)]
-            svg.text(_LEFT - 8, y + 11, shown(speaker, 14), size=11, fill=colour, anchor="end")
+            svg.text(_LEFT - 8, y + 14, shown(speaker, 14), size=11, fill=colour, anchor="end")
             svg.rectangle(_LEFT, y + _ROW / 2 - 0.5, width - _LEFT - _RIGHT, 1, fill=PALE_GREY)
             for turn in turns:
                 if turn.speaker == speaker:

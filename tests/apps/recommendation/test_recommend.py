@@ -1,4 +1,5 @@
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -201,3 +202,12 @@ def test_real_decades(shared: Path) -> None:
     library = open_library(shared / "msd" / "msd_subset_timbre_avg.csv")
     areas = [rank(train_tag(library, tag), library).area_under_curve for tag in ("1960s", "1970s")]
     assert min(areas) > 0.62
+
+
+def test_bars_of_both_signs_start_from_one_zero(model: TagModel) -> None:
+    page = page_html(rank(model, LIBRARY, top=10))
+    bars = re.findall(r'class="(up|down)" style="margin-left:([\d.]+)%;width:([\d.]+)%"', page)
+    assert {kind for kind, _, _ in bars} == {"up", "down"}
+    zeros = [float(x) + (float(w) if kind == "down" else 0.0) for kind, x, w in bars]
+    assert max(zeros) - min(zeros) <= 0.2  # each end is rounded to a tenth
+    assert all(float(x) + float(w) <= 100.1 for _, x, w in bars)

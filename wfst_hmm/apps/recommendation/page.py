@@ -43,15 +43,16 @@ def page_text(ranking: Ranking) -> str:
 
 def page_html(ranking: Ranking) -> str:
     """Return the ranking as one self-contained HTML page."""
-    largest = _largest(ranking)
+    low, high = _range(ranking)
     body = [f"<h1>Songs that sound like “{html.escape(ranking.tag)}”</h1>",
             f"<p>{html.escape(_summary(ranking))}</p>"]  # fmt: skip
     for title, hits, n in _lists(ranking):
         body.append(f"<h2>{title}</h2><p>{len(hits)} of {n:,}</p><table>")
-        body += [_row(place, hit, largest) for place, hit in enumerate(hits, start=1)]
+        body += [_row(place, hit, low, high) for place, hit in enumerate(hits, start=1)]
         body.append("</table>")
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(ranking.tag)}</title><style>{_STYLE}</style></head><body>\n"
         + "\n".join(body)
         + "\n</body></html>\n"
@@ -68,14 +69,18 @@ _STYLE = (
 )
 
 
-def _row(place: int, hit: Hit, largest: float) -> str:
-    width = 100.0 * abs(hit.score) / largest
+def _row(place: int, hit: Hit, low: float, high: float) -> str:
+    # All bars start from one zero: negative ones grow to the left of it.
+    span = (high - low) or 1.0
+    width = 100.0 * abs(hit.score) / span
+    left = 100.0 * (min(hit.score, 0.0) - low) / span
     kind = "up" if hit.score >= 0 else "down"
     year = f' <span class="y">{hit.year}</span>' if hit.year else ""
     return (
         f'<tr><td class="n">{place}</td><td>{html.escape(hit.artist)} – '
         f'{html.escape(hit.title)}{year}</td><td class="n">{hit.score:+.3f}</td>'
-        f'<td class="b"><div class="{kind}" style="width:{width:.1f}%"></div></td></tr>'
+        f'<td class="b"><div class="{kind}" '
+        f'style="margin-left:{left:.1f}%;width:{width:.1f}%"></div></td></tr>'
     )
 
 
@@ -84,6 +89,11 @@ def _lists(ranking: Ranking) -> tuple[tuple[str, Sequence[Hit], int], ...]:
         ("Held-out songs with the tag", ranking.held_out, ranking.n_held_out),
         ("Songs without the tag", ranking.untagged, ranking.n_untagged),
     )
+
+
+def _range(ranking: Ranking) -> tuple[float, float]:
+    scores = [hit.score for hit in (*ranking.held_out, *ranking.untagged)]
+    return min([0.0, *scores]), max([0.0, *scores])
 
 
 def _largest(ranking: Ranking) -> float:
