@@ -35,7 +35,7 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
 
     with np.load(job["features"], allow_pickle=False) as arrays:
         frames, borders = arrays["frames"], arrays["borders"]
-    begun = time.perf_counter()
+    begun, cpu_begun = time.perf_counter(), time.process_time()
     phones = job["phones"]
     topology = _topology(khg, len(phones))
     tree = khg.monophone_context_dependency(
@@ -83,6 +83,7 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
     seconds = time.perf_counter() - begun
     return {
         "version": importlib.metadata.version("kaldi-hmm-gmm"), "seconds": seconds,
+        "cpu_seconds": time.process_time() - cpu_begun,
         "n_gaussians": acoustic.num_gauss, "n_aligning": n_aligning, **spent,
         "log_likelihood": likelihoods[-1],
     }  # fmt: skip
