@@ -71,6 +71,21 @@ def test_stages_are_explained(run: CommandLine, tiny_speech: TinySpeech, tmp_pat
         assert word in done.out
 
 
+def test_stages_from_a_cache(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None:
+    cache, out = tmp_path / "cache", tmp_path / "g"
+    common = ("graph", "--model", tiny_speech.model, "--lexicon", tiny_speech.lexicon,
+              "--grammar", "loop", "--out", out, "--cache", cache, "--explain")  # fmt: skip
+    assert "from cache" not in run(*common).out
+    first = (out / "graph.fst").read_bytes()
+    assert "L∘G, from cache" in run(*common).out
+    (kept,) = cache.glob("*.fst")
+    kept.write_bytes(b"")
+    damaged = run(*common)
+    assert "from cache" not in damaged.out
+    assert "a damaged entry of the cache (0 bytes instead of" in damaged.err
+    assert (out / "graph.fst").read_bytes() == first
+
+
 def test_missing_words_are_guessed(
     run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path
 ) -> None:

@@ -96,6 +96,7 @@ def build(
     *,
     on_oov: Literal["raise", "skip", "guess"] = "raise",
     guess: Guess | None = None,
+    cache: str | Path | None = None,
 ) -> Graph:
     """Build a decoding graph and write it, with its model inside, to `out`.
 
@@ -115,6 +116,8 @@ def build(
         pronunciations of `guess`.
     guess : callable (words) -> entries, optional
         By default a grapheme-to-phoneme model trained on the lexicon itself.
+    cache : path, optional
+        A folder of stages to be found again (`graph.compiler.build_graph`).
 
     Returns
     -------
@@ -143,7 +146,7 @@ def build(
     )
     before = lint(pronunciations, chosen, acoustic)
     _stop_at_loops(before)
-    made = build_graph(acoustic, pronunciations, chosen, options or GraphOptions())
+    made = build_graph(acoustic, pronunciations, chosen, options or GraphOptions(), cache=cache)
     findings = LintReport([*before, *lint_graph(made)])
     made = dataclasses.replace(made, info={
         **made.info, "lint": findings.to_json(),

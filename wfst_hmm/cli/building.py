@@ -142,6 +142,9 @@ def graph(
     on_oov: Annotated[
         OnOov, typer.Option(help="Words that the lexicon lacks; guess: by a model of its own.")
     ] = OnOov.raise_,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder where stages are kept and found again.")
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print what every stage made and took.")
     ] = False,
@@ -155,9 +158,11 @@ def graph(
     from wfst_hmm.graph.compiler import GraphOptions
 
     options = GraphOptions(silence_probability=silence_probability)
-    made = build(model, lexicon, grammar, out, options, on_oov=on_oov.value)
+    made = build(model, lexicon, grammar, out, options, on_oov=on_oov.value, cache=cache)
     facts = {"out": str(out), "states": made.fst.n_states, "arcs": made.fst.n_arcs,
              "words": len(made.words) - 1, "info": dict(made.info)}  # fmt: skip
+    for note in made.info.get("cache_notes", ()):
+        warn(note)
     for word, phones in made.info["guessed"]:
         warn(f"guessed: {word} = {phones}")
     for finding in made.info["lint"]["findings"]:
@@ -184,7 +189,8 @@ def _explain(stages: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(name, justify="right")
     for row in stages:
         peak = row.get("peak_mb")
-        table.add_row(row["name"], f"{row['states']:,}", f"{row['arcs']:,}",
+        name = row["name"] + (", from cache" if row.get("from_cache") else "")
+        table.add_row(name, f"{row['states']:,}", f"{row['arcs']:,}",
                       f"{row['seconds']:.3f}", "?" if peak is None else f"{peak:,.0f}")  # fmt: skip
     total = sum(row["seconds"] for row in stages)
     table.add_section()

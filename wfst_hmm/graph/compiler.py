@@ -9,19 +9,21 @@ Public names: `GraphOptions`, `build_compact`, `build_graph`.
 from __future__ import annotations
 
 import dataclasses
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 from wfst_hmm.errors import GraphError, UsageError
 from wfst_hmm.fst import ops
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.minimize import merge_states
 from wfst_hmm.fst.trim import trim
+from wfst_hmm.graph.cache import StageCache, context_key, spelling_key
 from wfst_hmm.graph.compact import CompactGraph
 from wfst_hmm.graph.context import MapRule, context_table
 from wfst_hmm.graph.context_composition import compose_context
 from wfst_hmm.graph.epsilons import join_epsilons
 from wfst_hmm.graph.graph import Graph
-from wfst_hmm.graph.items import Items, grammar_items
+from wfst_hmm.graph.items import Items, grammar_items, printed_words
 from wfst_hmm.graph.lexicon import Lexicon
 from wfst_hmm.graph.lexicon_fst import LexiconOptions, lexicon_fst, optional_silence, phone_numbers
 from wfst_hmm.graph.phrases import Grammar
@@ -73,6 +75,8 @@ def build_graph(
     lexicon: Lexicon,
     grammar: Grammar,
     options: GraphOptions | None = None,
+    *,
+    cache: str | Path | None = None,
 ) -> Graph:
     """Build the decoding graph of a grammar, HMM states on its arcs.
 
@@ -83,12 +87,15 @@ def build_graph(
     lexicon : Lexicon
     grammar : Grammar
     options : GraphOptions, optional
+    cache : path, optional
+        A folder where L∘G and C∘L∘G are kept and found again (`graph.cache`).
 
     Returns
     -------
     Graph
         Its ``info["stages"]`` lists name, states, arcs, seconds and the process's peak memory
-        (MB) of every step.
+        (MB) of every step, and which were read from the cache; ``info["cache_notes"]`` entries
+        of the cache that were damaged.
 
     Raises
     ------
@@ -107,7 +114,7 @@ def build_graph(
     that can make beam search worse. Transition probabilities are included at scale 1.
     The same input gives the same bytes of ``graph.fst``.
     """
-    return build_compact(model, lexicon, grammar, options).expanded()
+    return build_compact(model, lexicon, grammar, options, cache=cache).expanded()
 
 
 def build_compact(
@@ -115,46 +122,89 @@ def build_compact(
     lexicon: Lexicon,
     grammar: Grammar,
     options: GraphOptions | None = None,
+    *,
+    cache: str | Path | None = None,
 ) -> CompactGraph:
     """Build C∘L∘G: whole HMMs on the arcs, to be expanded during search.
 
     Parameters, errors and notes are those of `build_graph`.
     """
-    options = options or GraphOptions()
-    stages = Stages()
-    items = grammar_items(grammar, lexicon, max_states=options.max_states)
-    items = dataclasses.replace(items, acceptor=trim(items.acceptor))
-    if not items.acceptor.n_states:
-        raise _no_sentence(grammar)
-    stages.done("G", items.acceptor)
+    build = _Build(model, lexicon, grammar, options or GraphOptions(),
+                   None if cache is None else StageCache(cache))  # fmt: skip
     labels = model.state_labels()
-    context: ContextMap | None = getattr(model, "context", None)
-    n_positions = 1 if context is None else context.n_positions
-    if options.determinize:
-        fst = _spelled(model, items, options, n_positions, stages)
-    else:
-        fst = _composed(model, items, options, n_positions, stages)
-    if not fst.n_states:
-        raise _no_sentence(grammar)
-    if context is None:
+    if build.context is None:
         units = Units.of_phones(cast(PhoneModel, model).topologies, labels)
+        fst = build.spelled()
     else:
-        units = Units.of_map(context, labels)
-        table = context_table(MapRule(context))
-        fst = compose_context(table, fst, max_states=options.max_states)
-        stages.done("C∘L∘G", fst)
-        if options.minimize:
-            fst = stages.done("C∘L∘G minimized", merge_states(fst))
-    info = {
-        "stages": stages.rows,
-        "grammar": grammar.source,
-        "options": dataclasses.asdict(options),
-    }
+        units = Units.of_map(build.context, labels)
+        fst = build.in_context()
+    words = printed_words(grammar)
     return CompactGraph(
-        fst.with_symbols(None, items.words), units, labels, items.words, tuple(model.phones),
+        fst.with_symbols(None, words), units, labels, words, tuple(model.phones),
         tuple(model.silence_phones), lexicon.restricted(grammar.words), model.hash,
-        model.frame_shift, info,
+        model.frame_shift, build.info(),
     )  # fmt: skip
+
+
+class _Build:
+    """One compilation: what goes in, and the stages that it takes or finds in a cache."""
+
+    def __init__(
+        self, model: AnyModel, lexicon: Lexicon, grammar: Grammar, options: GraphOptions,
+        cache: StageCache | None,
+    ) -> None:  # fmt: skip
+        self.model, self.lexicon, self.grammar = model, lexicon, grammar
+        self.options, self.cache = options, cache
+        self.context: ContextMap | None = getattr(model, "context", None)
+        self.n_positions = 1 if self.context is None else self.context.n_positions
+        self.stages = Stages()
+        self.key = "" if cache is None else spelling_key(
+            model, lexicon, grammar, options, self.n_positions)  # fmt: skip
+
+    def spelled(self) -> Fst:
+        """Return L∘G."""
+        if self.cache is None:
+            return self._spell()
+        return self.cache.stage(self.key, "L∘G", self.stages, self._spell)
+
+    def in_context(self) -> Fst:
+        """Return C∘L∘G."""
+        if self.cache is None:
+            return self._put_in_context()
+        key = context_key(self.key, self.model)
+        return self.cache.stage(key, "C∘L∘G", self.stages, self._put_in_context)
+
+    def info(self) -> dict[str, Any]:
+        """Return what is told of the compilation."""
+        notes = self.cache.notes if self.cache is not None else []
+        return {
+            "stages": self.stages.rows,
+            "grammar": self.grammar.source,
+            "options": dataclasses.asdict(self.options),
+            **({"cache_notes": notes} if notes else {}),
+        }
+
+    def _spell(self) -> Fst:
+        options, stages = self.options, self.stages
+        items = grammar_items(self.grammar, self.lexicon, max_states=options.max_states)
+        items = dataclasses.replace(items, acceptor=trim(items.acceptor))
+        if not items.acceptor.n_states:
+            raise _no_sentence(self.grammar)
+        stages.done("G", items.acceptor)
+        make = _spelled if options.determinize else _composed
+        fst = make(self.model, items, options, self.n_positions, stages)
+        if not fst.n_states:
+            raise _no_sentence(self.grammar)
+        return fst
+
+    def _put_in_context(self) -> Fst:
+        fst = self.spelled()
+        table = context_table(MapRule(cast(ContextMap, self.context)))
+        fst = compose_context(table, fst, max_states=self.options.max_states)
+        self.stages.done("C∘L∘G", fst)
+        if self.options.minimize:
+            fst = self.stages.done("C∘L∘G minimized", merge_states(fst))
+        return fst
 
 
 def _no_sentence(grammar: Grammar) -> GraphError:

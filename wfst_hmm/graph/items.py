@@ -8,7 +8,7 @@ A grammar may print something else than was said ("twenty one" prints "21"). Tak
 be determinized under a budget of states; two pairs of one input are homophones, and those the
 lexicon transducer tells apart.
 
-Public names: `Items`, `grammar_items`.
+Public names: `Items`, `grammar_items`, `printed_words`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from wfst_hmm.graph.lexicon import Lexicon, format_missing
 from wfst_hmm.graph.lexicon_fst import BACKOFF
 from wfst_hmm.graph.phrases import Grammar
 
-__all__ = ["Items", "grammar_items"]
+__all__ = ["Items", "grammar_items", "printed_words"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -86,7 +86,8 @@ def grammar_items(grammar: Grammar, lexicon: Lexicon, *, max_states: int) -> Ite
         silent.insert(0, (0, 0))  # nothing reads #0, but its place stays
     quiet = quiet[: len(silent)]
     symbols = Symbols([*names, *quiet])
-    words, word_of = _printed(grammar, [*spoken, *silent])
+    words = printed_words(grammar)
+    word_of = _printed([*spoken, *silent])
     label_of = {pair: number for number, pair in enumerate([*spoken, *silent], start=1)}
     label_of[0, 0] = 0
     order = np.array([(i << 32) | o for i, o in label_of], dtype=np.int64)
@@ -106,6 +107,12 @@ def grammar_items(grammar: Grammar, lexicon: Lexicon, *, max_states: int) -> Ite
                  tuple(quiet), words, word_of)  # fmt: skip
 
 
+def printed_words(grammar: Grammar) -> Symbols:
+    """Return what the grammar prints: the table `Items.words`."""
+    used = np.unique(grammar.fst.arcs["olabel"])
+    return Symbols(grammar.osymbols[olabel] for olabel in used[used > 0].tolist())
+
+
 def _names(grammar: Grammar, pairs: list[tuple[int, int]]) -> list[str]:
     """Name each pair: by its word where it prints what is said, else ``said:printed``."""
     taken: set[str] = set()
@@ -120,14 +127,11 @@ def _names(grammar: Grammar, pairs: list[tuple[int, int]]) -> list[str]:
     return names
 
 
-def _printed(
-    grammar: Grammar, pairs: list[tuple[int, int]]
-) -> tuple[Symbols, npt.NDArray[np.int32]]:
+def _printed(pairs: list[tuple[int, int]]) -> npt.NDArray[np.int32]:
+    """Return the number that `printed_words` gives to what each pair prints."""
     used = sorted({olabel for _, olabel in pairs if olabel})
     place = {olabel: number for number, olabel in enumerate(used, start=1)}
-    words = Symbols(grammar.osymbols[olabel] for olabel in used)
-    word_of = [0, *(place.get(olabel, 0) for _, olabel in pairs)]
-    return words, np.array(word_of, dtype=np.int32)
+    return np.array([0, *(place.get(olabel, 0) for _, olabel in pairs)], dtype=np.int32)
 
 
 def _deterministic(acceptor: Fst, grammar: Grammar, max_states: int) -> Fst:

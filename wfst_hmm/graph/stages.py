@@ -43,17 +43,19 @@ class Stages:
     Attributes
     ----------
     rows : list of dict
-        ``name``, ``states``, ``arcs``, ``seconds``, ``peak_mb`` of every step so far.
+        ``name``, ``states``, ``arcs``, ``seconds``, ``peak_mb`` of every step so far; and
+        ``from_cache``, True, of those that were read instead of made.
     """
 
     def __init__(self, rows: Iterable[Mapping[str, Any]] = ()) -> None:
         self.rows: list[dict[str, Any]] = [dict(row) for row in rows]
         self._since = time.perf_counter()
 
-    def done(self, name: str, fst: Fst) -> Fst:
+    def done(self, name: str, fst: Fst, *, from_cache: bool = False) -> Fst:
         """Note that a step ended with `fst`; return it."""
         now = time.perf_counter()
         self.rows.append({"name": name, "states": fst.n_states, "arcs": fst.n_arcs,
-                          "seconds": round(now - self._since, 4), "peak_mb": peak_megabytes()})  # fmt: skip
+                          "seconds": round(now - self._since, 4), "peak_mb": peak_megabytes(),
+                          **({"from_cache": True} if from_cache else {})})  # fmt: skip
         self._since = now
         return fst
