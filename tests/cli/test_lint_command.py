@@ -86,6 +86,14 @@ def test_stages_from_a_cache(run: CommandLine, tiny_speech: TinySpeech, tmp_path
     assert (out / "graph.fst").read_bytes() == first
 
 
+def test_budgets(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None:
+    common = ("graph", "--model", tiny_speech.model, "--lexicon", tiny_speech.lexicon,
+              "--grammar", "loop", "--out", tmp_path / "g")  # fmt: skip
+    assert "exceeds the budget of states" in run.fails(*common, "--max-states", 2)
+    assert "stage 'G'" in run.fails(*common, "--max-memory", 1)
+    assert run(*common, "--max-states", 1000, "--max-memory", 1e6).code == 0
+
+
 def test_missing_words_are_guessed(
     run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path
 ) -> None:

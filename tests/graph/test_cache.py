@@ -138,6 +138,7 @@ def test_keys_tell_everything_apart() -> None:
     same = [
         key(lexicon=changed(where="lexicon.txt:7")), key(dataclasses.replace(model, hash="new")),
         key(lexicon=Lexicon([*entries, Entry("unused", ("A",))])),
+        key(options=dataclasses.replace(options, max_memory_mb=9.0)),
     ]  # fmt: skip
     assert {*same} == {key()}
 

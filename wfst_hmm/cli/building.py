@@ -142,6 +142,12 @@ def graph(
     on_oov: Annotated[
         OnOov, typer.Option(help="Words that the lexicon lacks; guess: by a model of its own.")
     ] = OnOov.raise_,
+    max_states: Annotated[
+        int, typer.Option(help="Stop when a stage needs more states.")
+    ] = 50_000_000,
+    max_memory: Annotated[
+        float | None, typer.Option(help="Stop when a stage needs more memory (MB).")
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder where stages are kept and found again.")
     ] = None,
@@ -157,7 +163,8 @@ def graph(
     from wfst_hmm.apps.building import build
     from wfst_hmm.graph.compiler import GraphOptions
 
-    options = GraphOptions(silence_probability=silence_probability)
+    options = GraphOptions(silence_probability=silence_probability, max_states=max_states,
+                           max_memory_mb=max_memory)  # fmt: skip
     made = build(model, lexicon, grammar, out, options, on_oov=on_oov.value, cache=cache)
     facts = {"out": str(out), "states": made.fst.n_states, "arcs": made.fst.n_arcs,
              "words": len(made.words) - 1, "info": dict(made.info)}  # fmt: skip

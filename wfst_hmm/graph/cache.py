@@ -45,8 +45,10 @@ def spelling_key(
         [e.word, *e.phones, repr(e.probability), repr(e.silence)]
         for e in lexicon.restricted(grammar.words)
     ]
+    chosen = dataclasses.asdict(options)
+    chosen.pop("max_memory_mb", None)  # changes nothing that is made, and is checked on reading
     made_from = [
-        "L∘G", __version__, _VERSION, n_positions, dataclasses.asdict(options),
+        "L∘G", __version__, _VERSION, n_positions, chosen,
         list(model.phones), list(model.silence_phones), entries,
         list(grammar.isymbols), list(grammar.osymbols),
     ]  # fmt: skip

@@ -9,6 +9,7 @@ Public names: `CompactGraph`.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -64,11 +65,19 @@ class CompactGraph:
         return (f"CompactGraph({self.fst.n_states} states, {self.fst.n_arcs} arcs, "
                 f"{len(self.words) - 1} words, {len(self.units)} units)")  # fmt: skip
 
-    def expanded(self) -> Graph:
-        """Return the graph with the states of its HMMs; the best paths are the same."""
-        stages = Stages(self.info.get("stages", ()))
-        fst = expand_units(self.fst, self.units, self.labels.symbols)
-        fst = stages.done("H expanded", fst.with_symbols(self.labels.symbols, self.words))
+    def expanded(self, *, max_memory_mb: float | None = None) -> Graph:
+        """Return the graph with the states of its HMMs; the best paths are the same.
+
+        A `GraphError` tells that the process would hold more than `max_memory_mb`; the states
+        and arcs are counted first.
+        """
+        stages, name = (
+            Stages(self.info.get("stages", ()), max_megabytes=max_memory_mb),
+            "H expanded",
+        )
+        afford = None if max_memory_mb is None else functools.partial(stages.afford, name)
+        fst = expand_units(self.fst, self.units, self.labels.symbols, afford=afford)
+        fst = stages.done(name, fst.with_symbols(self.labels.symbols, self.words))
         return self._graph(fst, {**self.info, "stages": stages.rows})
 
     def _graph(self, fst: Fst, info: dict[str, Any]) -> Graph:

@@ -52,6 +52,9 @@ class GraphOptions:
     max_states : int
         Budget of states of the determinized grammar, of L∘G and of C∘L∘G; beyond it the build
         stops.
+    max_memory_mb : float, optional
+        Budget of memory of the whole process, in MB (2**20 bytes): checked after every stage,
+        and before H is expanded against what that will take. By default there is none.
     """
 
     silence_probability: float = 0.5
@@ -59,10 +62,13 @@ class GraphOptions:
     determinize: bool = True
     minimize: bool = True
     max_states: int = 50_000_000
+    max_memory_mb: float | None = None
 
     def __post_init__(self) -> None:
         if self.max_states < 1:
             raise UsageError("max_states must be positive", got=self.max_states)
+        if self.max_memory_mb is not None and not self.max_memory_mb > 0:
+            raise UsageError("max_memory_mb must be positive", got=self.max_memory_mb)
 
     @property
     def lexicon(self) -> LexiconOptions:
@@ -105,7 +111,8 @@ def build_graph(
         The model lacks a phone of the lexicon (word, line and phone are named), or an HMM for
         a phone in context.
     GraphError
-        The grammar cannot be determinized, or the budget of states is spent.
+        The grammar cannot be determinized, or the budget of states or memory is
+        spent; the stage is named.
 
     Notes
     -----
@@ -114,7 +121,9 @@ def build_graph(
     that can make beam search worse. Transition probabilities are included at scale 1.
     The same input gives the same bytes of ``graph.fst``.
     """
-    return build_compact(model, lexicon, grammar, options, cache=cache).expanded()
+    options = options or GraphOptions()
+    compact = build_compact(model, lexicon, grammar, options, cache=cache)
+    return compact.expanded(max_memory_mb=options.max_memory_mb)
 
 
 def build_compact(
@@ -157,7 +166,7 @@ class _Build:
         self.options, self.cache = options, cache
         self.context: ContextMap | None = getattr(model, "context", None)
         self.n_positions = 1 if self.context is None else self.context.n_positions
-        self.stages = Stages()
+        self.stages = Stages(max_megabytes=options.max_memory_mb)
         self.key = "" if cache is None else spelling_key(
             model, lexicon, grammar, options, self.n_positions)  # fmt: skip
 

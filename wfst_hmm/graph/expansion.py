@@ -9,6 +9,7 @@ Public names: `expand_units`.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numba
 import numpy as np
@@ -22,12 +23,20 @@ from wfst_hmm.graph.units import Units
 
 __all__ = ["expand_units"]
 
+#: Bytes by arc and by state of the result while it is made: itself, and what checks its order.
+_ARC_BYTES, _STATE_BYTES = 32, 48
 _Ints = npt.NDArray[np.int64]
 _Labels = npt.NDArray[np.int32]
 _Floats = npt.NDArray[np.float64]
 
 
-def expand_units(fst: Fst, units: Units, states: Symbols | None = None) -> Fst:
+def expand_units(
+    fst: Fst,
+    units: Units,
+    states: Symbols | None = None,
+    *,
+    afford: Callable[[int], None] | None = None,
+) -> Fst:
     """Return H ∘ `fst` with disambiguation symbols removed, built without composing.
 
     Parameters
@@ -38,6 +47,9 @@ def expand_units(fst: Fst, units: Units, states: Symbols | None = None) -> Fst:
     units : Units
     states : Symbols, optional
         Names of the state labels, for the result's input side.
+    afford : callable (bytes), optional
+        Called with the memory that the result takes while it is made, before it is made; raises
+        an error to stop there.
 
     Returns
     -------
@@ -55,11 +67,15 @@ def expand_units(fst: Fst, units: Units, states: Symbols | None = None) -> Fst:
         return fst.with_symbols(states, fst.osymbols)
     tails = _Tails.of(units)
     ilabel = np.where(fst.arcs["ilabel"] > len(units), 0, fst.arcs["ilabel"])
-    counts, arcs, final, start = _expand(
+    given = (
         fst.states, fst.arcs, ilabel, fst.start, tails.enter_start, tails.enter_tail,
         tails.enter_label, tails.enter_cost, tails.unit_start, tails.unit_tail, tails.step_start,
         tails.step_tail, tails.step_label, tails.step_cost, tails.leave, np.empty(0, dtype=ARC),
     )  # fmt: skip
+    if afford is not None:
+        counts = _expand(*given, True)[0]
+        afford(_ARC_BYTES * int(counts.sum()) + _STATE_BYTES * len(counts))
+    counts, arcs, final, start = _expand(*given, False)
     return Fst.from_runs(int(start), counts, arcs, final, states, fst.osymbols)
 
 
@@ -116,10 +132,11 @@ class _Tails:
 def _expand(  # type: ignore[no-untyped-def]
     states, fst_arcs, ilabel, start, enter_start, enter_tail, enter_label, enter_cost,
     unit_start, unit_tail, step_start, step_tail, step_label, step_cost, leave, arcs,
+    only_counts,
 ):  # fmt: skip
     """Return arcs per state, arcs, final costs and the start state.
 
-    The result's states: for each state of the machine ("junction") itself, if it is kept, then
+    With `only_counts`, the arcs are not made. The result's states: for each state of the machine ("junction") itself, if it is kept, then
     the tails of the units that lead to it.
     """
     n = len(states)
@@ -200,6 +217,8 @@ def _expand(  # type: ignore[no-untyped-def]
                     final[at] = leave[tail] + states[state].final
             total += counts[at]
             at += 1
+    if only_counts:
+        return counts, arcs, final, base[start]
     # arcs
     arcs = np.empty(total, dtype=arcs.dtype)
     row = 0
