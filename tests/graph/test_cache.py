@@ -122,7 +122,7 @@ def test_keys_tell_everything_apart() -> None:
         return Lexicon([dataclasses.replace(entries[0], **change), *entries[1:]])
 
     fields = {"silence_probability": 0.25, "silence_phone": "A", "determinize": False,
-              "minimize": False, "max_states": 1000}  # fmt: skip
+              "minimize": False, "max_states": 1000, "initial_silence": False}  # fmt: skip
     different = [
         key(), key(n_positions=4), key(small_model("A B C D")),
         key(dataclasses.replace(model, silence_phones=())),

@@ -172,10 +172,11 @@ def test_saved_graphs_come_back(tmp_path: Path) -> None:
 def test_silence_probabilities_of_words(
     model: SmallModel, lexicon: Lexicon, data: st.DataObject
 ) -> None:
-    chances = st.sampled_from([None, 0.125, 0.5, 0.75])
+    chances = st.sampled_from([None, 0.0, 0.125, 0.5, 0.75])
     lexicon = Lexicon(dataclasses.replace(e, silence=data.draw(chances)) for e in lexicon)
     grammar = data.draw(grammars(lexicon.words))
-    options = GraphOptions(0.25)
+    options = GraphOptions(0.25, determinize=data.draw(st.booleans()),
+                           initial_silence=data.draw(st.booleans()))  # fmt: skip
     graph = build_graph(model, lexicon, grammar, options)
     slow = plainly(model, lexicon, grammar, options)
     assert same_relation(by_name(graph.fst, 4), by_name(slow, 4))

@@ -94,7 +94,17 @@ def test_silence_after_single_words() -> None:
     assert found[(2, SIL), (2,)] == pytest.approx(2 * start)
 
 
-@pytest.mark.parametrize("chance", [0.0, 1.0, math.nan])
+def test_no_silence_where_it_has_no_probability() -> None:
+    lexicon = Lexicon([Entry("a", ("A",), silence=0.0), Entry("b", ("B",))])
+    options = LexiconOptions(0.25, initial_silence=False)
+    fst = ops.relabel(lexicon_fst(lexicon, MODEL, options, disambiguate=False, unspoken=()).fst)
+    stay, pause = -math.log(0.75), -math.log(0.25)
+    expected = {((), ()): 0.0, ((1,), (1,)): 0.0, ((2,), (2,)): stay, ((2, SIL), (2,)): pause}
+    found = {pair: cost for pair, cost in relation(fst, 2).items() if len(pair[1]) < 2}
+    assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("chance", [-0.1, 1.0, math.nan])
 def test_impossible_silence_of_a_word(chance: float) -> None:
     with pytest.raises(DataError, match="probability of silence after 'a' out of range"):
         len(Lexicon([Entry("a", ("A",), silence=chance)]))

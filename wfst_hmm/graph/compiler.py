@@ -47,6 +47,8 @@ class GraphOptions:
         silence.
     silence_phone : str, optional
         The phone of that silence; by default the first of the model's silence phones.
+    initial_silence : bool
+        Whether that silence may be heard before the first word, too.
     determinize, minimize : bool
         Whether to take these steps; the best path is the same without, the graph is larger.
     max_states : int
@@ -63,6 +65,7 @@ class GraphOptions:
     minimize: bool = True
     max_states: int = 50_000_000
     max_memory_mb: float | None = None
+    initial_silence: bool = True
 
     def __post_init__(self) -> None:
         if self.max_states < 1:
@@ -73,7 +76,7 @@ class GraphOptions:
     @property
     def lexicon(self) -> LexiconOptions:
         """The part that concerns L."""
-        return LexiconOptions(self.silence_probability, self.silence_phone)
+        return LexiconOptions(self.silence_probability, self.silence_phone, self.initial_silence)
 
 
 def build_graph(
@@ -229,7 +232,7 @@ def _spelled(
         merged = merge_states(items.acceptor)
         items = dataclasses.replace(items, acceptor=stages.done("G minimized", merged))
     silence = optional_silence(model, options.lexicon)
-    pauses = Pauses.after(silence, items.lexicon.entries)
+    pauses = Pauses.after(silence, items.lexicon.entries, initial=options.initial_silence)
     fst = spell_grammar(items, tuple(model.phones), pauses, n_positions=n_positions,
                         minimize=options.minimize, max_states=options.max_states)  # fmt: skip
     name = "L∘G determinized and minimized" if options.minimize else "L∘G determinized"

@@ -9,10 +9,11 @@ Public names: `JsgfGrammar`, `read_jsgf`, `jsgf_from_text`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from wfst_hmm.errors import FormatError
+from wfst_hmm.errors import FormatError, UsageError
 from wfst_hmm.files import read_bytes
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
@@ -39,6 +40,7 @@ MAX_BYTES = 1 << 23
 MAX_FILES = 1000
 SUFFIXES = (".gram", ".jsgf")
 _SPECIAL = ("NULL", "VOID")
+_NAME = re.compile(r"^\w[\w-]*$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,9 +111,18 @@ class JsgfGrammar:
                           expected=" ".join(f"<{rule}>" for rule in list(self.rules)[:10]))  # fmt: skip
 
 
-def read_jsgf(path: str | Path) -> JsgfGrammar:
+def read_jsgf(path: str | Path, *, slots: Iterable[str] = ()) -> JsgfGrammar:
     """Read a grammar file and the files that it imports.
 
+    Parameters
+    ----------
+    path : path
+    slots : iterable of str
+        Rules that no file defines, such as ``contacts``: ``<contacts>`` becomes the word
+        ``$contacts``, a slot of `graph.slots`.
+
+    Notes
+    -----
     ``import <colors.red>`` is looked for beside the importing file, as ``colors.gram`` or
     ``colors.jsgf``; ``<com.acme.colors.red>`` as ``com/acme/colors.gram`` or ``colors.gram``.
     The first line may name an encoding; UTF-8 is the default.
@@ -121,17 +132,23 @@ def read_jsgf(path: str | Path) -> JsgfGrammar:
     FormatError
         A file is missing or no JSGF, a reference leads nowhere or to several rules, an imported
         rule is not public; the message names file, line and column.
+    UsageError
+        A slot is referred to nowhere, or defined by a rule.
     """
-    loader = _Loader()
+    loader = _Loader(slots)
     first = loader.load(Path(path), None)
     return loader.linked(first)
 
 
 def jsgf_from_text(
-    text: str, *, where: str = "JSGF", folder: str | Path | None = None
+    text: str,
+    *,
+    where: str = "JSGF",
+    folder: str | Path | None = None,
+    slots: Iterable[str] = (),
 ) -> JsgfGrammar:
-    """Make a grammar of a text; `folder` is where its imports lie, if it has any."""
-    loader = _Loader()
+    """Make a grammar of a text; `folder` is where its imports lie, `slots` are as in `read_jsgf`."""
+    loader = _Loader(slots)
     parsed = parse_jsgf(text, where)
     loader.add(parsed, None if folder is None else Path(folder))
     return loader.linked(parsed)
@@ -140,7 +157,8 @@ def jsgf_from_text(
 class _Loader:
     """The grammars read so far, and how names lead from one to the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, slots: Iterable[str] = ()) -> None:
+        self.slots = dict.fromkeys((_slot_name(slot) for slot in slots), False)  # whether in use
         self.grammars: dict[str, ParsedGrammar] = {}
         self.folders: dict[str, Path | None] = {}
         self.by_path: dict[Path, ParsedGrammar] = {}
@@ -197,16 +215,30 @@ class _Loader:
             if grammar.name not in scopes:
                 scopes[grammar.name] = self._scope(grammar)
             names: dict[str, str] = {}
+            open_: set[str] = set()
             for piece in _walk(rule.expansion):
                 if isinstance(piece, Reference) and piece.name not in _SPECIAL:
-                    home, target = self._resolved(grammar, piece, scopes[grammar.name])
+                    found = self._resolved(grammar, piece, scopes[grammar.name])
+                    if found is None:
+                        self.slots[piece.name] = True
+                        open_.add(piece.name)
+                        continue
+                    home, target = found
                     full = f"{home.name}.{target.name}"
                     names[piece.name] = full
                     if full not in scheduled:
                         scheduled.add(full)
                         waiting.append((home, target))
             full = f"{grammar.name}.{rule.name}"
-            rules[full] = dataclasses.replace(rule, expansion=_renamed(rule.expansion, names))
+            rules[full] = dataclasses.replace(
+                rule, expansion=_renamed(rule.expansion, names, open_)
+            )
+        for slot in (slot for slot, used in self.slots.items() if not used):
+            defined = any(full.rpartition(".")[2] == slot for full in rules)
+            raise UsageError(
+                "a slot that a rule defines" if defined else "a slot that no rule refers to",
+                where=first.name, got=f"<{slot}>", expected="a reference to a rule not defined",
+            )  # fmt: skip
         public = tuple(f"{first.name}.{r.name}" for r in first.rules.values() if r.public)
         return JsgfGrammar(first.name, rules, public)
 
@@ -236,7 +268,8 @@ class _Loader:
     def _resolved(
         self, grammar: ParsedGrammar, reference: Reference,
         scope: dict[str, list[tuple[ParsedGrammar, Rule]]],
-    ) -> tuple[ParsedGrammar, Rule]:  # fmt: skip
+    ) -> tuple[ParsedGrammar, Rule] | None:  # fmt: skip
+        """Return the rule that a reference means, None for a slot."""
         name = reference.name
         own = name
         for prefix in (f"{grammar.name}.", f"{grammar.name.split('.')[-1]}."):
@@ -256,6 +289,8 @@ class _Loader:
                 got=", ".join(f"<{home.name}.{rule.name}>" for home, rule in found),
                 fix="Use the full name.",
             )  # fmt: skip
+        if not found and name in self.slots:
+            return None
         if not found:
             raise FormatError(f"no rule <{name}>", where=str(reference.place),
                               fix="Define it, or import it from its grammar.")  # fmt: skip
@@ -274,15 +309,25 @@ def _walk(expansion: Expansion) -> Iterator[Expansion]:
             waiting.append(piece.item)
 
 
-def _renamed(expansion: Expansion, names: dict[str, str]) -> Expansion:
-    """Return the expansion with its references under their full names."""
+def _slot_name(slot: str) -> str:
+    """Return the name of the rule that ``contacts``, ``$contacts`` or ``<contacts>`` stands for."""
+    name = slot.strip("<>").removeprefix("$")
+    if not _NAME.match(name):
+        raise UsageError("not the name of a slot", got=repr(slot), expected="a name like contacts")
+    return name
+
+
+def _renamed(expansion: Expansion, names: dict[str, str], slots: set[str]) -> Expansion:
+    """Return the expansion with its references under their full names, slots as words."""
     if isinstance(expansion, Reference):
+        if expansion.name in slots:
+            return Word(f"${expansion.name}")
         return dataclasses.replace(expansion, name=names.get(expansion.name, expansion.name))
     if isinstance(expansion, (Phrase, Choice)):
-        items = tuple(_renamed(item, names) for item in expansion.items)
+        items = tuple(_renamed(item, names, slots) for item in expansion.items)
         return dataclasses.replace(expansion, items=items)
     if isinstance(expansion, (Optional, Repeat, Tagged)):
-        return dataclasses.replace(expansion, item=_renamed(expansion.item, names))
+        return dataclasses.replace(expansion, item=_renamed(expansion.item, names, slots))
     return expansion
 
 

@@ -39,7 +39,7 @@ class Entry:
     where : str
         ``file:line``, or empty.
     silence : float, optional
-        Probability of silence after this pronunciation, in (0, 1), where the graph has optional
+        Probability of silence after this pronunciation, in [0, 1), where the graph has optional
         silence; by default that of the graph's options.
     """
 
@@ -207,10 +207,10 @@ def _check_entry(entry: Entry) -> None:
         raise DataError(f"probability of a pronunciation of {entry.word!r} out of range",
                         where=entry.where or None, got=entry.probability,
                         expected="above 0, at most 1")  # fmt: skip
-    if entry.silence is not None and not 0.0 < entry.silence < 1.0:
+    if entry.silence is not None and not 0.0 <= entry.silence < 1.0:
         raise DataError(f"probability of silence after {entry.word!r} out of range",
                         where=entry.where or None, got=entry.silence,
-                        expected="above 0, below 1")  # fmt: skip
+                        expected="at least 0, below 1")  # fmt: skip
 
 
 def _nearest(word: str, known: Sequence[str], n: int) -> tuple[str, ...]:

@@ -49,10 +49,13 @@ class LexiconOptions:
         no optional silence.
     silence_phone : str, optional
         The phone of that silence; by default the first of the model's silence phones.
+    initial_silence : bool
+        Whether that silence may be heard before the first word, too.
     """
 
     silence_probability: float = 0.5
     silence_phone: str | None = None
+    initial_silence: bool = True
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.silence_probability < 1.0:
@@ -83,7 +86,8 @@ def silence_costs(entry: Entry, silence: tuple[int, float, float]) -> tuple[floa
     """
     if entry.silence is None:
         return silence[1], silence[2]
-    return -math.log(entry.silence), -math.log1p(-entry.silence)
+    pause = -math.log(entry.silence) if entry.silence else math.inf
+    return pause, -math.log1p(-entry.silence) + 0.0
 
 
 def phone_numbers(phones: Sequence[str], lexicon: Lexicon) -> dict[str, int]:
@@ -227,14 +231,15 @@ def lexicon_fst(
     n_states = 1
     if silence:
         phone = silence[0] + 1
-        n_states = 3
-        arcs.append((0, 0, 0, silence[2], loop))
+        n_states = 4 if disambiguate else 3
+        heard = 3 if disambiguate else loop
+        arcs.append((2, phone, 0, 0.0, heard))
         if disambiguate:
-            n_states = 4
-            arcs += [(0, phone, 0, silence[1], 3), (2, phone, 0, 0.0, 3),
-                     (3, silence_mark, 0, 0.0, loop)]  # fmt: skip
-        else:
-            arcs += [(0, phone, 0, silence[1], loop), (2, phone, 0, 0.0, loop)]
+            arcs.append((3, silence_mark, 0, 0.0, loop))
+        first = silence if options.initial_silence else (0, math.inf, 0.0)
+        arcs.append((0, 0, 0, first[2], loop))
+        if math.isfinite(first[1]):
+            arcs.append((0, phone, 0, first[1], heard))
     for entry, mark in zip(lexicon.entries, marks, strict=True):
         labels = [numbers[phone] + 1 for phone in entry.phones]
         if mark:
@@ -246,7 +251,7 @@ def lexicon_fst(
         ends = [(loop, 0.0)]
         if silence:
             pause, none = silence_costs(entry, silence)
-            ends = [(loop, none), (2, pause)]
+            ends = [(loop, none), (2, pause)] if math.isfinite(pause) else [(loop, none)]
         arcs += [(source, labels[-1], word, cost + more, target) for target, more in ends]
     if disambiguate:
         arcs += [(loop, mark, words.id(word), 0.0, loop)

@@ -112,7 +112,7 @@ def with_guesses(
 
 
 def with_silence(lexicon: Lexicon, probabilities: Mapping[str, float]) -> Lexicon:
-    """Return the lexicon with a probability of silence, in (0, 1), after each of some words.
+    """Return the lexicon with a probability of silence, in [0, 1), after each of some words.
 
     Examples
     --------

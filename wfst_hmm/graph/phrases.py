@@ -178,7 +178,9 @@ def _costs_of(table: Symbols, costs: Mapping[str, float] | None) -> list[float]:
     return [uniform if costs is None else costs.get(word, uniform) for word in list(table)[1:]]
 
 
-def phrase_list(phrases: Iterable[tuple[Sequence[str], float]], source: str = "phrases") -> Grammar:
+def phrase_list(
+    phrases: Iterable[tuple[Sequence[str], float]], source: str = "phrases", *, early: bool = False
+) -> Grammar:
     """Return the grammar of some phrases, each with its cost in nats.
 
     Parameters
@@ -186,6 +188,8 @@ def phrase_list(phrases: Iterable[tuple[Sequence[str], float]], source: str = "p
     phrases : iterable of (words, cost)
         A phrase given twice keeps its cheaper cost.
     source : str
+    early : bool
+        Charge costs as early as the sharing of beginnings allows, instead of at the end.
 
     Notes
     -----
@@ -208,9 +212,15 @@ def phrase_list(phrases: Iterable[tuple[Sequence[str], float]], source: str = "p
     if not children:
         raise GraphError("an empty grammar: no phrases", where=source)
     source_, label_ = zip(*children, strict=True)
-    table = Symbols(symbols)
-    fst = Fst.from_arcs(0, source_, label_, label_, [0.0] * len(children),
-                        list(children.values()), final, table, table)  # fmt: skip
+    table, target = Symbols(symbols), list(children.values())
+    best = list(final)  # of all phrases through a state
+    for before, behind in zip(reversed(source_), reversed(target), strict=True):
+        best[before] = min(best[before], best[behind])
+    paid = [0.0, *best[1:]] if early else [0.0] * len(final)
+    weight = [paid[behind] - paid[before]
+              for before, behind in zip(source_, target, strict=True)]  # fmt: skip
+    final = [cost - so_far for cost, so_far in zip(final, paid, strict=True)]
+    fst = Fst.from_arcs(0, source_, label_, label_, weight, target, final, table, table)
     return Grammar(fst, source)
 
 

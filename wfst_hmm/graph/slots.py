@@ -1,6 +1,7 @@
 """Slots: places of a grammar whose words are filled in later, without building the rest again.
 
-In: a grammar in which a word such as ``$contacts`` stands for words yet to come. Out: a
+In: a grammar in which a word such as ``$contacts`` stands for words or phrases yet to come; in
+JSGF that may be a rule that is nowhere defined (``read_jsgf(path, slots=["contacts"])``). Out: a
 `SlotGraph`, which gives a whole `Graph` for any words of its slots in the time of copying it.
 
 The grammar is compiled once with a phone of its own for each slot, which takes no frame and costs
@@ -13,6 +14,7 @@ Public names: `SlotGraph`, `build_slots`, `slot_names`.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -25,14 +27,14 @@ from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.graph.compiler import GraphOptions, build_graph
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.lexicon import Entry, Lexicon
-from wfst_hmm.graph.phrases import Grammar, word_list
+from wfst_hmm.graph.phrases import Grammar, phrase_list
 from wfst_hmm.graph.units import PhoneModel
 from wfst_hmm.models.topology import StateLabels, Topology
 
 __all__ = ["SlotGraph", "build_slots", "slot_names"]
 
 _SLOT = re.compile(r"^\$\w[\w-]*$")
-#: Words of a slot, all equally probable, or each with its cost in nats.
+#: Words or phrases of a slot, all equally probable, or each with its cost in nats.
 Words = Iterable[str] | Mapping[str, float]
 
 
@@ -78,8 +80,9 @@ class SlotGraph:
         lexicon : Lexicon
             Holds every word of the slots.
         words : mapping of slot to words
-            For each slot, with or without its ``$``, single words, or words with costs in nats;
-            without costs all are equally probable. No words: the slot cannot be passed.
+            For each slot, with or without its ``$``, words or phrases ("anna smith"), or these
+            with costs in nats; without costs all are equally probable. None at all: the slot
+            cannot be passed.
 
         Returns
         -------
@@ -93,6 +96,8 @@ class SlotGraph:
             A slot is not named, or one is that the grammar lacks.
         DataError, ModelError
             See `build_graph`: a word or a phone is missing.
+        GraphError
+            A phrase is empty.
         """
         given = {name if name.startswith("$") else f"${name}": w for name, w in words.items()}
         for name in {*given} ^ {*self.slots}:
@@ -119,13 +124,16 @@ class SlotGraph:
         )
 
     def _part(self, lexicon: Lexicon, name: str, words: Words) -> Graph | None:
-        costs = dict(words) if isinstance(words, Mapping) else None
         listed = list(dict.fromkeys(words))
         if not listed:
             return None
-        grammar = dataclasses.replace(word_list(listed, costs), source=name)
-        alone = dataclasses.replace(self.options, silence_probability=0.0)  # the frame has it
-        return build_graph(self.model, lexicon, grammar, alone)
+        costs = (
+            words if isinstance(words, Mapping) else dict.fromkeys(listed, math.log(len(listed)))
+        )
+        grammar = phrase_list([(p.split(), costs[p]) for p in listed], name, early=True)
+        # silence before the slot is the frame's, silence after its words the part's
+        behind = dataclasses.replace(self.options, initial_silence=False)
+        return build_graph(self.model, lexicon, grammar, behind)
 
 
 def build_slots(
@@ -160,7 +168,10 @@ def build_slots(
     if taken := [slot for slot in slots if slot in model.phones or slot in lexicon]:
         raise UsageError("the name of a slot is taken by a word or phone", got=taken[0])
     with_slots = _WithSlots.of(model, slots)
-    entries = [*lexicon.restricted(grammar.words), *(Entry(slot, (slot,)) for slot in slots)]
+    entries = [
+        *lexicon.restricted(grammar.words),
+        *(Entry(slot, (slot,), silence=0.0) for slot in slots),
+    ]
     graph = build_graph(with_slots, Lexicon(entries), grammar, options)
     labels = model.state_labels()
     fst, places = _opened(graph, len(labels), slots)

@@ -50,12 +50,15 @@ class Pauses:
         holds before the first word.
     class_of : ndarray of int64, shape (n pronunciations,)
         Class of every entry of the lexicon.
+    initial : bool
+        Whether there may be a pause before the first word.
     """
 
     phone: int
     silence: _Floats
     none: _Floats
     class_of: _Ints
+    initial: bool = True
 
     @classmethod
     def alike(cls, silence: tuple[int, float, float] | None, n_entries: int) -> Pauses:
@@ -71,7 +74,13 @@ class Pauses:
         return cls(phone, np.array([cost]), np.array([none]), np.zeros(n_entries, dtype=np.int64))
 
     @classmethod
-    def after(cls, silence: tuple[int, float, float] | None, entries: Sequence[Entry]) -> Pauses:
+    def after(
+        cls,
+        silence: tuple[int, float, float] | None,
+        entries: Sequence[Entry],
+        *,
+        initial: bool = True,
+    ) -> Pauses:
         """Return the pauses that entries ask for; class 0 is that of all others.
 
         Parameters
@@ -79,6 +88,8 @@ class Pauses:
         silence : tuple or None
             As `lexicon_fst.optional_silence` returns it.
         entries : sequence of Entry
+        initial : bool
+            Whether there may be a pause before the first word.
         """
         if silence is None:
             return cls.alike(None, len(entries))
@@ -87,7 +98,13 @@ class Pauses:
             costs.setdefault(silence_costs(entry, silence), len(costs)) for entry in entries
         ]
         pause, none = zip(*costs, strict=True)
-        return cls(silence[0], np.array(pause), np.array(none), np.array(class_of, dtype=np.int64))
+        classes = np.array(class_of, dtype=np.int64)
+        return cls(silence[0], np.array(pause), np.array(none), classes, initial)
+
+    @property
+    def at_start(self) -> bool:
+        """Whether there is silence, and before the first word, too."""
+        return self.initial and self.phone >= 0
 
     @property
     def paid(self) -> _Floats:
@@ -251,13 +268,13 @@ class _Roots:
     def of(cls, acceptor: Fst, ends: _Ends, n_spoken: int, pauses: Pauses) -> _Roots:
         n = acceptor.n_states
         kinds = len(pauses.none) + 2  # in the order first, closed, classes
-        silent = pauses.phone < 0
+        pausing = np.isfinite(pauses.silence)[ends.pause]
         quiet = acceptor.arcs["nextstate"][acceptor.arcs["ilabel"] > n_spoken].astype(np.int64)
-        leaf = ends.target * kinds + (1 if silent else ends.pause + 2)
-        after_pause = np.zeros(0, np.int64) if silent else ends.target * kinds + 1
+        leaf = ends.target * kinds + np.where(pausing, ends.pause + 2, 1)
+        after_pause = ends.target[pausing] * kinds + 1
         start = np.array([acceptor.start * kinds, acceptor.start * kinds + 1])
         keys = np.unique(np.concatenate([
-            start[1:] if silent else start, leaf, after_pause, quiet * kinds + 1,
+            start if pauses.at_start else start[1:], leaf, after_pause, quiet * kinds + 1,
         ]))  # fmt: skip
         closed = np.full(n, -1)
         is_closed = keys % kinds == 1
@@ -265,7 +282,7 @@ class _Roots:
         return cls(keys // kinds, keys % kinds - 2, np.searchsorted(keys, leaf), closed)
 
     def start(self, acceptor: Fst, pauses: Pauses) -> int:
-        kind = _CLOSED if pauses.phone < 0 else _FIRST
+        kind = _FIRST if pauses.at_start else _CLOSED
         return int(np.flatnonzero((self.state == acceptor.start) & (self.kind == kind))[0])
 
 
