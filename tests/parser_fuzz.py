@@ -32,6 +32,7 @@ from wfst_hmm.fst.text import read_fst_text
 from wfst_hmm.graph.arpa import read_arpa
 from wfst_hmm.graph.jsgf import read_jsgf
 from wfst_hmm.graph.lexicon import read_lexicon
+from wfst_hmm.graph.lexicon_silence import read_silence_lexicon, read_silence_probabilities
 from wfst_hmm.graph.lm_bin import read_lm_bin
 from wfst_hmm.graph.ngram_fst import ngram_to_fst
 from wfst_hmm.graph.phrases import read_phrases
@@ -101,6 +102,11 @@ JSGF_SCRAPS = (b"(", b")", b"[", b"]", b"*", b"+", b"|", b";", b"=", b"<", b">",
                b"public ", b"import <a.b>;", b"grammar x;", b"<a> = <a> x;", b"/1/", b"(" * 99,
                b"([" * 40, b"*" * 50, b"#JSGF V1.0 UTF-16;", b"<sizes.size>", b"(<what> <what>)+ ",
                b"<what> " * 30)  # fmt: skip
+SILENCE_LEXICON = b"""one 1 0.25 1.1 0.93 W AH N
+one 0.5 0.01 0.8 1.2 HH W AH N
+tw\xc3\xb6 1 0.99 1 1 T UW
+"""
+SILPROB = b"<s> 0.99\n</s>_s 2.50\n</s>_n 0.01\noverall 0.20\n"
 NUMBERS = (b"\xff\xff\xff\xff", b"\x00\x00\x00\x80", b"\x00\x00\xc0\x7f", b"\x00\x00\x80\x7f",
            b"\x00\x00\x80\xff", b"\x01\x00\x00\x00", b"\xff\xff\xff\x7f", b"\x00" * 8)  # fmt: skip
 
@@ -117,6 +123,8 @@ def parsers() -> dict[str, Parser]:
         "jsgf": Parser(lambda p: read_jsgf(p).to_fst(), (JSGF,), TEXT_SCRAPS + JSGF_SCRAPS),
         "phrases": Parser(read_phrases, (PHRASES,), TEXT_SCRAPS),
         "lexicon": Parser(read_lexicon, (LEXICON, gzip.compress(LEXICON, mtime=0)), TEXT_SCRAPS),
+        "lexicon_silence": Parser(read_silence_lexicon, (SILENCE_LEXICON,), TEXT_SCRAPS),
+        "silprob": Parser(read_silence_probabilities, (SILPROB,), TEXT_SCRAPS),
         "fst_text": Parser(read_fst_text, (FST_TEXT,), TEXT_SCRAPS),
         "fst_binary": Parser(read_fst, (_binary(),), NUMBERS),
         "symbols": Parser(Symbols.read, (SYMBOLS,), TEXT_SCRAPS),

@@ -187,9 +187,14 @@ class Lexicon:
         return Lexicon([*kept, *additions.entries])
 
     def write(self, path: str | Path) -> None:
-        """Write a Kaldi ``lexiconp.txt``: word, probability and phones, separated by spaces."""
+        """Write a Kaldi ``lexiconp.txt``: word, probability and phones, separated by spaces.
+
+        A probability of silence follows as a comment that `read_lexicon` understands:
+        ``well 1.0 W EH L # silence 0.8``.
+        """
         text = "".join(
-            f"{entry.word} {entry.probability!r} {' '.join(entry.phones)}\n"
+            f"{entry.word} {entry.probability!r} {' '.join(entry.phones)}"
+            + ("\n" if entry.silence is None else f" # silence {entry.silence!r}\n")
             for entry in self.entries
         )
         with atomic_file(path) as temporary:
@@ -236,7 +241,8 @@ def read_lexicon(path: str | Path, *, probabilities: bool | None = None) -> Lexi
     ----------
     path : path
         Each line: a word, then its phones, separated by spaces or tabs. Lines that begin with
-        ``;;;`` or ``##`` are comments, and so is all that follows a lone ``#`` among the phones.
+        ``;;;`` or ``##`` are comments, and so is all that follows a lone ``#`` among the phones;
+        but ``# silence 0.8`` gives the probability of silence after the word (`Entry.silence`).
         ``WORD(2)`` is another pronunciation of ``WORD`` where ``WORD``
         itself came before. UTF-8, with or without a byte order mark; plain or gzip.
     probabilities : bool, optional
@@ -258,27 +264,35 @@ def read_lexicon(path: str | Path, *, probabilities: bool | None = None) -> Lexi
         raise FormatError("no pronunciations in this lexicon", where=str(path),
                           expected="lines of a word and its phones")  # fmt: skip
     if probabilities is None:
-        plausible = sum(len(fields) > 2 and _probability(fields[1]) > 0 for _, fields in rows)
+        plausible = sum(len(fields) > 2 and _probability(fields[1]) > 0 for _, fields, _ in rows)
         probabilities = 2 * plausible > len(rows)
     entries: list[Entry] = []
     seen: set[str] = set()
-    for number, fields in rows:
+    for number, fields, silence in rows:
         entry = _entry_of(fields, f"{path}:{number}", probabilities, seen)
+        if silence is not None:
+            entry = dataclasses.replace(entry, silence=silence)
         seen.add(entry.word)
         entries.append(entry)
     return Lexicon(entries)
 
 
-def _read_rows(path: str | Path) -> list[tuple[int, list[str]]]:
+def _read_rows(path: str | Path) -> list[tuple[int, list[str], float | None]]:
+    """Return line number, fields and the probability of silence of every line."""
     rows = []
     for number, line in read_lines(path):
         if line.lstrip().startswith((";;;", "##")):
             continue
         fields = line.split()
+        silence = None
         if "#" in fields[1:]:
-            del fields[fields.index("#", 1) :]
+            at = fields.index("#", 1)
+            match fields[at + 1 :]:
+                case ["silence", value] if _NUMBER.match(value):
+                    silence = float(value)
+            del fields[at:]
         if fields:
-            rows.append((number, fields))
+            rows.append((number, fields, silence))
     return rows
 
 

