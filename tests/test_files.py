@@ -1,5 +1,6 @@
 """Files appear whole or not at all, and complaints name their line."""
 
+import contextlib
 import gzip
 import itertools
 import stat
@@ -12,6 +13,7 @@ from wfst_hmm.files import (
     MAX_LINE_BYTES,
     atomic_directory,
     atomic_file,
+    read_arrays,
     read_blocks,
     read_bytes,
     read_json,
@@ -136,3 +138,27 @@ def test_blocks_and_bytes_are_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(read_bytes(path, 24)) == 24
     with pytest.raises(FormatError, match="too large"):
         read_bytes(path, 23)
+
+
+def test_damaged_arrays_are_told_by_name(tmp_path: Path):
+    import numpy as np
+
+    path = tmp_path / "a.npz"
+    np.savez(path, some=np.arange(5), more=np.zeros((2, 3)))
+    assert list(read_arrays(path)) == ["some", "more"]
+    data = path.read_bytes()
+    for position in range(len(data)):
+        damaged = bytearray(data)
+        damaged[position] ^= 0x5A
+        path.write_bytes(damaged)
+        with contextlib.suppress(FormatError):  # a changed number is for the model's own checks
+            read_arrays(path)
+    for size in range(0, len(data), 7):
+        path.write_bytes(data[:size])
+        with pytest.raises(FormatError, match=r"a\.npz: a damaged file of arrays"):
+            read_arrays(path)
+    np.savez(path, hidden=np.array([{}], dtype=object))
+    with pytest.raises(FormatError, match="pickled objects are refused"):
+        read_arrays(path)
+    with pytest.raises(FormatError, match="no such file"):
+        read_arrays(tmp_path / "none.npz")

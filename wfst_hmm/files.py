@@ -3,8 +3,8 @@
 In: paths. Out: decoded lines with their numbers; files and directories that appear whole or
 not at all.
 
-Public names: `read_lines`, `read_blocks`, `read_bytes`, `atomic_file`, `atomic_directory`,
-`write_json`, `read_json`, `sha256_of`.
+Public names: `read_lines`, `read_blocks`, `read_bytes`, `read_arrays`, `atomic_file`,
+`atomic_directory`, `write_json`, `read_json`, `sha256_of`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ __all__ = [
     "MAX_LINE_BYTES",
     "atomic_directory",
     "atomic_file",
+    "read_arrays",
     "read_blocks",
     "read_bytes",
     "read_json",
@@ -127,6 +129,34 @@ def read_bytes(path: str | Path, max_bytes: int) -> bytes:
     if not left:
         raise FormatError("file too large", where=str(path), expected=f"at most {max_bytes} bytes")
     return b"".join(parts)
+
+
+def read_arrays(path: str | Path) -> dict[str, Any]:
+    """Return the numpy arrays of an ``.npz`` file by name; pickled objects are refused.
+
+    Raises
+    ------
+    FormatError
+        The file is missing or damaged; numpy and zipfile have many ways to say so.
+    """
+    import numpy as np  # here: the command line lists its commands without numpy
+
+    path = Path(path)
+    try:
+        # opened here: numpy leaves a file open that turns out to be no archive
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise FormatError("no such file", where=str(path), fix="Check the path.") from None
+    except (
+        OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError,
+        NotImplementedError, RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
+        # numpy would advise to unpickle: that runs whatever the file says
+        reason = "pickled objects are refused" if "pickle" in str(error) else error
+        raise FormatError(
+            f"a damaged file of arrays ({reason})", where=str(path), fix="Copy or make it again."
+        ) from None
 
 
 @contextlib.contextmanager

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import FormatError, ModelError
-from wfst_hmm.files import atomic_directory, read_json, write_json
+from wfst_hmm.files import atomic_directory, read_arrays, read_json, write_json
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.lexicon import Entry, Lexicon, read_lexicon
@@ -147,9 +146,9 @@ class Graph:
         for name in _FILES:
             _check_file(folder / name, header["files"][name], verify or name != "graph.fst")
         words = _read_words(folder / "words.txt")
+        stored = read_arrays(folder / "labels.npz")
         try:
-            with np.load(folder / "labels.npz", allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in _LABEL_ARRAYS}
+            arrays = {name: stored[name] for name in _LABEL_ARRAYS}
             labels = StateLabels(**arrays, symbols=Symbols(header["label_names"]))
             phones = tuple(str(phone) for phone in header["phones"])
             lengths = {len(array) for array in (*arrays.values(), header["label_names"])}
@@ -164,8 +163,7 @@ class Graph:
                 Lexicon.later(lambda: _entries_of(folder / "lexicon.txt")),
                 str(header["model_hash"]), float(header["frame_shift"]), dict(header["info"]),
             )  # fmt: skip
-        except (KeyError, ValueError, TypeError, AttributeError, OSError,
-                zipfile.BadZipFile, EOFError) as error:  # fmt: skip
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise FormatError(
                 f"a damaged graph directory ({error})", where=str(folder),
                 fix="Build the graph again.",

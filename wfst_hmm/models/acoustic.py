@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, FormatError, ModelError, WfstHmmError
-from wfst_hmm.files import atomic_directory, read_json, sha256_of, write_json
+from wfst_hmm.files import atomic_directory, read_arrays, read_json, sha256_of, write_json
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.scores import Scores
@@ -243,15 +242,15 @@ class AcousticModel:
 
 def _read_mixtures(path: Path) -> MixtureSet:
     names = tuple(field.name for field in dataclasses.fields(MixtureSet))
+    arrays = read_arrays(path)
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise FormatError("not the mixtures of a model", where=str(path),
+                          expected=f"the arrays {', '.join(names)}")  # fmt: skip
     try:
-        # opened here: numpy leaves a damaged file open
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            return MixtureSet(**{name: arrays[name] for name in names})
+        return MixtureSet(**{name: arrays[name] for name in names})
     except WfstHmmError as error:
         raise ModelError(error.what, where=str(path), got=error.got,
                          expected=error.expected) from None  # fmt: skip
-    except FileNotFoundError:
-        raise FormatError("no such file", where=str(path)) from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise FormatError(f"not the mixtures of a model ({error})", where=str(path),
-                          expected=f"the arrays {', '.join(names)}") from None  # fmt: skip
+    except (TypeError, ValueError) as error:
+        raise FormatError(f"not the mixtures of a model ({error})", where=str(path)) from None

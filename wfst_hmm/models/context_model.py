@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.errors import DataError, FormatError, ModelError, UsageError, WfstHmmError
-from wfst_hmm.files import atomic_directory, read_json, sha256_of, write_json
+from wfst_hmm.errors import DataError, FormatError, ModelError, UsageError
+from wfst_hmm.files import atomic_directory, read_arrays, read_json, sha256_of, write_json
 from wfst_hmm.models.codebooks import CodebookSet
 from wfst_hmm.models.context import ContextMap
 from wfst_hmm.models.mixtures import MixtureSet
@@ -206,7 +205,7 @@ class ContextModel:
             raise FormatError("another version of the format", where=where,
                               got=header.get("version"), expected=version)  # fmt: skip
         try:
-            model = cls._from_parts(header, _read_arrays(path / _ARRAYS))
+            model = cls._from_parts(header, read_arrays(path / _ARRAYS))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FormatError(f"damaged header ({type(error).__name__}: {error})",
                               where=where) from None  # fmt: skip
@@ -238,16 +237,3 @@ class ContextModel:
             {word: tuple(phones) for word, phones in header["fillers"].items()},
             header.get("info", {}),
         )
-
-
-def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    try:
-        # numpy leaves a file open that turns out not to be a zip: open it here
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except WfstHmmError:
-        raise
-    except FileNotFoundError:
-        raise FormatError("no such file", where=str(path)) from None
-    except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise FormatError(f"not the arrays of a model ({error})", where=str(path)) from None

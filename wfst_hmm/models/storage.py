@@ -8,7 +8,6 @@ Public names: `load_arrays`, `save_arrays`.
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import FormatError
-from wfst_hmm.files import atomic_file
+from wfst_hmm.files import atomic_file, read_arrays
 
 __all__ = ["load_arrays", "save_arrays"]
 
@@ -44,13 +43,10 @@ def load_arrays(
         The file is missing, damaged, of another kind, or lacks one of `names`.
     """
     where = str(path)
+    arrays = read_arrays(path)
     try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
         header = json.loads(str(arrays.pop(_HEADER)))
-    except FileNotFoundError:
-        raise FormatError("no such file", where=where, fix="Check the path.") from None
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, RecursionError) as error:
         raise FormatError(f"is no model file ({error})", where=where) from None
     if not isinstance(header, dict) or header.get("kind") != kind:
         got = header.get("kind") if isinstance(header, dict) else header

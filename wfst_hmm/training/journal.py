@@ -9,14 +9,13 @@ Public names: `Journal`.
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from wfst_hmm.errors import WfstHmmError
-from wfst_hmm.files import atomic_file
+from wfst_hmm.files import atomic_file, read_arrays
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.topology import Topology
 from wfst_hmm.training.passes import Parameters, PassReport
@@ -48,17 +47,15 @@ class Journal:
         if not self.path.is_file():
             return None
         try:
-            # opened here: numpy leaves a damaged file open
-            with open(self.path, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-                header = json.loads(arrays["header"].tobytes())
-                if header["format"] != _FORMAT or header["fingerprint"] != self.fingerprint:
-                    return (f"{self.path} belongs to a training with other data or options: "
-                            "training begins anew")  # fmt: skip
-                mixtures = MixtureSet(**{name: arrays[name] for name in _ARRAYS})
+            arrays = read_arrays(self.path)
+            header = json.loads(arrays["header"].tobytes())
+            if header["format"] != _FORMAT or header["fingerprint"] != self.fingerprint:
+                return (f"{self.path} belongs to a training with other data or options: "
+                        "training begins anew")  # fmt: skip
+            mixtures = MixtureSet(**{name: arrays[name] for name in _ARRAYS})
             topologies = tuple(Topology.from_dict(value) for value in header["topologies"])
             reports = [PassReport.from_dict(value) for value in header["passes"]]
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile,
-                WfstHmmError) as error:  # fmt: skip
+        except (ValueError, KeyError, TypeError, RecursionError, WfstHmmError) as error:
             return f"{self.path} is damaged ({error}): training begins anew"
         return Parameters(mixtures, topologies), reports
 
