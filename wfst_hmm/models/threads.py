@@ -8,9 +8,12 @@ Public names: `map_threads`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+from threadpoolctl import ThreadpoolController
 
 from wfst_hmm.errors import UsageError
 
@@ -28,5 +31,11 @@ def map_threads(
         raise UsageError("n_threads must be positive", got=n_threads)
     if n_threads == 1 or len(items) < 2:
         return [function(item) for item in items]
-    with ThreadPoolExecutor(min(n_threads, len(items))) as pool:
+    # Each thread's matrix products stay in that thread: BLAS threads on top would only queue up.
+    with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
         return list(pool.map(function, items))
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
