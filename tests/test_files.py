@@ -155,7 +155,9 @@ def test_damaged_arrays_are_told_by_name(tmp_path: Path):
             read_arrays(path)
     for size in range(0, len(data), 7):
         path.write_bytes(data[:size])
-        with pytest.raises(FormatError, match=r"a\.npz: a damaged file of arrays"):
+        with pytest.raises(
+            FormatError, match=r"a\.npz: (a damaged file of arrays|not an \.npz file)"
+        ):
             read_arrays(path)
     np.savez(path, hidden=np.array([{}], dtype=object))
     with pytest.raises(FormatError, match="pickled objects are refused"):

@@ -144,15 +144,22 @@ def read_arrays(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     try:
         # opened here: numpy leaves a file open that turns out to be no archive
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        with open(path, "rb") as stream:
+            if stream.read(4) not in (
+                b"PK\3\4",
+                b"PK\5\6",
+            ):  # numpy would take it for a pickle, and advise to trust it
+                raise FormatError("not an .npz file", where=str(path), fix="Check the path.")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise FormatError("no such file", where=str(path), fix="Check the path.") from None
     except (
         OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError,
         NotImplementedError, RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
-        # numpy would advise to unpickle: that runs whatever the file says
+        # numpy's own words advise to unpickle: that would run whatever the file says
         reason = "pickled objects are refused" if "pickle" in str(error) else error
         raise FormatError(
             f"a damaged file of arrays ({reason})", where=str(path), fix="Copy or make it again."

@@ -171,9 +171,7 @@ def test_damaged_models(tmp_path):
             ContextModel.load(tmp_path / "m")
     (tmp_path / "m" / "model.json").write_text(text)
     (tmp_path / "m" / "model.npz").write_bytes(b"PK junk")
-    with pytest.raises(
-        FormatError, match=r"model\.npz: a damaged file of arrays \(pickled objects are refused"
-    ):
+    with pytest.raises(FormatError, match=r"model\.npz: not an \.npz file"):
         ContextModel.load(tmp_path / "m")
     (tmp_path / "other").mkdir()
     shutil.copy(tmp_path / "m" / "model.npz", tmp_path / "other" / "x")
