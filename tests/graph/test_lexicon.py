@@ -59,7 +59,7 @@ def test_gzip_and_byte_order_mark(tmp_path: Path) -> None:
         (";;; nothing\n", "no pronunciations in this lexicon"),
         (b"yes Y\n\xff\xfe N\n", r"lexicon\.txt:2: not UTF-8"),
         (b"yes Y\n\0\0\n", r"lexicon\.txt:2: a NUL byte"),
-        (gzip.compress(b"yes Y\n" * 9999)[:60], "damaged gzip stream"),
+        (gzip.compress(b"yes Y\n" * 9999, mtime=0)[:60], "damaged gzip stream"),
     ],
 )
 def test_mistakes_are_located(tmp_path: Path, text: str | bytes, message: str) -> None:
