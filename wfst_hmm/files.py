@@ -4,7 +4,7 @@ In: paths. Out: decoded lines with their numbers; files and directories that app
 not at all.
 
 Public names: `read_lines`, `read_blocks`, `read_bytes`, `read_arrays`, `atomic_file`,
-`atomic_directory`, `write_json`, `read_json`, `sha256_of`.
+`atomic_directory`, `may_replace`, `write_json`, `read_json`, `sha256_of`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ __all__ = [
     "MAX_LINE_BYTES",
     "atomic_directory",
     "atomic_file",
+    "may_replace",
     "read_arrays",
     "read_blocks",
     "read_bytes",
@@ -274,6 +275,12 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
                 shutil.rmtree(aside, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def may_replace(path: Path, mark: str) -> bool:
+    """Tell whether a directory may be written to `path`: nothing there, or one that holds `mark`."""
+    empty = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+    return empty or (path / mark).is_file()
 
 
 def _sync(path: Path) -> None:

@@ -14,7 +14,7 @@ import dataclasses
 from pathlib import Path
 
 from wfst_hmm.errors import ModelError, UsageError
-from wfst_hmm.files import atomic_directory
+from wfst_hmm.files import atomic_directory, may_replace
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.models.acoustic import AcousticModel
 
@@ -37,8 +37,7 @@ def check_new(path: str | Path, mark: str, what: str) -> None:
         What is to be written, for the message.
     """
     path = Path(path)
-    empty = not path.exists() or (path.is_dir() and not any(path.iterdir()))
-    if not empty and not (path / mark).is_file():
+    if not may_replace(path, mark):
         raise UsageError(f"is there already and is no {what}", where=str(path),
                          fix=f"Choose another name for the {what}.")  # fmt: skip
 

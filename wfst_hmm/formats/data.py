@@ -10,7 +10,7 @@ Public names: `read_corpus`, `read_transcripts`; and from their own modules `rea
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from wfst_hmm.errors import DataError, FormatError, WfstHmmError
@@ -140,15 +140,7 @@ def _kaldi_directory(folder: Path, on_error: OnError | None) -> list[Utterance]:
         ]
     utterances = _with_speakers(folder / "utt2spk", utterances)
     utterances = _with_words(folder / "text", utterances, on_error)
-    found = []
-    for utterance in utterances:
-        try:
-            audio = _recording(str(utterance.audio), listing, utterance.place)
-        except DataError as error:
-            _failed(utterance.id, error, on_error)
-        else:
-            found.append(dataclasses.replace(utterance, audio=audio))
-    return found
+    return _with_recordings(utterances, listing, on_error)
 
 
 def _segments(
@@ -225,12 +217,19 @@ def _with_words(
 
 def _manifest(path: Path, on_error: OnError | None) -> list[Utterance]:
     listed = Corpus(tuple(read_manifest(path)), str(path))  # an id twice is wrong whatever else is
-    utterances = []
-    for utterance in listed:
+    return _with_recordings(listed, path, on_error)
+
+
+def _with_recordings(
+    utterances: Iterable[Utterance], listing: Path, on_error: OnError | None
+) -> list[Utterance]:
+    """Return the utterances whose recordings are there, with the paths at which they were found."""
+    found = []
+    for utterance in utterances:
         try:
-            audio = _recording(str(utterance.audio), path, utterance.place)
+            audio = _recording(str(utterance.audio), listing, utterance.place)
         except DataError as error:
             _failed(utterance.id, error, on_error)
         else:
-            utterances.append(dataclasses.replace(utterance, audio=audio))
-    return utterances
+            found.append(dataclasses.replace(utterance, audio=audio))
+    return found

@@ -22,7 +22,14 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, FormatError, ModelError, UsageError
-from wfst_hmm.files import atomic_directory, read_arrays, read_json, sha256_of, write_json
+from wfst_hmm.files import (
+    atomic_directory,
+    may_replace,
+    read_arrays,
+    read_json,
+    sha256_of,
+    write_json,
+)
 from wfst_hmm.models.codebooks import CodebookSet
 from wfst_hmm.models.context import ContextMap
 from wfst_hmm.models.mixtures import MixtureSet
@@ -172,8 +179,7 @@ class ContextModel:
             `path` is something else than an earlier model or an empty directory.
         """
         path = Path(path)
-        free = not path.exists() or (path.is_dir() and not any(path.iterdir()))
-        if not free and not (path / _JSON).is_file():
+        if not may_replace(path, _JSON):
             raise ModelError("is there already and is no model", where=str(path),
                              fix="Choose another name for the model.")  # fmt: skip
         name, version = CONTEXT_FORMAT
