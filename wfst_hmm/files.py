@@ -26,6 +26,7 @@ from wfst_hmm.errors import FormatError
 
 __all__ = [
     "MAX_LINE_BYTES",
+    "MAX_UNPACKED_BYTES",
     "atomic_directory",
     "atomic_file",
     "may_replace",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 MAX_LINE_BYTES = 1 << 20  # a text line longer than this is no line of ours
+MAX_UNPACKED_BYTES = 1 << 32  # a gzip stream that unpacks to more is refused
 _BOM = b"\xef\xbb\xbf"
 _UNREADABLE = (EOFError, zlib.error, OSError)
 
@@ -115,12 +117,27 @@ def read_blocks(path: str | Path, block_bytes: int = 1 << 23) -> Iterator[tuple[
                 return
 
 
-def read_bytes(path: str | Path, max_bytes: int) -> bytes:
-    """Return the content of a file, plain or gzip; a `FormatError` beyond `max_bytes`."""
+def read_bytes(path: str | Path, max_bytes: int | None = None) -> bytes:
+    """Return the content of a file, plain or gzip.
+
+    Parameters
+    ----------
+    path : path
+    max_bytes : int, optional
+        By default what lies on the disk is read whole, and a gzip stream may unpack to
+        `MAX_UNPACKED_BYTES`.
+
+    Raises
+    ------
+    FormatError
+        The file is missing or unreadable, its gzip stream is damaged, or there are more bytes.
+    """
     path = Path(path)
     parts: list[bytes] = []
-    left = max_bytes + 1
     with _opened(path) as stream:
+        if max_bytes is None:
+            max_bytes = max(MAX_UNPACKED_BYTES, path.stat().st_size)
+        left = max_bytes + 1
         try:
             while left and (part := stream.read(min(left, 1 << 20))):  # read(n) allocates n bytes
                 parts.append(part)

@@ -11,7 +11,6 @@ import ctypes
 import shutil
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -76,12 +75,7 @@ class Synthesizer:
     def __enter__(self) -> Synthesizer:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._library.espeak_Terminate()
 
     def say(self, text: str, *, voice: str = "en-us", speed: int = 170, pitch: int = 50) -> Audio:

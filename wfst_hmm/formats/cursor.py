@@ -4,15 +4,12 @@ In: a file's bytes. Out: `Cursor`, which hands out numbers and arrays, and a `Fo
 names file and byte when they end too soon; nothing is allocated before the file is known to
 hold it.
 
-Public names: `Cursor`, `read_bytes`, `MAX_BYTES`.
+Public names: `Cursor`.
 """
 
 from __future__ import annotations
 
-import gzip
 import struct
-import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,43 +17,7 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import FormatError
 
-__all__ = ["MAX_BYTES", "Cursor", "read_bytes"]
-
-MAX_BYTES = 1 << 32  # a gzip stream that unpacks to more is refused: 4 GiB
-_CHUNK = 1 << 22
-
-
-def read_bytes(path: str | Path, *, max_bytes: int = MAX_BYTES) -> bytes:
-    """Return the content of a file, unpacked when it starts with the gzip magic.
-
-    Raises
-    ------
-    FormatError
-        The file is missing or unreadable, its gzip stream is damaged, or it unpacks to more
-        than `max_bytes`.
-    """
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise FormatError("no such file", where=str(path), fix="Check the path.") from None
-    except OSError as error:
-        raise FormatError(f"cannot be read ({error.strerror})", where=str(path)) from None
-    if data[:2] != b"\x1f\x8b":
-        return data
-    parts, size = [], 0
-    try:
-        with gzip.open(path, "rb") as stream:
-            while part := stream.read(_CHUNK):
-                size += len(part)
-                if size > max_bytes:
-                    raise FormatError("unpacks to too much", where=str(path),
-                                      expected=f"at most {max_bytes} bytes")  # fmt: skip
-                parts.append(part)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FormatError(f"damaged gzip stream ({error})", where=str(path),
-                          fix="Copy or compress the file again.") from None  # fmt: skip
-    return b"".join(parts)
+__all__ = ["Cursor"]
 
 
 class Cursor:

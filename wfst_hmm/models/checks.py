@@ -3,7 +3,7 @@
 In: what callers pass. Out: arrays of a known type and shape, or one error that names the
 argument, what was got and what was expected.
 
-Public names: `as_frames`, `as_probabilities`, `as_sequences`.
+Public names: `as_frames`, `as_probabilities`, `as_sequences`, `check_options`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.errors import DataError, ModelError
+from wfst_hmm.errors import DataError, ModelError, UsageError
 
-__all__ = ["as_frames", "as_probabilities", "as_sequences"]
+__all__ = ["as_frames", "as_probabilities", "as_sequences", "check_options"]
 
 _LARGEST = 1e150  # its square is still a float64
 _LARGEST_SINGLE = 1e15  # its square, over a small variance, is still a float32
@@ -155,3 +155,25 @@ def as_probabilities(
             raise ModelError(f"{which} does not sum to 1", got=np.atleast_1d(sums)[row],
                              expected="1 within 1e-6")  # fmt: skip
     return array
+
+
+def check_options(cvtype: str, floor: float, **sizes: int) -> None:
+    """Raise a `UsageError` for options that no Gaussian mixture could have.
+
+    Parameters
+    ----------
+    cvtype : str
+        ``"diag"`` or ``"full"``.
+    floor : float
+        Share of the data's variance, above 0 and below 1.
+    **sizes : int
+        Numbers that must be positive, by their names.
+    """
+    for name, value in sizes.items():
+        if value < 1:
+            raise UsageError(f"{name} must be positive", got=value)
+    if cvtype not in ("diag", "full"):
+        raise UsageError("unknown kind of covariance", got=repr(cvtype),
+                         expected="'diag' or 'full'")  # fmt: skip
+    if not 0 < floor < 1:
+        raise UsageError("floor must lie between 0 and 1", got=floor)

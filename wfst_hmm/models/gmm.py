@@ -17,13 +17,12 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, ModelError, UsageError
 from wfst_hmm.models.bank import Bank, maximize, resplit
-from wfst_hmm.models.checks import as_frames
+from wfst_hmm.models.checks import as_frames, check_options
 from wfst_hmm.models.clusters import bank_of_clusters, kmeans
 from wfst_hmm.models.em import climb
 from wfst_hmm.models.expectation import expectation, responsibilities
 from wfst_hmm.models.gaussian import chunk_frames, log_sum_exp_segments
 from wfst_hmm.models.mixture_sizes import merge_states, split_states
-from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.moments import Moments, floor_of
 from wfst_hmm.models.storage import load_arrays, save_arrays
 from wfst_hmm.models.threads import map_threads
@@ -100,14 +99,7 @@ class GaussianMixture:
         seed: int = 0,
         floor: float = 1e-3,
     ) -> None:
-        for name, value in (("n_components", n_components), ("n_dims", n_dims)):
-            if value < 1:
-                raise UsageError(f"{name} must be positive", got=value)
-        if cvtype not in ("diag", "full"):
-            raise UsageError("unknown kind of covariance", got=repr(cvtype),
-                             expected="'diag' or 'full'")  # fmt: skip
-        if not 0 < floor < 1:
-            raise UsageError("floor must lie between 0 and 1", got=floor)
+        check_options(cvtype, floor, n_components=n_components, n_dims=n_dims)
         self.n_components, self.n_dims, self.cvtype = n_components, n_dims, cvtype
         self.seed, self.floor = seed, floor
         self._bank: Bank | None = None
@@ -278,7 +270,7 @@ class GaussianMixture:
                 bank = resplit(bank.widened(), (bank.weights.shape[1],), rng)
             return self._like(bank)
         sizes = np.array([max(n_components, self.n_components)])
-        return self._of_state(split_states(self._tied(), sizes, perturbation, rng)[0])
+        return self._of_state(split_states([self._state()], sizes, perturbation, rng)[0])
 
     def merge(self, n_components: int) -> GaussianMixture:
         """Return a mixture of `n_components`, the most alike pairs merged (diagonal only)."""
@@ -286,11 +278,11 @@ class GaussianMixture:
             raise UsageError("only diagonal mixtures are merged", got="full covariances")
         if n_components < 1:
             raise UsageError("n_components must be positive", got=n_components)
-        return self._of_state(merge_states(self._tied(), n_components, np.ones(1))[0])
+        return self._of_state(merge_states([self._state()], n_components, np.ones(1))[0])
 
-    def _tied(self) -> MixtureSet:
+    def _state(self) -> tuple[Array, Array, Array]:
         part = self.components
-        return MixtureSet.from_states([(part.weights, part.means, part.covars)])
+        return part.weights, part.means, part.covars
 
     def _of_state(self, state: tuple[Array, Array, Array]) -> GaussianMixture:
         weights, means, covars = state

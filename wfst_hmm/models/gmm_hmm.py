@@ -21,7 +21,7 @@ from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.models import hmm_kernels as kernels
 from wfst_hmm.models.bank import Bank, Step, maximize, resplit
 from wfst_hmm.models.chain import Chain
-from wfst_hmm.models.checks import as_frames, as_sequences
+from wfst_hmm.models.checks import as_frames, as_sequences, check_options
 from wfst_hmm.models.em import climb
 from wfst_hmm.models.hmm_em import Counts, emissions, expectation, score_sequences
 from wfst_hmm.models.hmm_start import start_bank
@@ -125,14 +125,7 @@ class GmmHmm:
         seed: int = 0,
         floor: float = 1e-3,
     ) -> None:
-        for name, value in (("n_states", n_states), ("n_mixtures", n_mixtures)):
-            if value < 1:
-                raise UsageError(f"{name} must be positive", got=value)
-        if cvtype not in ("diag", "full"):
-            raise UsageError("unknown kind of covariance", got=repr(cvtype),
-                             expected="'diag' or 'full'")  # fmt: skip
-        if not 0 < floor < 1:
-            raise UsageError("floor must lie between 0 and 1", got=floor)
+        check_options(cvtype, floor, n_states=n_states, n_mixtures=n_mixtures)
         self.n_states, self.n_mixtures, self.cvtype = n_states, n_mixtures, cvtype
         self.seed, self.floor = seed, floor
         self._chain = Chain.left_to_right(n_states) if chain is None else chain

@@ -1,6 +1,6 @@
 """How many Gaussians each state gets, and how mixtures grow and shrink.
 
-In: a `MixtureSet`, occupancies, a target. Out: lists of (weights, means, variances), one a state.
+In: (weights, means, variances) of each state, occupancies, a target. Out: lists of (weights, means, variances), one a state.
 
 Public names: `merge_pair`, `merge_states`, `split_states`, `targets`.
 """
@@ -8,13 +8,10 @@ Public names: `merge_pair`, `merge_states`, `split_states`, `targets`.
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from wfst_hmm.models.mixtures import MixtureSet
 
 __all__ = ["merge_pair", "merge_states", "split_states", "targets"]
 
@@ -51,18 +48,15 @@ def targets(
 
 
 def split_states(
-    mixtures: MixtureSet,
+    states: Sequence[State],
     sizes: npt.NDArray[np.int64],
     perturbation: float,
     rng: np.random.Generator,
 ) -> list[State]:
     """Split the heaviest component of each state until it has ``sizes[s]`` of them."""
-    states = []
-    for state, size in enumerate(sizes):
-        own = mixtures.state(state)
-        weights = list(np.exp(mixtures.log_weights[own]))
-        means = list(mixtures.means[own])
-        variances = list(mixtures.variances[own])
+    split = []
+    for state, size in zip(states, sizes, strict=True):
+        weights, means, variances = (list(part) for part in state)
         while len(weights) < size:
             heaviest = int(np.argmax(weights))
             away = perturbation * np.sqrt(variances[heaviest])
@@ -72,8 +66,8 @@ def split_states(
             means.append(means[heaviest] + away)
             means[heaviest] = means[heaviest] - away
             variances.append(variances[heaviest])
-        states.append((np.array(weights), np.array(means), np.array(variances)))
-    return states
+        split.append((np.array(weights), np.array(means), np.array(variances)))
+    return split
 
 
 def merge_pair(
@@ -88,20 +82,16 @@ def merge_pair(
     return weight, mean, variance
 
 
-def merge_states(mixtures: MixtureSet, n_components: int, occupancy: Array) -> list[State]:
+def merge_states(states: Sequence[State], n_components: int, occupancy: Array) -> list[State]:
     """Merge pairs, the cheapest first, until `n_components` are left or one a state.
 
     The cost of a pair is half the growth of occupancy-weighted log variances, the loss of
     log-likelihood when the union's frames are described by one Gaussian in place of two.
     """
-    states: list[State] = []
     heap: list[tuple[float, int, int, int]] = []
     alive: list[dict[int, tuple[float, Array, Array]]] = []
-    for state in range(mixtures.n_states):
-        own = mixtures.state(state)
-        rows = zip(np.exp(mixtures.log_weights[own]), mixtures.means[own],
-                   mixtures.variances[own], strict=True)  # fmt: skip
-        alive.append({i: (float(w), m, v) for i, (w, m, v) in enumerate(rows)})
+    for state, rows in enumerate(states):
+        alive.append({i: (float(w), m, v) for i, (w, m, v) in enumerate(zip(*rows, strict=True))})
         names = list(alive[state])
         for at, i in enumerate(names):
             for j in names[at + 1 :]:
@@ -109,23 +99,24 @@ def merge_states(mixtures: MixtureSet, n_components: int, occupancy: Array) -> l
                     (_loss(alive[state][i], alive[state][j], occupancy[state]), state, i, j)
                 )
     heapq.heapify(heap)
-    left = mixtures.n_components
+    total = left = sum(len(group) for group in alive)
     while heap and left > n_components:
         _, state, i, j = heapq.heappop(heap)
         group = alive[state]
         if i not in group or j not in group:
             continue
         union = merge_pair(*group.pop(i), *group.pop(j))
-        name = max([i, j, *group]) + mixtures.n_components
+        name = max([i, j, *group]) + total
         for other, row in group.items():
             heapq.heappush(heap, (_loss(row, union, occupancy[state]), state, other, name))
         group[name] = union
         left -= 1
+    merged = []
     for group in alive:
         weights = np.array([w for w, _, _ in group.values()])
-        states.append((weights / weights.sum(), np.array([m for _, m, _ in group.values()]),
+        merged.append((weights / weights.sum(), np.array([m for _, m, _ in group.values()]),
                        np.array([v for _, _, v in group.values()])))  # fmt: skip
-    return states
+    return merged
 
 
 def _loss(a: tuple[float, Array, Array], b: tuple[float, Array, Array], occupancy: float) -> float:

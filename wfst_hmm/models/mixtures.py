@@ -191,6 +191,12 @@ class MixtureSet:
         """Return the slice of components that `state` owns."""
         return slice(int(self.offsets[state]), int(self.offsets[state + 1]))
 
+    def states(self) -> list[sizes.State]:
+        """Return ``(weights (M,), means (M, D), variances (M, D))`` of every state."""
+        weights = np.exp(self.log_weights)
+        slices = [self.state(state) for state in range(self.n_states)]
+        return [(weights[own], self.means[own], self.variances[own]) for own in slices]
+
     def _gaussians(self) -> DiagonalGaussians:
         prepared: DiagonalGaussians | None = getattr(self, "_prepared", None)
         if prepared is None:
@@ -380,7 +386,9 @@ class MixtureSet:
             raise ModelError("one occupancy a state is needed", got=weights.shape,
                              expected=f"({self.n_states},)")  # fmt: skip
         targets = sizes.targets(np.diff(self.offsets), weights, n_components, power, min_occupancy)
-        states = sizes.split_states(self, targets, perturbation, np.random.default_rng(rng))
+        states = sizes.split_states(
+            self.states(), targets, perturbation, np.random.default_rng(rng)
+        )
         return MixtureSet.from_states(states)
 
     def merge(self, n_components: int, occupancy: npt.ArrayLike | None = None) -> MixtureSet:
@@ -395,7 +403,7 @@ class MixtureSet:
             Frames of each state; default: all alike.
         """
         weights = np.ones(self.n_states) if occupancy is None else np.asarray(occupancy)
-        return MixtureSet.from_states(sizes.merge_states(self, n_components, weights))
+        return MixtureSet.from_states(sizes.merge_states(self.states(), n_components, weights))
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the four arrays by name, ready for ``np.savez``."""

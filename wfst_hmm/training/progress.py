@@ -7,7 +7,6 @@ Public names: `ProgressBar`, `Watcher`.
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Any
 
 from wfst_hmm.training.passes import PassReport
@@ -24,12 +23,7 @@ class Watcher:
     def __enter__(self) -> Watcher:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         return
 
     def stage(self, text: str) -> None:
@@ -71,12 +65,7 @@ class ProgressBar(Watcher):
         self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
     def stage(self, text: str) -> None:

@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, FormatError
-from wfst_hmm.files import atomic_file
-from wfst_hmm.formats.cursor import Cursor, read_bytes
+from wfst_hmm.files import atomic_file, read_bytes
+from wfst_hmm.formats.cursor import Cursor
 
 __all__ = ["HtkFeatures", "kind_code", "kind_name", "read_htk_features", "write_htk_features"]
 

@@ -21,8 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import FormatError
-from wfst_hmm.files import atomic_file, read_lines
-from wfst_hmm.formats.cursor import read_bytes
+from wfst_hmm.files import atomic_file, read_bytes, read_lines
 from wfst_hmm.formats.kaldi.stream import KaldiReader, KaldiWriter
 from wfst_hmm.signal.cmvn import CmvnStats
 

@@ -20,8 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import FormatError
-from wfst_hmm.files import atomic_file
-from wfst_hmm.formats.cursor import read_bytes
+from wfst_hmm.files import atomic_file, read_bytes
 from wfst_hmm.formats.kaldi.stream import KaldiReader, KaldiWriter
 from wfst_hmm.formats.kaldi.transitions import TransitionModel
 from wfst_hmm.models.mixtures import MixtureSet

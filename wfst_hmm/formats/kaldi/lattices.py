@@ -24,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import FormatError, GraphError
-from wfst_hmm.files import atomic_file
-from wfst_hmm.formats.cursor import Cursor, read_bytes
+from wfst_hmm.files import atomic_file, read_bytes
+from wfst_hmm.formats.cursor import Cursor
 from wfst_hmm.formats.kaldi.archives import archive_objects
 from wfst_hmm.formats.kaldi.stream import KaldiReader
 

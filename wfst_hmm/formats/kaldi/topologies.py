@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wfst_hmm.formats.cursor import read_bytes
+from wfst_hmm.files import read_bytes
 from wfst_hmm.formats.kaldi.stream import KaldiReader, KaldiWriter
 
 __all__ = ["HmmState", "HmmTopologies", "read_topologies"]

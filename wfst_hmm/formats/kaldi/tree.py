@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.files import atomic_file
-from wfst_hmm.formats.cursor import read_bytes
+from wfst_hmm.files import atomic_file, read_bytes
 from wfst_hmm.formats.kaldi.stream import KaldiReader, KaldiWriter
 
 __all__ = ["PDF_CLASS", "DecisionTree", "Node"]

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import FormatError
-from wfst_hmm.files import atomic_file
-from wfst_hmm.formats.cursor import Cursor, read_bytes
+from wfst_hmm.files import atomic_file, read_bytes
+from wfst_hmm.formats.cursor import Cursor
 
 __all__ = ["checksum", "open_container", "read_cepstra", "write_cepstra", "write_container"]
 

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import FormatError, ModelError
-from wfst_hmm.formats.cursor import Cursor, read_bytes
+from wfst_hmm.files import read_bytes
+from wfst_hmm.formats.cursor import Cursor
 from wfst_hmm.models.context import ContextMap, PhysicalHmm
 from wfst_hmm.models.topology import Topology
 
