@@ -63,11 +63,11 @@ def test_streamed_features_are_those_of_the_whole_corpus(
     tiny_speech: TinySpeech, cmvn: str, n_threads: int
 ) -> None:
     corpus = read_corpus(tiny_speech.test)
-    options = dataclasses.replace(
-        Recognizer.load(tiny_speech.graph).model.feature_options, cmvn=cmvn
-    )
+    model = Recognizer.load(tiny_speech.graph).model
+    options = dataclasses.replace(model.feature_options, cmvn=cmvn)
+    model = dataclasses.replace(model, feature_options=options)
     whole = corpus_features(corpus, options)
-    streamed = list(stream_features(corpus, options, n_threads=n_threads))
+    streamed = list(stream_features(corpus, model, n_threads=n_threads))
     assert [utterance.id for utterance, _ in streamed] == list(whole)
     for utterance, features in streamed:
         assert isinstance(features, Features)
@@ -81,10 +81,12 @@ def test_a_bad_recording_does_not_disturb_its_speaker(
     first = corpus.utterances[0]
     bad = dataclasses.replace(first, audio=tmp_path / "gone.wav")
     spoiled = Corpus((bad, *corpus.utterances[1:]))
-    options = Recognizer.load(tiny_speech.graph).model.feature_options
-    streamed = {utterance.id: features for utterance, features in stream_features(spoiled, options)}
+    model = Recognizer.load(tiny_speech.graph).model
+    streamed = {utterance.id: features for utterance, features in stream_features(spoiled, model)}
     errors = []
-    whole = corpus_features(spoiled, options, on_error=lambda id_, error: errors.append(id_))
+    whole = corpus_features(
+        spoiled, model.feature_options, on_error=lambda id_, error: errors.append(id_)
+    )
     assert errors == [first.id]
     assert isinstance(streamed[first.id], WfstHmmError)
     for id_, features in whole.items():
@@ -97,13 +99,13 @@ def test_streaming_gives_the_first_results_before_the_last_file_is_read(
     from wfst_hmm.apps import recognize
 
     read: list[str] = []
-    true_mfcc = recognize.utterance_mfcc
+    true_cepstra = recognize.utterance_cepstra
 
-    def noted(utterance, options):
+    def noted(utterance, options, **how):
         read.append(utterance.id)
-        return true_mfcc(utterance, options)
+        return true_cepstra(utterance, options, **how)
 
-    monkeypatch.setattr(recognize, "utterance_mfcc", noted)
+    monkeypatch.setattr(recognize, "utterance_cepstra", noted)
     corpus = read_corpus(tiny_speech.test)  # sorted by speaker: three of each
     recognizer = Recognizer.load(tiny_speech.graph)
     stream = decode_corpus(recognizer, corpus)

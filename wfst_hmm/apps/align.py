@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from wfst_hmm.apps.recognize import Outcome, in_order, stream_features
@@ -19,11 +19,14 @@ from wfst_hmm.files import write_json
 from wfst_hmm.formats.ctm import write_ctm
 from wfst_hmm.formats.textgrid import write_textgrid
 from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.graph.compiler import GraphOptions, build_graph
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.lexicon import Lexicon, format_missing
 from wfst_hmm.graph.lexicon_fst import LexiconOptions
+from wfst_hmm.graph.phrases import phrase_list
 from wfst_hmm.graph.transcript import TranscriptCompiler
 from wfst_hmm.models.acoustic import AcousticModel
+from wfst_hmm.models.loading import SpeechModel
 from wfst_hmm.search.decode import decode
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Word
@@ -36,24 +39,27 @@ FORMS = ("ctm", "textgrid", "json")
 
 
 def align_corpus(
-    model: AcousticModel,
+    model: SpeechModel,
     lexicon: Lexicon,
     corpus: Corpus,
     *,
     silence: LexiconOptions | None = None,
     search: str = "exact",
+    resample: bool = False,
     n_threads: int = 1,
 ) -> Iterator[Outcome]:
     """Align every utterance with its transcript.
 
     Parameters
     ----------
-    model : AcousticModel
+    model : AcousticModel or ContextModel
     lexicon : Lexicon
     corpus : Corpus
     silence : LexiconOptions, optional
         Optional silence between words.
     search : {"exact", "beam", "compose"}
+    resample : bool
+        Convert recordings of another rate than the model's instead of refusing them.
     n_threads : int
 
     Yields
@@ -63,8 +69,7 @@ def align_corpus(
         lacks, or with fewer frames than its shortest path has states comes with its error.
     """
     options = SearchOptions(search=search)
-    compiler = TranscriptCompiler(model, lexicon, silence)
-    labels = model.state_labels()
+    compile_words = _compiler(model, lexicon, silence or LexiconOptions())
 
     def graph_of(utterance: Utterance) -> Graph:
         if utterance.words is None:
@@ -75,10 +80,7 @@ def align_corpus(
             raise DataError(f"words that the lexicon lacks: {format_missing(missing)}",
                             where=utterance.place,
                             fix="Add them to the lexicon, or correct the transcript.")  # fmt: skip
-        fst = compiler(utterance.words).fst
-        words = fst.osymbols or Symbols(dict.fromkeys(utterance.words))
-        return Graph(fst, labels, words, model.phones, model.silence_phones, lexicon, model.hash,
-                     model.frame_shift)  # fmt: skip
+        return compile_words(utterance.words)
 
     def work(item: tuple[Utterance, Features | WfstHmmError]) -> Outcome:
         utterance, features = item
@@ -91,8 +93,33 @@ def align_corpus(
             return Outcome(utterance, None, error)
         return Outcome(utterance, result, seconds=time.perf_counter() - begun)
 
-    features = stream_features(corpus, model.feature_options, n_threads=n_threads)
+    features = stream_features(corpus, model, resample=resample, n_threads=n_threads)
     return in_order(work, features, n_threads)
+
+
+def _compiler(
+    model: SpeechModel, lexicon: Lexicon, silence: LexiconOptions
+) -> Callable[[Sequence[str]], Graph]:
+    """Return what makes the alignment graph of a transcript."""
+    if isinstance(model, AcousticModel):
+        compiler, labels = TranscriptCompiler(model, lexicon, silence), model.state_labels()
+
+        def plain(words: Sequence[str]) -> Graph:
+            fst = compiler(words).fst
+            table = fst.osymbols or Symbols(dict.fromkeys(words))
+            return Graph(fst, labels, table, model.phones, model.silence_phones, lexicon,
+                         model.hash, model.frame_shift)  # fmt: skip
+
+        return plain
+    options = GraphOptions(silence.silence_probability, silence.silence_phone,
+                           initial_silence=silence.initial_silence)  # fmt: skip
+
+    def in_context(words: Sequence[str]) -> Graph:
+        if not words:
+            raise DataError("an empty transcript", fix="Leave the utterance out.")
+        return build_graph(model, lexicon, phrase_list([(words, 0.0)]), options)
+
+    return in_context
 
 
 def check_forms(forms: Iterable[str]) -> tuple[str, ...]:

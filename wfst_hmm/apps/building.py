@@ -14,16 +14,17 @@ from typing import Literal
 from wfst_hmm.apps.recognizer import Recognizer, check_new
 from wfst_hmm.errors import DataError, GraphError, UsageError, WfstHmmError
 from wfst_hmm.formats.data import read_corpus
-from wfst_hmm.graph.compiler import GraphOptions, build_graph
+from wfst_hmm.graph.compact import AnyGraph
+from wfst_hmm.graph.compiler import GraphOptions, build_compact, build_graph
 from wfst_hmm.graph.findings import LintReport
 from wfst_hmm.graph.grammar import grammar_from_spec, read_grammar
-from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.lexicon import Entry, Lexicon, read_lexicon
 from wfst_hmm.graph.lexicon_sources import Guess, lexicon_from_spec, with_guesses
 from wfst_hmm.graph.lint import lint, lint_graph
 from wfst_hmm.graph.ngram import UNKNOWN_WORDS
 from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.models.acoustic import AcousticModel
+from wfst_hmm.models.loading import load_model
 from wfst_hmm.signal.audio import audio_info
 from wfst_hmm.signal.corpus import Corpus
 from wfst_hmm.training.monophone import train
@@ -97,7 +98,8 @@ def build(
     on_oov: Literal["raise", "skip", "guess"] = "raise",
     guess: Guess | None = None,
     cache: str | Path | None = None,
-) -> Graph:
+    compact: bool = False,
+) -> AnyGraph:
     """Build a decoding graph and write it, with its model inside, to `out`.
 
     Parameters
@@ -119,9 +121,12 @@ def build(
     cache : path, optional
         A folder of stages to be found again (`graph.compiler.build_graph`).
 
+    compact : bool
+        Whether HMMs are left to be expanded when the graph is searched.
+
     Returns
     -------
-    Graph
+    Graph, or CompactGraph where `compact`
         Its ``info["lint"]`` holds what the lint found before and after, ``info["guessed"]`` the
         guessed words and their phones.
 
@@ -135,7 +140,7 @@ def build(
         raise UsageError("unknown choice", where="on_oov", got=on_oov,
                          expected="raise, skip or guess")  # fmt: skip
     check_new(out, "graph.json", "graph")
-    acoustic, pronunciations = AcousticModel.load(model), lexicon_from_spec(lexicon)
+    acoustic, pronunciations = load_model(model), lexicon_from_spec(lexicon)
     guesses: tuple[Entry, ...] = ()
     if on_oov == "guess":
         if Path(grammar).exists():
@@ -146,8 +151,13 @@ def build(
     )
     before = lint(pronunciations, chosen, acoustic)
     _stop_at_loops(before)
-    made = build_graph(acoustic, pronunciations, chosen, options or GraphOptions(), cache=cache)
-    findings = LintReport([*before, *lint_graph(made)])
+    made: AnyGraph
+    if compact:
+        made = build_compact(acoustic, pronunciations, chosen, options, cache=cache)
+        findings = before
+    else:
+        made = build_graph(acoustic, pronunciations, chosen, options, cache=cache)
+        findings = LintReport([*before, *lint_graph(made)])
     made = dataclasses.replace(made, info={
         **made.info, "lint": findings.to_json(),
         "guessed": [[entry.word, " ".join(entry.phones)] for entry in guesses],

@@ -113,9 +113,9 @@ def _with_tables(fst: Fst, isymbols: str | Path | None, osymbols: str | Path | N
 
 
 def _phone_picture(path: Path, phone: str | None, options: DrawOptions) -> Picture:
-    from wfst_hmm.models.acoustic import AcousticModel
+    from wfst_hmm.models.loading import load_model
 
-    model = AcousticModel.load(path)
+    model = load_model(path)
     name = model.phones[0] if phone is None else phone
     if name not in model.phones:
         raise UsageError(f"the model has no phone {name!r}", where="--phone",
@@ -123,7 +123,7 @@ def _phone_picture(path: Path, phone: str | None, options: DrawOptions) -> Pictu
     if options.weights == "nats":
         options = dataclasses.replace(options, weights="probabilities")  # as textbooks draw HMMs
     options = options if options.title else dataclasses.replace(options, title=f"phone {name}")
-    return topology_picture(model.topologies[model.phones.index(name)], options)
+    return topology_picture(model.topology_of(name), options)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,14 +7,18 @@ Public names: `describe`, `kind_of`.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wfst_hmm.errors import DataError, FormatError, WfstHmmError
 from wfst_hmm.files import read_lines
 from wfst_hmm.fst.binary import FST_MAGIC
+
+if TYPE_CHECKING:
+    from wfst_hmm.models.context_model import ContextModel
 
 __all__ = ["describe", "kind_of"]
 
@@ -34,7 +38,8 @@ def kind_of(path: str | Path) -> str:
     """
     path = Path(path)
     if path.is_dir():
-        for name, kind in (("graph.json", "decoding graph"), ("model.json", "acoustic model"),
+        for name, kind in (("graph.json", "decoding graph"), ("units.npz", "decoding graph"),
+                           ("model.json", "acoustic model"),
                            ("wav.scp", "data directory")):  # fmt: skip
             if (path / name).is_file():
                 return kind
@@ -102,29 +107,42 @@ def describe(path: str | Path) -> dict[str, Any]:
 
 
 def _model(path: Path) -> dict[str, Any]:
-    from wfst_hmm.models.acoustic import AcousticModel
+    from wfst_hmm.models.context_model import ContextModel
+    from wfst_hmm.models.loading import load_model
 
-    model = AcousticModel.load(path)
-    options = model.feature_options
+    model = load_model(path)
     return {
         "hash": model.hash,
         "phones": list(model.phones),
         "silence_phones": list(model.silence_phones),
+        **(_in_context(model) if isinstance(model, ContextModel) else {}),
         "tied_states": model.n_columns,
-        "gaussians": model.mixtures.n_components,
-        "dimensions": model.mixtures.n_dims,
-        "rate": options.rate,
-        "frame_shift": options.frame_shift,
-        "features": options.to_dict(),
+        "gaussians": model.n_gaussians,
+        "dimensions": model.n_dims,
+        "rate": model.rate,
+        "frame_shift": model.frame_shift,
+        "features": dataclasses.asdict(model.feature_options),
         "info": dict(model.info),
     }
 
 
-def _graph(path: Path) -> dict[str, Any]:
-    from wfst_hmm.graph.graph import Graph
+def _in_context(model: ContextModel) -> dict[str, Any]:
+    from wfst_hmm.models.codebooks import CodebookSet
 
-    graph = Graph.load(path, verify=True)
+    facts: dict[str, Any] = {"hmms": len(model.context.hmms)}
+    if isinstance(model.densities, CodebookSet):
+        facts |= {"codebooks": model.densities.n_codebooks, "streams": len(model.densities.streams)}
+    if model.fillers:
+        facts["fillers"] = sorted(model.fillers)
+    return facts
+
+
+def _graph(path: Path) -> dict[str, Any]:
+    from wfst_hmm.graph.compact import is_compact, load_graph
+
+    graph = load_graph(path, verify=True)
     return {
+        "compact": is_compact(path),
         "states": graph.fst.n_states,
         "arcs": graph.fst.n_arcs,
         "epsilon_arcs": int(np.count_nonzero(graph.fst.arcs["ilabel"] == 0)),

@@ -20,7 +20,7 @@ from wfst_hmm.graph.lexicon import Lexicon
 from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
 from wfst_hmm.graph.lint import lint, lint_graph, lint_machine
 from wfst_hmm.graph.phrases import Grammar
-from wfst_hmm.models.acoustic import AcousticModel
+from wfst_hmm.models.loading import load_model
 
 __all__ = ["lint_files"]
 
@@ -62,7 +62,7 @@ def lint_files(
             findings += lint_machine(_fst(path), str(path), max_pairs=max_pairs)
     if lexicon is not None or grammar is not None or lexicon_fst is not None:
         pronunciations = None if lexicon is None else lexicon_from_spec(lexicon)
-        acoustic = None if model is None else AcousticModel.load(model)
+        acoustic = None if model is None else load_model(model)
         silence = () if acoustic is None else acoustic.silence_phones
         findings += lint(
             pronunciations,

@@ -23,13 +23,15 @@ from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.errors import UsageError, WfstHmmError
 from wfst_hmm.formats.data import read_corpus
+from wfst_hmm.models.loading import SpeechModel
 from wfst_hmm.search.decode import CrossCheck, cross_check, decode
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded, NoPath
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Corpus, Utterance
-from wfst_hmm.signal.extract import Raw, utterance_mfcc
-from wfst_hmm.signal.features import FeatureOptions, Features, finish_features
+from wfst_hmm.signal.extract import Raw, utterance_cepstra
+from wfst_hmm.signal.features import Features
+from wfst_hmm.signal.sphinx import SphinxOptions, cepstra_stats
 
 __all__ = [
     "Outcome",
@@ -187,21 +189,33 @@ def in_order(
 
 
 def stream_features(
-    corpus: Corpus, options: FeatureOptions, *, n_threads: int = 1
+    corpus: Corpus, model: SpeechModel, *, resample: bool = False, n_threads: int = 1
 ) -> Iterator[tuple[Utterance, Features | WfstHmmError]]:
     """Yield every utterance's features, or why there are none, in the corpus's order.
 
     With CMVN per speaker an utterance waits until its speaker's last one has been read; a
     corpus that is sorted by speaker is never held in memory as a whole.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    model : AcousticModel or ContextModel
+        Its front end is used.
+    resample : bool
+        Convert recordings of another rate than the model's instead of refusing them.
+    n_threads : int
     """
+    options = model.feature_options
 
     def raw_of(utterance: Utterance) -> tuple[Utterance, Raw | WfstHmmError]:
         try:
-            return utterance, utterance_mfcc(utterance, options)
+            return utterance, utterance_cepstra(utterance, options, resample=resample)
         except WfstHmmError as error:
             return utterance, error
 
-    pooled = options.cmvn == "speaker"
+    sphinx = isinstance(options, SphinxOptions)
+    pooled = (options.cmn if isinstance(options, SphinxOptions) else options.cmvn) == "speaker"
+    stats_of = cepstra_stats if sphinx else CmvnStats.of
     left = collections.Counter(utterance.speaker for utterance in corpus)
     parts: dict[str, list[CmvnStats]] = collections.defaultdict(list)
     stats: dict[str, CmvnStats] = {}
@@ -210,24 +224,24 @@ def stream_features(
         waiting.append((utterance, raw))
         left[utterance.speaker] -= 1
         if pooled and not isinstance(raw, WfstHmmError):
-            parts[utterance.speaker].append(CmvnStats.of(raw))
+            parts[utterance.speaker].append(stats_of(raw))
         if pooled and not left[utterance.speaker] and parts[utterance.speaker]:
             stats[utterance.speaker] = CmvnStats.merge(parts.pop(utterance.speaker))
         while waiting and not (pooled and left[waiting[0][0].speaker]):
             first, array = waiting.popleft()
-            yield first, _finished(first, array, options, stats.get(first.speaker))
+            yield first, _finished(first, array, model, stats.get(first.speaker))
 
 
 def _finished(
     utterance: Utterance,
     raw: Raw | WfstHmmError,
-    options: FeatureOptions,
+    model: SpeechModel,
     stats: CmvnStats | None,
 ) -> Features | WfstHmmError:
     if isinstance(raw, WfstHmmError):
         return raw
     try:
-        return finish_features(raw, options, stats)
+        return model.finish(raw, stats)
     except WfstHmmError as error:
         return _placed(error, utterance)
 
@@ -280,15 +294,13 @@ def decode_corpus(
         try:
             scores = recognizer.model.score(features)
             if not check:
-                result = decode(recognizer.graph, scores, options)
+                result = decode(recognizer.searched, scores, options)
                 return Outcome(utterance, result, seconds=time.perf_counter() - begun)
-            checked = cross_check(recognizer.graph, scores, options)
+            checked = cross_check(recognizer.searched, scores, options)
         except WfstHmmError as error:
             return Outcome(utterance, None, _placed(error, utterance))
         seconds = time.perf_counter() - begun
         return Outcome(utterance, checked.results[options.search], None, checked, seconds)
 
-    hearing = recognizer.model.feature_options
-    hearing = dataclasses.replace(hearing, resample=hearing.resample or resample)
-    features = stream_features(corpus, hearing, n_threads=n_threads)
+    features = stream_features(corpus, recognizer.model, resample=resample, n_threads=n_threads)
     return in_order(work, features, n_threads)

@@ -1,9 +1,9 @@
 """A graph and the model it was made for, kept together.
 
-In: a `Graph` and an `AcousticModel`, or the directory that holds both. Out: `Recognizer`.
+In: a graph and a model of any kind, or the directory that holds both. Out: `Recognizer`.
 
-The directory is a graph directory (`graph.graph.Graph`) with the model's directory inside it
-under the name ``model``: it can be copied to another machine and decodes there.
+The directory is a graph directory (of a `Graph` or a `CompactGraph`) with the model's directory
+inside it under the name ``model``: it can be copied to another machine and decodes there.
 
 Public names: `Recognizer`, `check_new`.
 """
@@ -11,12 +11,14 @@ Public names: `Recognizer`, `check_new`.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 
 from wfst_hmm.errors import ModelError, UsageError
 from wfst_hmm.files import atomic_directory, may_replace
+from wfst_hmm.graph.compact import AnyGraph, CompactGraph, is_compact, load_graph
 from wfst_hmm.graph.graph import Graph
-from wfst_hmm.models.acoustic import AcousticModel
+from wfst_hmm.models.loading import SpeechModel, load_model
 
 __all__ = ["Recognizer", "check_new"]
 
@@ -48,8 +50,8 @@ class Recognizer:
 
     Attributes
     ----------
-    graph : Graph
-    model : AcousticModel
+    graph : Graph or CompactGraph
+    model : AcousticModel or ContextModel
 
     Raises
     ------
@@ -57,11 +59,16 @@ class Recognizer:
         The graph was made for another model.
     """
 
-    graph: Graph
-    model: AcousticModel
+    graph: AnyGraph
+    model: SpeechModel
 
     def __post_init__(self) -> None:
         self.graph.check_model(self.model.hash)
+
+    @functools.cached_property
+    def searched(self) -> Graph:
+        """The graph with the states of its HMMs, which the searches take."""
+        return self.graph.expanded() if isinstance(self.graph, CompactGraph) else self.graph
 
     def save(self, path: str | Path) -> None:
         """Write graph and model as one directory; an older graph there is replaced.
@@ -71,7 +78,8 @@ class Recognizer:
         UsageError
             `path` holds something else.
         """
-        check_new(path, _MARK, "graph")
+        if not is_compact(path):
+            check_new(path, _MARK, "graph")
         with atomic_directory(path) as folder:
             self.graph.save(folder)
             self.model.save(folder / _MODEL)
@@ -94,13 +102,13 @@ class Recognizer:
         ModelError
             The graph was made for another model, or no model is at hand.
         """
-        graph = Graph.load(path)
+        graph = load_graph(path)
         inside = Path(path) / _MODEL
         if model is None and not inside.is_dir():
             raise ModelError("the graph carries no acoustic model", where=str(path),
                              fix="Name one with --model, or build it with wfst-hmm graph.")  # fmt: skip
         where = inside if model is None else Path(model)
-        acoustic = AcousticModel.load(where)
+        acoustic = load_model(where)
         try:
             return cls(graph, acoustic)
         except ModelError as error:

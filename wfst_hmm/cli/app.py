@@ -20,7 +20,7 @@ __all__ = ["COMMANDS", "assemble"]
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("wfst_hmm.cli.demo", "Make speech, train, build a graph, decode and draw, all alone."),
     "train": ("wfst_hmm.cli.building", "Train a monophone model from recordings and transcripts."),
-    "graph": ("wfst_hmm.cli.building", "Build the decoding graph H∘L∘G, with its model inside."),
+    "graph": ("wfst_hmm.cli.building", "Build the decoding graph H∘C∘L∘G, with its model inside."),
     "lint": (
         "wfst_hmm.cli.lint",
         "Find mistakes in a lexicon, a grammar, an FST or a graph.",

@@ -125,7 +125,7 @@ def _watcher() -> Watcher:
 
 
 def graph(
-    model: Annotated[Path, typer.Option(help="Model directory from wfst-hmm train.")],
+    model: Annotated[Path, typer.Option(help="Model directory from wfst-hmm train or import.")],
     lexicon: Annotated[
         str, typer.Option(help="Pronunciations: a file, cmudict, pocketsphinx, cmudict+MINE.txt.")
     ],
@@ -151,12 +151,15 @@ def graph(
     cache: Annotated[
         Path | None, typer.Option(help="Folder where stages are kept and found again.")
     ] = None,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Leave H to be expanded when the graph is searched.")
+    ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print what every stage made and took.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Build the decoding graph H∘L∘G, with its model inside.
+    """Build the decoding graph H∘C∘L∘G, with its model inside.
 
     Example: wfst-hmm graph --model MODEL --lexicon LEX --grammar loop --out GRAPH
     """
@@ -165,7 +168,8 @@ def graph(
 
     options = GraphOptions(silence_probability=silence_probability, max_states=max_states,
                            max_memory_mb=max_memory)  # fmt: skip
-    made = build(model, lexicon, grammar, out, options, on_oov=on_oov.value, cache=cache)
+    made = build(model, lexicon, grammar, out, options, on_oov=on_oov.value, cache=cache,
+                 compact=compact)  # fmt: skip
     facts = {"out": str(out), "states": made.fst.n_states, "arcs": made.fst.n_arcs,
              "words": len(made.words) - 1, "info": dict(made.info)}  # fmt: skip
     for note in made.info.get("cache_notes", ()):

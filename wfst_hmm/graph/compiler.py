@@ -9,6 +9,8 @@ Public names: `GraphOptions`, `build_compact`, `build_graph`.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import weakref
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +21,7 @@ from wfst_hmm.fst.minimize import merge_states
 from wfst_hmm.fst.trim import trim
 from wfst_hmm.graph.cache import StageCache, context_key, spelling_key
 from wfst_hmm.graph.compact import CompactGraph
-from wfst_hmm.graph.context import MapRule, context_table
+from wfst_hmm.graph.context import ContextTable, MapRule, context_table
 from wfst_hmm.graph.context_composition import compose_context
 from wfst_hmm.graph.epsilons import join_epsilons
 from wfst_hmm.graph.graph import Graph
@@ -148,7 +150,7 @@ def build_compact(
         units = Units.of_phones(cast(PhoneModel, model).topologies, labels)
         fst = build.spelled()
     else:
-        units = Units.of_map(build.context, labels)
+        units = _prepared(build.context).units(labels)
         fst = build.in_context()
     words = printed_words(grammar)
     return CompactGraph(
@@ -211,12 +213,36 @@ class _Build:
 
     def _put_in_context(self) -> Fst:
         fst = self.spelled()
-        table = context_table(MapRule(cast(ContextMap, self.context)))
+        table = _prepared(cast(ContextMap, self.context)).table
         fst = compose_context(table, fst, max_states=self.options.max_states)
         self.stages.done("C∘L∘G", fst)
         if self.options.minimize:
             fst = self.stages.done("C∘L∘G minimized", merge_states(fst))
         return fst
+
+
+class _Prepared:
+    """What all graphs of one context map have in common: it takes longer than small graphs do."""
+
+    def __init__(self, context: ContextMap) -> None:
+        self._map = weakref.ref(context)
+        self._units: Units | None = None
+
+    @functools.cached_property
+    def table(self) -> ContextTable:
+        return context_table(MapRule(cast(ContextMap, self._map())))
+
+    def units(self, labels: StateLabels) -> Units:
+        if self._units is None:
+            self._units = Units.of_map(cast(ContextMap, self._map()), labels)
+        return self._units
+
+
+_PREPARED: weakref.WeakKeyDictionary[ContextMap, _Prepared] = weakref.WeakKeyDictionary()
+
+
+def _prepared(context: ContextMap) -> _Prepared:
+    return _PREPARED.setdefault(context, _Prepared(context))
 
 
 def _no_sentence(grammar: Grammar) -> GraphError:

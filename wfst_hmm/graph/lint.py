@@ -23,7 +23,7 @@ from wfst_hmm.graph.lint_machine import clash_told, machine_findings, path_findi
 from wfst_hmm.graph.lint_words import vocabulary_findings
 from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.graph.two_paths import Clash, compare_paths
-from wfst_hmm.graph.units import PhoneModel
+from wfst_hmm.graph.units import AnyModel
 
 __all__ = ["lint", "lint_graph", "lint_machine"]
 
@@ -31,7 +31,7 @@ __all__ = ["lint", "lint_graph", "lint_machine"]
 def lint(
     lexicon: Lexicon | None = None,
     grammar: Grammar | None = None,
-    model: PhoneModel | None = None,
+    model: AnyModel | None = None,
     *,
     l_fst: Fst | None = None,
     max_states: int = 200_000,
@@ -43,7 +43,7 @@ def lint(
     ----------
     lexicon : Lexicon, optional
     grammar : Grammar, optional
-    model : PhoneModel, optional
+    model : AnyModel, optional
         Its phones are what the lexicon may use.
     l_fst : Fst, optional
         L from phones to words, with symbol tables, when it is not to be made of `lexicon`:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from wfst_hmm.graph.findings import Finding, shown
 from wfst_hmm.graph.lexicon import Entry, Lexicon
-from wfst_hmm.graph.units import PhoneModel
+from wfst_hmm.graph.units import AnyModel
 
 __all__ = ["lexicon_findings", "with_entries"]
 
@@ -23,14 +23,14 @@ _TOLERANCE = 0.01
 
 
 def lexicon_findings(
-    lexicon: Lexicon, model: PhoneModel | None = None, *, own_l: bool = False
+    lexicon: Lexicon, model: AnyModel | None = None, *, own_l: bool = False
 ) -> Iterator[Finding]:
     """Yield what is wrong with a lexicon.
 
     Parameters
     ----------
     lexicon : Lexicon
-    model : PhoneModel, optional
+    model : AnyModel, optional
     own_l : bool
         Whether L comes from elsewhere: nothing is then said about how homophones are told apart.
     """

@@ -31,7 +31,8 @@ from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.models.topology import StateLabels, Topology
-from wfst_hmm.signal.features import Features
+from wfst_hmm.signal.cmvn import CmvnStats
+from wfst_hmm.signal.features import Features, finish_features
 from wfst_hmm.signal.options import FeatureOptions
 
 __all__ = ["MODEL_FORMAT", "AcousticModel"]
@@ -128,6 +129,25 @@ class AcousticModel:
             f"{self.mixtures.n_components} Gaussians, {self.mixtures.n_dims} dimensions)"
         )
 
+    @property
+    def n_gaussians(self) -> int:
+        """Number of Gaussians."""
+        return self.mixtures.n_components
+
+    @property
+    def n_dims(self) -> int:
+        """Dimension of the features that are scored."""
+        return self.mixtures.n_dims
+
+    @property
+    def rate(self) -> int:
+        """Samples per second that the model hears."""
+        return self.feature_options.rate
+
+    def finish(self, raw: npt.NDArray[np.floating], stats: CmvnStats | None = None) -> Features:
+        """Return the features of raw cepstra: see `signal.features.finish_features`."""
+        return finish_features(raw, self.feature_options, stats)
+
     def score(self, features: Features | npt.ArrayLike) -> Scores:
         """Score frames under every tied state.
 
@@ -153,6 +173,10 @@ class AcousticModel:
         else:
             array = features
         return Scores(self.mixtures.log_likelihoods(array), frame_shift)
+
+    def topology_of(self, phone: str) -> Topology:
+        """Return the HMM of a phone."""
+        return self.topologies[self.phones.index(phone)]
 
     def state_labels(self) -> StateLabels:
         """Return the meaning of the input labels of every graph made for this model."""

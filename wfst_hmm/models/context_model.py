@@ -34,11 +34,17 @@ from wfst_hmm.models.codebooks import CodebookSet
 from wfst_hmm.models.context import ContextMap
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.scores import Scores
-from wfst_hmm.models.topology import StateLabels
+from wfst_hmm.models.topology import StateLabels, Topology
 from wfst_hmm.signal.audio import Audio
+from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.features import Features, finish_features, mfcc
 from wfst_hmm.signal.options import FeatureOptions
-from wfst_hmm.signal.sphinx import NoiseTracker, SphinxOptions, sphinx_features
+from wfst_hmm.signal.sphinx import (
+    NoiseTracker,
+    SphinxOptions,
+    finish_cepstra,
+    sphinx_cepstra,
+)
 
 __all__ = ["CONTEXT_FORMAT", "ContextModel"]
 
@@ -101,6 +107,19 @@ class ContextModel:
         return self.densities.n_states
 
     @property
+    def n_gaussians(self) -> int:
+        """Number of Gaussians."""
+        densities = self.densities
+        if isinstance(densities, CodebookSet):
+            return densities.n_codebooks * densities.n_densities * len(densities.streams)
+        return densities.n_components
+
+    @property
+    def n_dims(self) -> int:
+        """Dimension of the features that are scored."""
+        return self.densities.n_dims
+
+    @property
     def frame_shift(self) -> float:
         """Seconds from one frame to the next."""
         return self.feature_options.frame_shift
@@ -130,14 +149,34 @@ class ContextModel:
                             expected=f"{self.rate} Hz", fix="Resample it.")  # fmt: skip
         options = self.feature_options
         if isinstance(options, SphinxOptions):
-            array = sphinx_features(audio.samples, options, transform=self.transform, noise=noise)
+            return self.finish(sphinx_cepstra(audio.samples, options, noise))
+        return self.finish(mfcc(audio, options))
+
+    def finish(self, raw: npt.NDArray[np.floating], stats: CmvnStats | None = None) -> Features:
+        """Return the features of raw cepstra (`signal.extract.utterance_cepstra`).
+
+        Parameters
+        ----------
+        raw : ndarray, shape (T, n_ceps)
+        stats : CmvnStats, optional
+            Of the speaker; by default an utterance is normalized by its own mean.
+        """
+        options = self.feature_options
+        if isinstance(options, SphinxOptions):
+            array = finish_cepstra(raw, options, self.transform, stats)
             return Features(array, self.frame_shift)
-        return finish_features(mfcc(audio, options), options)
+        return finish_features(raw, options, stats)
 
     def score(self, features: Features | npt.ArrayLike) -> Scores:
         """Score frames (T, D) under every tied state: natural log-likelihoods, (T, S)."""
         array = features.array if isinstance(features, Features) else np.asarray(features)
         return Scores(self.densities.log_likelihoods(array), self.frame_shift)
+
+    def topology_of(self, phone: str) -> Topology:
+        """Return the topology of the first of a phone's HMMs; most models have one a phone."""
+        centre = self.phones.index(phone)
+        hmm = next(hmm for hmm in self.context.hmms if hmm.phone == centre)
+        return self.context.topologies[hmm.topology]
 
     def state_labels(self) -> StateLabels:
         """Return the meaning of the input labels of every graph made for this model."""

@@ -3,11 +3,12 @@
 In: a `Corpus`. Out: `Features` by utterance id, normalized per speaker or per utterance as the
 options say.
 
-Public names: `corpus_features`, `utterance_mfcc`.
+Public names: `corpus_features`, `utterance_cepstra`, `utterance_mfcc`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,12 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, UsageError, WfstHmmError
-from wfst_hmm.signal.audio import read_audio
+from wfst_hmm.signal.audio import Audio, read_audio
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.features import FeatureOptions, Features, finish_features, mfcc
+from wfst_hmm.signal.sphinx import SphinxOptions, sphinx_cepstra
 
-__all__ = ["corpus_features", "utterance_mfcc"]
+__all__ = ["corpus_features", "utterance_cepstra", "utterance_mfcc"]
 
 Raw = npt.NDArray[np.float32]
 
@@ -39,16 +41,55 @@ def utterance_mfcc(
     DataError
         Its audio cannot be used; the message names the utterance and where it is defined.
     """
+
+    def compute(audio: Audio) -> Raw:
+        return mfcc(audio, options, vtln_warp=vtln_warp)
+
+    return _computed(utterance, options.rate, options.resample, compute)
+
+
+def utterance_cepstra(
+    utterance: Utterance, options: FeatureOptions | SphinxOptions, *, resample: bool = False
+) -> npt.NDArray[np.float32]:
+    """Read one utterance's audio and compute the raw cepstra of a model's front end.
+
+    Parameters
+    ----------
+    utterance : Utterance
+    options : FeatureOptions or SphinxOptions
+    resample : bool
+        Convert a recording of another rate instead of refusing it.
+
+    Returns
+    -------
+    ndarray of float32, shape (T, n_ceps)
+
+    Raises
+    ------
+    DataError
+        As `utterance_mfcc`.
+    """
+    if isinstance(options, FeatureOptions):
+        options = dataclasses.replace(options, resample=options.resample or resample)
+        return utterance_mfcc(utterance, options)
+    sphinx = options
+    return _computed(utterance, round(sphinx.samprate), resample,
+                     lambda audio: sphinx_cepstra(audio.samples, sphinx))  # fmt: skip
+
+
+def _computed(
+    utterance: Utterance, rate: int, resample: bool, compute: Callable[[Audio], Raw]
+) -> Raw:
     try:
         audio = read_audio(
             utterance.audio,
-            rate=options.rate,
+            rate=rate,
             channel=utterance.channel,
             start=utterance.start,
             end=utterance.end,
-            resample=options.resample,
+            resample=resample,
         )
-        return mfcc(audio, options, vtln_warp=vtln_warp)
+        return compute(audio)
     except WfstHmmError as error:
         what = f"{error.where}: {error.what}" if error.where else f"{utterance.audio}: {error.what}"
         raise DataError(

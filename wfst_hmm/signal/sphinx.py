@@ -6,7 +6,7 @@ mean normalization, slopes over time and a linear transform.
 It differs from Kaldi's in every constant: one padded frame at the end, filters placed on DFT
 bins, noise removal in the mel domain, slopes over two frames instead of regressions.
 
-Public names: `SphinxOptions`, `NoiseTracker`, `sphinx_cepstra`, `finish_cepstra`,
+Public names: `SphinxOptions`, `NoiseTracker`, `sphinx_cepstra`, `cepstra_stats`, `finish_cepstra`,
 `sphinx_features`, `stream_slices`.
 
 Notes
@@ -27,11 +27,13 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, UsageError
+from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.options import INT16_SCALE
 
 __all__ = [
     "NoiseTracker",
     "SphinxOptions",
+    "cepstra_stats",
     "finish_cepstra",
     "sphinx_cepstra",
     "sphinx_features",
@@ -72,7 +74,8 @@ class SphinxOptions:
     svspec : str
         Dimensions of each stream, such as ``0-12/13-25/26-38``; empty: as `feat` has them.
     cmn : str
-        ``batch`` or ``none``; ``live`` is taken for ``batch``, since utterances are whole.
+        ``batch``, ``speaker`` (the mean of all of a speaker's utterances) or ``none``; ``live``
+        is taken for ``batch``, since utterances are whole.
     varnorm : bool
     ldadim : int
         Dimensions kept by a feature transform; 0: all.
@@ -122,7 +125,8 @@ class SphinxOptions:
         require(self.feat in _KINDS, "feat", ", ".join(_KINDS))
         require(self.feat in ("1s_c", "1s_c_d", "1s_c_d_dd", "1s_c_d_ld_dd") or self.ncep == 13,
                 "ncep", "13 with this kind of feature vector")  # fmt: skip
-        require(self.cmn in ("batch", "live", "none"), "cmn", "batch, live or none")
+        require(self.cmn in ("batch", "live", "speaker", "none"), "cmn",
+                "batch, live, speaker or none")  # fmt: skip
         require(0 <= self.alpha < 1 and 0 <= self.lifter <= 1000, "lifter", "0 to 1000")
         require(self.ldadim >= 0, "ldadim", "0 or more")
         stream_slices(self)
@@ -336,8 +340,16 @@ def _to_cepstra(logs: Array, options: SphinxOptions) -> npt.NDArray[np.float32]:
     return ceps
 
 
+def cepstra_stats(cepstra: npt.NDArray[np.floating]) -> CmvnStats:
+    """Return the sums that a mean is made from: over frames with c0 >= 0 only."""
+    return CmvnStats.of(cepstra[cepstra[:, 0] >= 0])
+
+
 def finish_cepstra(
-    cepstra: npt.ArrayLike, options: SphinxOptions, transform: Array | None = None
+    cepstra: npt.ArrayLike,
+    options: SphinxOptions,
+    transform: Array | None = None,
+    stats: CmvnStats | None = None,
 ) -> npt.NDArray[np.float32]:
     """Normalize the mean, add slopes and apply a transform.
 
@@ -346,6 +358,8 @@ def finish_cepstra(
     cepstra : array_like, shape (T, ncep)
     transform : ndarray, shape (m, n), optional
         A model's ``feature_transform``; rows are eigenvectors.
+    stats : CmvnStats, optional
+        Sums of the speaker's cepstra (`cepstra_stats`); by default the utterance's own.
 
     Returns
     -------
@@ -361,7 +375,9 @@ def finish_cepstra(
                         expected=f"(T, {options.ncep})")  # fmt: skip
     if options.cmn != "none":
         loud = ceps[:, 0] >= 0
-        if loud.any():
+        if stats is not None:
+            ceps = stats.apply(ceps, variance=options.varnorm) if stats.count else ceps
+        elif loud.any():
             ceps -= ceps[loud].mean(axis=0, dtype=np.float64).astype(np.float32)
             if options.varnorm:
                 deviation = np.sqrt((ceps[loud].astype(np.float64) ** 2).mean(axis=0))
