@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_problems import Problem, all_paths, cost_of, problems, random_problem
 
+from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.search.beam import BeamSearch, beam_path
 from wfst_hmm.search.exact import viterbi_path
 from wfst_hmm.search.options import SearchOptions
@@ -65,3 +66,34 @@ def test_beam_finds_a_real_path_never_below_the_optimum(
     if cost < np.inf:
         assert cost_of(problem, arcs) == pytest.approx(cost, abs=1e-5)
         assert cost >= all_paths(problem)[0][0] - 1e-5
+
+
+@settings(deadline=None, max_examples=200)
+@given(problems(max_states=8, max_frames=12), st.lists(st.integers(1, 3)), st.floats(0.5, 9.0))
+def test_settled_arcs_and_the_rest_are_the_path(
+    problem: Problem, sizes: list[int], beam: float
+) -> None:
+    options = SearchOptions(beam=beam, max_active=0, min_active=0)
+    whole = beam_path(problem.fst, problem.scores, problem.columns, options)
+    search = BeamSearch(problem.fst, problem.columns, options, collect_at=5)
+    settled: list[int] = []
+    at = 0
+    for size in [*sizes, len(problem.scores)]:
+        search.advance(problem.scores[at : at + size])
+        at += size
+        settled += search.settle().tolist()
+    cost, arcs = search.path()
+    assert cost == pytest.approx(whole[0], abs=1e-5)
+    if cost < np.inf:
+        assert settled + arcs.tolist() == whole[1].tolist()
+
+
+def test_a_decided_path_is_settled_at_once() -> None:
+    chain = Fst.from_arcs(0, [0, 1, 2, 2], [1, 1, 1, 2], [1, 2, 3, 0], [0.0] * 4, [1, 2, 3, 3],
+                          [np.inf] * 3 + [0.0])  # fmt: skip
+    search = BeamSearch(chain, np.array([0, 1], dtype=np.int32), UNLIMITED)
+    search.advance(np.zeros((2, 2), dtype=np.float32))
+    assert search.settle().tolist() == [0, 1]
+    assert search.settle().tolist() == []
+    search.advance(np.array([[0, 1]], dtype=np.float32))
+    assert search.path()[1].tolist() == [3]

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import GraphError
 from wfst_hmm.fst.arrays import Fst
+from wfst_hmm.search.backpointers import collect, settle, trace
 from wfst_hmm.search.links import LinkStore, new_links, prune_links, record_links
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import check_scores, plan_of
@@ -147,7 +148,20 @@ class BeamSearch:
         total, token = _best_token(self._fst.states, state, cost, n, final)
         if token < 0 or (final and self.lost_at is not None):
             return np.inf, np.zeros(0, dtype=np.int32)
-        return self._offset + total, _trace(prev, arc, history[token])
+        return self._offset + total, trace(prev, arc, history[token])
+
+    def settle(self) -> npt.NDArray[np.int32]:
+        """Return the arcs that all paths begin with and forget them: they are decided.
+
+        What `path` returns afterwards goes on behind them; its cost stays that of the whole.
+        Called from time to time, it keeps memory flat however long the input is.
+        """
+        state, cost, history, n, prev, arc, n_pool, collect_at = self._tokens
+        if self.lost_at is not None or not n:
+            return np.zeros(0, dtype=np.int32)
+        arcs, n_pool = settle(prev, arc, n_pool, history, n)
+        self._tokens = (state, cost, history, n, prev, arc, n_pool, collect_at)
+        return arcs
 
     def finish_links(self) -> tuple[float, LinkStore, npt.NDArray[np.float64]]:
         """Prune the links for good and return them.
@@ -331,7 +345,7 @@ def _advance(
                 collect_at = max(collect_at, 2 * links.counts[0])
         else:
             if n_pool + n_new > collect_at:
-                n_pool, prev, pool_arc = _collect(prev, pool_arc, n_pool, history, n)
+                n_pool, prev, pool_arc = collect(prev, pool_arc, n_pool, history, n)
                 collect_at = max(collect_at, 2 * (n_pool + n_new))
             if n_pool + n_new > len(prev):
                 prev = grown(prev, n_pool, n_pool + n_new)
@@ -352,39 +366,6 @@ def _advance(
 
 
 @numba.njit(cache=True, nogil=True)
-def _collect(
-    prev: npt.NDArray[np.int32],
-    arc: npt.NDArray[np.int32],
-    n_pool: int,
-    history: npt.NDArray[np.int32],
-    n: int,
-) -> tuple[int, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Drop the backpointers that no active token leads to; renumber the rest, in place."""
-    number = np.zeros(n_pool, dtype=np.int32)
-    for token in range(n):
-        at = history[token]
-        while at >= 0 and number[at] == 0:
-            number[at] = 1
-            at = prev[at]
-    kept = 0
-    for at in range(n_pool):
-        if number[at]:
-            number[at] = kept
-            kept += 1
-        else:
-            number[at] = -1
-    for at in range(n_pool):
-        if number[at] >= 0:
-            before = prev[at]
-            # an entry moves to the front only: nothing unread is overwritten
-            prev[number[at]] = number[before] if before >= 0 else -1
-            arc[number[at]] = arc[at]
-    for token in range(n):
-        history[token] = number[history[token]]
-    return kept, prev, arc
-
-
-@numba.njit(cache=True, nogil=True)
 def _best_token(
     states: npt.NDArray[Any],
     state: npt.NDArray[np.int32],
@@ -402,22 +383,3 @@ def _best_token(
             best = total
             found = token
     return best, found
-
-
-@numba.njit(cache=True, nogil=True)
-def _trace(
-    prev: npt.NDArray[np.int32], arc: npt.NDArray[np.int32], last: int
-) -> npt.NDArray[np.int32]:
-    n = 0
-    at = last
-    while at >= 0:
-        n += arc[at] >= 0
-        at = prev[at]
-    path = np.empty(n, dtype=np.int32)
-    at = last
-    while at >= 0:
-        if arc[at] >= 0:
-            n -= 1
-            path[n] = arc[at]
-        at = prev[at]
-    return path
