@@ -159,6 +159,7 @@ class BeamSearch:
         state, cost, history, n, prev, arc, n_pool, collect_at = self._tokens
         if self.lost_at is not None or not n:
             return np.zeros(0, dtype=np.int32)
+        arcs: npt.NDArray[np.int32]
         arcs, n_pool = settle(prev, arc, n_pool, history, n)
         self._tokens = (state, cost, history, n, prev, arc, n_pool, collect_at)
         return arcs
