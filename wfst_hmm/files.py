@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from wfst_hmm.errors import FormatError
+from wfst_hmm.remote import local_copy
 
 __all__ = [
     "MAX_LINE_BYTES",
@@ -189,7 +190,7 @@ def _opened(path: Path) -> Iterator[Any]:
     """Open `path` for reading bytes, through gzip when its content starts with gzip's magic."""
     with contextlib.ExitStack() as stack:
         try:
-            raw = stack.enter_context(open(path, "rb"))
+            raw = stack.enter_context(open(stack.enter_context(local_copy(path)), "rb"))
             magic = raw.read(2)
             raw.seek(0)
         except FileNotFoundError:

@@ -24,6 +24,7 @@ from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.errors import UsageError, WfstHmmError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.models.loading import SpeechModel
+from wfst_hmm.remote import as_url, is_folder
 from wfst_hmm.search.decode import CrossCheck, cross_check, decode
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded, NoPath
@@ -143,7 +144,7 @@ def corpus_of_inputs(
     utterances: list[Utterance] = []
     recordings: list[Path] = []
     for path in map(Path, paths):
-        if path.is_dir() or _is_manifest(path):
+        if is_folder(path) or _is_manifest(path):
             utterances += read_corpus(path, on_error=on_error)
         else:
             recordings.append(path)
@@ -157,6 +158,8 @@ def corpus_of_inputs(
 
 
 def _is_manifest(path: Path) -> bool:
+    if as_url(path) is not None:
+        return path.suffix in (".tsv", ".txt")
     try:
         return kind_of(path) == "manifest"
     except (WfstHmmError, OSError):  # as a recording it will be reported, and skipped

@@ -24,6 +24,7 @@ from wfst_hmm.formats.manifest import (
     write_manifest,
 )
 from wfst_hmm.formats.text import read_table, read_text, write_text
+from wfst_hmm.remote import as_url, exists, is_folder
 from wfst_hmm.signal.corpus import Corpus, Utterance
 
 __all__ = ["read_corpus", "read_text", "read_transcripts", "write_manifest", "write_text"]
@@ -35,7 +36,8 @@ def read_corpus(path: str | Path, *, on_error: OnError | None = None) -> Corpus:
     """Read a Kaldi data directory or a TSV manifest.
 
     Paths of recordings are relative to the list that names them; when nothing lies there, to
-    the current directory (Kaldi's habit).
+    the current directory (Kaldi's habit). List and recordings may be URLs (`wfst_hmm.remote`);
+    whether a recording lies there shows when it is read.
 
     Parameters
     ----------
@@ -61,14 +63,14 @@ def read_corpus(path: str | Path, *, on_error: OnError | None = None) -> Corpus:
         is left.
     """
     path = Path(path)
-    if not path.exists():
+    if not exists(path):
         raise FormatError(
             "no such data",
             where=str(path),
             expected="a Kaldi data directory or a TSV manifest",
             fix="Check the path.",
         )
-    utterances = _kaldi_directory(path, on_error) if path.is_dir() else _manifest(path, on_error)
+    utterances = (_kaldi_directory if is_folder(path) else _manifest)(path, on_error)
     if not utterances:
         raise DataError("no utterance", where=str(path), fix="Fill the list.")
     return Corpus(tuple(utterances), str(path))
@@ -105,6 +107,10 @@ def _failed(id_: str, error: WfstHmmError, on_error: OnError | None) -> None:
 def _recording(name: str, listing: Path, place: str) -> Path:
     """Find a recording beside the list that names it, or below the current directory."""
     beside, here = listing.parent / name, Path(name)
+    if as_url(here) is not None:
+        return here
+    if as_url(listing) is not None:
+        return beside
     for candidate in (beside, here):
         if candidate.exists():
             return candidate
@@ -121,7 +127,7 @@ def _recording(name: str, listing: Path, place: str) -> Path:
 
 def _kaldi_directory(folder: Path, on_error: OnError | None) -> list[Utterance]:
     listing = folder / "wav.scp"
-    if not listing.is_file():
+    if not exists(listing):
         raise FormatError(
             "not a Kaldi data directory: it has no wav.scp",
             where=str(folder),
@@ -131,7 +137,7 @@ def _kaldi_directory(folder: Path, on_error: OnError | None) -> list[Utterance]:
     for name, where in recordings.values():
         check_audio_name(name, where)
     segments = folder / "segments"
-    if segments.is_file():
+    if exists(segments):
         utterances = _segments(segments, recordings, on_error)
     else:
         utterances = [
@@ -174,7 +180,7 @@ def _segments(
 
 
 def _with_speakers(path: Path, utterances: list[Utterance]) -> list[Utterance]:
-    if not path.is_file():
+    if not exists(path):
         return utterances
     table = read_table(path)
     out = []
@@ -195,7 +201,7 @@ def _with_speakers(path: Path, utterances: list[Utterance]) -> list[Utterance]:
 def _with_words(
     path: Path, utterances: list[Utterance], on_error: OnError | None
 ) -> list[Utterance]:
-    if not path.is_file():
+    if not exists(path):
         return utterances
     table = read_table(path)
     known = {utterance.id for utterance in utterances}

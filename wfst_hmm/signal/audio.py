@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.files import atomic_file
+from wfst_hmm.remote import local_copy
 
 __all__ = ["Audio", "AudioInfo", "audio_info", "read_audio", "write_wav"]
 
@@ -176,24 +177,29 @@ def write_wav(path: str | Path, audio: Audio) -> None:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Open with libsndfile after the checks that it does not make."""
+    """Open with libsndfile after the checks that it does not make; `path` may be a URL."""
+    with local_copy(path) as local:
+        yield from _opened_here(path, local)
+
+
+def _opened_here(path: Path, local: Path) -> Iterator[Any]:
     import soundfile
 
-    if not path.exists():
+    if not local.exists():
         raise DataError("no such audio file", where=str(path), fix="Check the path.")
-    if path.is_dir():
+    if local.is_dir():
         raise DataError("is a directory", where=str(path), expected="an audio file")
-    if path.stat().st_size == 0:
+    if local.stat().st_size == 0:
         raise DataError("an empty file", where=str(path), expected="audio", fix="Copy it again.")
     file: Any = None
     try:
         try:
-            file = soundfile.SoundFile(path)
+            file = soundfile.SoundFile(local)
         except PermissionError:
             raise DataError("may not be read", where=str(path), fix="Check its rights.") from None
         except (soundfile.SoundFileError, OSError) as error:
             raise _not_audio(path, str(error)) from None
-        missing = _missing_bytes(path, file)
+        missing = _missing_bytes(local, file)
         if missing:
             raise _truncated(path, missing)
         if file.frames <= 0:
