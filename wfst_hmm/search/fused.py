@@ -137,7 +137,7 @@ class FusedSearch:
 
 
 @numba.njit(cache=True, nogil=True)
-def _place(table: Ints, state: Ints, word_state: Longs, wanted: int, wanted_word_state: int) -> int:
+def _place(table: Ints, state: Ints, word_state: Longs, wanted: int, wanted_word_state: int) -> Any:
     """Return where in the table the pair stands, or the free place where it belongs."""
     mask = np.uint64(len(table) - 1)
     key = np.uint64(wanted) * np.uint64(0x9E3779B97F4A7C15)
