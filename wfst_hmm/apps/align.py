@@ -1,23 +1,21 @@
 """Forced alignment: when each word, phone and state of a known transcript was spoken.
 
 In: a model, a lexicon and a corpus with transcripts. Out: an `Outcome` per utterance whose
-`Decoded` says when; files in CTM, TextGrid or JSON form.
+`Decoded` says when; files in the forms of `wfst_hmm.apps.results`.
 
-Public names: `FORMS`, `align_corpus`, `check_forms`, `write_alignments`.
+Public names: `ALIGNMENT_FORMS`, `align_corpus`, `write_alignments`.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from wfst_hmm.apps.recognize import Outcome, in_order, stream_features
-from wfst_hmm.errors import DataError, UsageError, WfstHmmError
+from wfst_hmm.apps.results import check_forms, write_forms
+from wfst_hmm.errors import DataError, WfstHmmError
 from wfst_hmm.files import write_json
-from wfst_hmm.formats.ctm import write_ctm
-from wfst_hmm.formats.textgrid import write_textgrid
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.compiler import GraphOptions, build_graph
 from wfst_hmm.graph.graph import Graph
@@ -29,13 +27,13 @@ from wfst_hmm.models.acoustic import AcousticModel
 from wfst_hmm.models.loading import SpeechModel
 from wfst_hmm.search.decode import decode
 from wfst_hmm.search.options import SearchOptions
-from wfst_hmm.search.result import Word
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.features import Features
 
-__all__ = ["FORMS", "align_corpus", "check_forms", "write_alignments"]
+__all__ = ["ALIGNMENT_FORMS", "align_corpus", "write_alignments"]
 
-FORMS = ("ctm", "textgrid", "json")
+#: What is written when nothing else is asked for.
+ALIGNMENT_FORMS = ("ctm", "textgrid", "json")
 
 
 def align_corpus(
@@ -122,23 +120,12 @@ def _compiler(
     return in_context
 
 
-def check_forms(forms: Iterable[str]) -> tuple[str, ...]:
-    """Return `forms`, each once; a `UsageError` names one that is not among `FORMS`."""
-    wanted = tuple(dict.fromkeys(forms))
-    unknown = [form for form in wanted if form not in FORMS]
-    if unknown:
-        raise UsageError("unknown form of alignments", got=unknown[0], expected=", ".join(FORMS))
-    return wanted
-
-
 def write_alignments(
-    outcomes: Iterable[Outcome], folder: str | Path, forms: Iterable[str] = FORMS
+    outcomes: Iterable[Outcome], folder: str | Path, forms: Iterable[str] = ALIGNMENT_FORMS
 ) -> list[Path]:
     """Write the alignments into `folder`.
 
-    ``ctm``: ``words.ctm`` and ``phones.ctm``; ``textgrid``: ``textgrid/<id>.TextGrid`` with the
-    tiers *words* and *phones*; ``json``: ``alignments.json``. Times are those of the recording,
-    also where the utterance is a stretch of it.
+    As `wfst_hmm.apps.results.write_forms` writes them, and ``json``: ``alignments.json``.
 
     Returns
     -------
@@ -148,53 +135,10 @@ def write_alignments(
     wanted = check_forms(forms)
     folder = Path(folder)
     done = [outcome for outcome in outcomes if outcome.decoded is not None]
-    written = []
-    if "ctm" in wanted:
-        for tier in ("words", "phones"):
-            path = folder / f"{tier}.ctm"
-            write_ctm(path, {o.utterance.id: _shifted(o, tier) for o in done})
-            written.append(path)
-    if "textgrid" in wanted:
-        names = _file_names([outcome.utterance.id for outcome in done])
-        for outcome, name in zip(done, names, strict=True):
-            path = folder / "textgrid" / f"{name}.TextGrid"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            tiers = {tier: _shifted(outcome, tier) for tier in ("words", "phones")}
-            write_textgrid(path, tiers, duration=_end_of(outcome))
-            written.append(path)
+    written = write_forms(done, folder, [form for form in wanted if form != "json"])
     if "json" in wanted:
         path = folder / "alignments.json"
         folder.mkdir(parents=True, exist_ok=True)
         write_json(path, [outcome.to_dict() for outcome in done])
         written.append(path)
     return written
-
-
-def _end_of(outcome: Outcome) -> float:
-    decoded = outcome.decoded
-    length = decoded.n_frames * decoded.frame_shift if decoded else 0.0
-    return (outcome.utterance.start or 0.0) + length
-
-
-def _shifted(outcome: Outcome, tier: str) -> list[Word]:
-    """Return words or phones with times from the beginning of the recording."""
-    decoded = outcome.decoded
-    start = outcome.utterance.start or 0.0
-    if decoded is None:
-        return []
-    spans = decoded.words if tier == "words" else decoded.phones
-    return [Word(span.text, start + span.start, start + span.end) for span in spans]
-
-
-def _file_names(ids: list[str]) -> list[str]:
-    """Return a distinct, harmless file name for every id."""
-    taken: set[str] = set()
-    made = []
-    for id_ in ids:
-        plain = re.sub(r"[^\w.\-]", "_", id_).lstrip(".")[:200] or "utterance"
-        name, number = plain, 2
-        while name.lower() in taken:  # some file systems do not tell A from a
-            name, number = f"{plain}-{number}", number + 1
-        taken.add(name.lower())
-        made.append(name)
-    return made

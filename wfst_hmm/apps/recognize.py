@@ -23,9 +23,11 @@ from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.errors import UsageError, WfstHmmError
 from wfst_hmm.formats.data import read_corpus
+from wfst_hmm.lattice.answer import Alternative, Answer, AnswerOptions, answer
+from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.models.loading import SpeechModel
 from wfst_hmm.remote import as_url, is_folder
-from wfst_hmm.search.decode import CrossCheck, cross_check, decode
+from wfst_hmm.search.decode import CrossCheck, cross_check
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded, NoPath
 from wfst_hmm.signal.cmvn import CmvnStats
@@ -63,6 +65,10 @@ class Outcome:
         The three searches side by side, where that was asked for.
     seconds : float
         Time that scoring and searching took.
+    lattice : Lattice or None
+        Where it was asked for.
+    alternatives : tuple of Alternative
+        The n-best list, where it was asked for.
     """
 
     utterance: Utterance
@@ -70,6 +76,8 @@ class Outcome:
     error: WfstHmmError | None = None
     check: CrossCheck | None = None
     seconds: float = 0.0
+    lattice: Lattice | None = None
+    alternatives: tuple[Alternative, ...] = ()
 
     @property
     def decoded(self) -> Decoded | None:
@@ -92,6 +100,8 @@ class Outcome:
             made["reference"] = " ".join(self.utterance.words)
         if self.result is not None:
             made |= self.result.to_dict()
+        if self.alternatives:
+            made["alternatives"] = [other.to_dict() for other in self.alternatives]
         if self.problem is not None:
             made["error"] = self.problem
         if self.check is not None:
@@ -263,6 +273,7 @@ def decode_corpus(
     options: SearchOptions | None = None,
     *,
     check: bool = False,
+    answers: AnswerOptions | None = None,
     resample: bool = False,
     n_threads: int = 1,
 ) -> Iterator[Outcome]:
@@ -276,6 +287,8 @@ def decode_corpus(
         By default `apps.speech_options.SPEECH`.
     check : bool
         Run all three searches on every utterance and compare them.
+    answers : AnswerOptions, optional
+        Confidences, n-best lists, lattices; by default the best words alone.
     resample : bool
         Convert recordings of another rate than the model's instead of refusing them.
     n_threads : int
@@ -287,6 +300,7 @@ def decode_corpus(
         One for each utterance, in the order of the corpus.
     """
     options = options or SPEECH
+    wanted = answers or AnswerOptions(confidence=False)
     corpus = corpus if isinstance(corpus, Corpus) else corpus_of_files(corpus)
 
     def work(item: tuple[Utterance, Features | WfstHmmError]) -> Outcome:
@@ -296,14 +310,19 @@ def decode_corpus(
         begun = time.perf_counter()
         try:
             scores = recognizer.model.score(features)
-            if not check:
-                result = decode(recognizer.searched, scores, options)
-                return Outcome(utterance, result, seconds=time.perf_counter() - begun)
-            checked = cross_check(recognizer.searched, scores, options)
+            checked = cross_check(recognizer.searched, scores, options) if check else None
+            if checked is not None and not wanted.needs_lattice:
+                result = checked.results[options.search]
+                found = Answer(result) if isinstance(result, Decoded) else result
+            else:
+                found = answer(recognizer.searched, scores, options, wanted)
         except WfstHmmError as error:
             return Outcome(utterance, None, _placed(error, utterance))
         seconds = time.perf_counter() - begun
-        return Outcome(utterance, checked.results[options.search], None, checked, seconds)
+        if isinstance(found, NoPath):
+            return Outcome(utterance, found, None, checked, seconds)
+        return Outcome(utterance, found.decoded, None, checked, seconds, found.lattice,
+                       found.alternatives)  # fmt: skip
 
     features = stream_features(corpus, recognizer.model, resample=resample, n_threads=n_threads)
     return in_order(work, features, n_threads)

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Find mistakes in a lexicon, a grammar, an FST or a graph.",
     ),
     "decode": ("wfst_hmm.cli.recognition", "Recognize speech."),
+    "calibrate": ("wfst_hmm.cli.calibrate", "Fit confidences to speech whose words are known."),
     "align": ("wfst_hmm.cli.recognition", "Time the words and phones of known transcripts."),
     "score": ("wfst_hmm.cli.recognition", "Compute the word error rate and show what went wrong."),
     "diarize": ("wfst_hmm.cli.diarize", "Tell who spoke when."),

@@ -2,7 +2,7 @@
 
 In: paths and options. Out: words on stdout, files below ``--out``.
 
-Public names: `align`, `decode`, `score`.
+Public names: `align`, `decode`, `inputs`, `report`, `score`, and types of shared options.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ import typer
 
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.cli.shell import fail, print_json, progress, say, warn
+from wfst_hmm.errors import UsageError
 from wfst_hmm.search.options import SearchOptions
 
 if TYPE_CHECKING:
     from wfst_hmm.apps.recognize import Outcome
     from wfst_hmm.apps.wer import WordErrors
+    from wfst_hmm.search.result import Decoded
     from wfst_hmm.signal.corpus import Corpus
 
-__all__ = ["align", "decode", "score"]
+__all__ = ["Channel", "Json", "Threads", "align", "decode", "inputs", "report", "score"]
 
 
 _HELP = {field.name: field.metadata["help"] for field in dataclasses.fields(SearchOptions)}
@@ -68,11 +70,29 @@ def decode(
     acoustic_scale: Annotated[
         float, typer.Option(help=_HELP["acoustic_scale"])
     ] = SPEECH.acoustic_scale,
+    confidence: Annotated[
+        bool | None,
+        typer.Option(
+            "--confidence/--no-confidence",
+            help="Print each word's confidence; or do not compute any.",
+        ),
+    ] = None,
+    nbest: Annotated[int, typer.Option(help="Print so many hypotheses.", min=0)] = 0,
+    lattice: Annotated[
+        bool, typer.Option("--lattice", help="Write lattices.npz (needs --out).")
+    ] = False,
+    lattice_beam: Annotated[float, typer.Option(help=_HELP["lattice_beam"])] = SPEECH.lattice_beam,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="From wfst-hmm calibrate; by default the graph's own, if it has one."),
+    ] = None,
+    form: Annotated[
+        list[str] | None,
+        typer.Option("--form", help="ctm, textgrid, srt, vtt, json; may be repeated with --out."),
+    ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", "-o", help="Write hyp.txt, words.ctm, phones.ctm and decode.json here."
-        ),
+        typer.Option("--out", "-o", help="Write hyp.txt and the forms here (default: ctm, json)."),
     ] = None,
     resample: Resample = False,
     channel: Channel = None,
@@ -81,36 +101,56 @@ def decode(
 ) -> None:
     """Recognize speech.
 
-    Example: wfst-hmm decode GRAPH recording.wav --cross-check
+    Example: wfst-hmm decode GRAPH recording.wav --form srt
     """
+    from wfst_hmm.apps.calibration import calibration_of_graph
     from wfst_hmm.apps.recognize import decode_corpus
     from wfst_hmm.apps.recognizer import Recognizer
-    from wfst_hmm.apps.results import check_folder, write_results
+    from wfst_hmm.apps.results import (
+        check_folder,
+        check_forms,
+        check_printable,
+        printable,
+        write_results,
+    )
+    from wfst_hmm.lattice.answer import AnswerOptions
+    from wfst_hmm.lattice.confidence import Calibration
 
     options = SearchOptions(search=search.value, beam=beam, max_active=max_active,
                             min_active=min(20, max_active or 20),
-                            acoustic_scale=acoustic_scale)  # fmt: skip
+                            acoustic_scale=acoustic_scale, lattice_beam=lattice_beam)  # fmt: skip
+    forms = check_forms(form or (("ctm", "json") if out is not None else ()))
+    printed = "json" if as_json else forms[0] if forms and out is None else None
     if out is not None:
         check_folder(out)
+    elif lattice or len(forms) > 1:
+        raise UsageError("files need a place", got="--lattice" if lattice else ", ".join(forms),
+                         fix="Name a folder with --out.")  # fmt: skip
+    wants_confidence = confidence if confidence is not None else bool(forms) or as_json or nbest > 0
     recognizer = Recognizer.load(graph, model)
+    answers = AnswerOptions(
+        wants_confidence, nbest, lattice, calibration_of_graph(graph, calibration) or Calibration()
+    )
     problems: list[str] = []
-    corpus = _inputs(audio, problems, channel)
+    corpus = inputs(audio, problems, channel)
+    if printed is not None:
+        check_printable(printed, corpus)
     outcomes: list[Outcome] = []
     with progress("decoding") as advance:
-        stream = decode_corpus(recognizer, corpus, options, check=cross_check,
+        stream = decode_corpus(recognizer, corpus, options, check=cross_check, answers=answers,
                                resample=resample, n_threads=threads)  # fmt: skip
         for outcome in stream:
             advance(len(outcomes) + 1, len(corpus))
             outcomes.append(outcome)
-            _report(outcome, problems)
-            if not as_json:
-                _print_words(outcome)
-    if as_json:
-        print_json([outcome.to_dict() for outcome in outcomes])
+            report(outcome, problems)
+            if printed is None:
+                _print_words(outcome, bool(confidence))
+    if printed is not None:
+        say(printable(outcomes, printed).rstrip("\n"))
     if out is not None:
-        write_results(outcomes, out)
+        write_results(outcomes, out, forms)
     unlike = [o.utterance.id for o in outcomes if o.check is not None and not o.check.ok]
-    if cross_check and not as_json:
+    if cross_check and printed is None:
         _print_verdicts(outcomes)
     if unlike:
         raise fail(f"the searches differ on {_some(unlike)}")
@@ -123,7 +163,7 @@ def _unread(problems: list[str], outcomes: list[Outcome]) -> int:
     return len(problems) - sum(outcome.problem is not None for outcome in outcomes)
 
 
-def _inputs(paths: list[Path], problems: list[str], channel: int | None) -> Corpus:
+def inputs(paths: list[Path], problems: list[str], channel: int | None) -> Corpus:
     """Read data directories and manifests; what else is named is a recording."""
     from wfst_hmm.apps.recognize import corpus_of_inputs
     from wfst_hmm.errors import WfstHmmError
@@ -135,7 +175,8 @@ def _inputs(paths: list[Path], problems: list[str], channel: int | None) -> Corp
     return corpus_of_inputs(paths, channel=channel, on_error=skip)
 
 
-def _report(outcome: Outcome, problems: list[str]) -> None:
+def report(outcome: Outcome, problems: list[str]) -> None:
+    """Warn of what is wrong with an utterance, and list it if it has no result."""
     if outcome.problem is not None:
         problems.append(outcome.problem)
         warn(f"skipped: {outcome.problem}")
@@ -144,11 +185,25 @@ def _report(outcome: Outcome, problems: list[str]) -> None:
             warn(f"{outcome.utterance.place}: {note}")
 
 
-def _print_words(outcome: Outcome) -> None:
-    if outcome.decoded is not None:
-        say(" ".join([outcome.utterance.id, *(w.text for w in outcome.decoded.words)]))
+def _print_words(outcome: Outcome, with_confidence: bool) -> None:
+    if outcome.alternatives:
+        for rank, other in enumerate(outcome.alternatives, start=1):
+            words = _spelled(other.decoded, with_confidence)
+            say(f"{outcome.utterance.id} {rank} {other.probability:.4f} {words}".rstrip())
+    elif outcome.decoded is not None:
+        words = _spelled(outcome.decoded, with_confidence)
+        say(f"{outcome.utterance.id} {words}".rstrip())
     if outcome.check is not None:
         say(f"  {outcome.check.verdict}: {outcome.check.detail}")
+
+
+def _spelled(decoded: Decoded, with_confidence: bool) -> str:
+    if not with_confidence:
+        return decoded.text
+    return " ".join(
+        word.text if word.confidence is None else f"{word.text}:{word.confidence:.3f}"
+        for word in decoded.words
+    )
 
 
 def _print_verdicts(outcomes: list[Outcome]) -> None:
@@ -170,7 +225,8 @@ def align(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     form: Annotated[
-        list[str] | None, typer.Option("--form", help="ctm, textgrid, json; may be repeated.")
+        list[str] | None,
+        typer.Option("--form", help="ctm, textgrid, srt, vtt, json; may be repeated."),
     ] = None,
     silence_probability: Silence = 0.5,
     resample: Resample = False,
@@ -182,17 +238,17 @@ def align(
 
     Example: wfst-hmm align DATA --model MODEL --lexicon LEX --out ALIGNED --form textgrid
     """
-    from wfst_hmm.apps.align import FORMS, align_corpus, check_forms, write_alignments
-    from wfst_hmm.apps.results import check_folder
+    from wfst_hmm.apps.align import ALIGNMENT_FORMS, align_corpus, write_alignments
+    from wfst_hmm.apps.results import check_folder, check_forms
     from wfst_hmm.graph.lexicon_fst import LexiconOptions
     from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
     from wfst_hmm.models.loading import load_model
 
-    forms = check_forms(form or FORMS)
+    forms = check_forms(form or ALIGNMENT_FORMS)
     check_folder(out)
     acoustic, pronunciations = load_model(model), lexicon_from_spec(lexicon)
     problems: list[str] = []
-    corpus = _inputs([data], problems, channel)
+    corpus = inputs([data], problems, channel)
     silence = LexiconOptions(silence_probability=silence_probability)
     outcomes: list[Outcome] = []
     with progress("aligning") as advance:
@@ -201,7 +257,7 @@ def align(
         for outcome in stream:
             advance(len(outcomes) + 1, len(corpus))
             outcomes.append(outcome)
-            _report(outcome, problems)
+            report(outcome, problems)
     n_done = sum(outcome.decoded is not None for outcome in outcomes)
     written = write_alignments(outcomes, out, forms) if n_done else []
     if as_json:

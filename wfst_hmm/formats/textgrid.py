@@ -2,7 +2,7 @@
 
 In: tiers of timed labels (words, phones). Out: a ``.TextGrid`` file in Praat's long text form.
 
-Public names: `Timed`, `write_textgrid`.
+Public names: `Timed`, `textgrid_text`, `write_textgrid`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Protocol
 from wfst_hmm.errors import DataError
 from wfst_hmm.files import atomic_file
 
-__all__ = ["Timed", "write_textgrid"]
+__all__ = ["Timed", "textgrid_text", "write_textgrid"]
 
 _SAME = 1e-6  # seconds: times closer than this are one boundary
 
@@ -38,18 +38,28 @@ class Timed(Protocol):
 def write_textgrid(
     path: str | Path, tiers: Mapping[str, Sequence[Timed]], *, duration: float
 ) -> None:
-    """Write interval tiers from 0 to `duration`, atomically; gaps become empty intervals.
+    """Write what `textgrid_text` returns, atomically."""
+    text = textgrid_text(tiers, duration=duration, where=str(path))
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def textgrid_text(
+    tiers: Mapping[str, Sequence[Timed]], *, duration: float, where: str = "TextGrid"
+) -> str:
+    """Return interval tiers from 0 to `duration`; gaps become empty intervals.
 
     The form is that of the Praat manual, "TextGrid file formats" (Boersma & Weenink).
 
     Parameters
     ----------
-    path : path
     tiers : mapping of str to sequence of Timed
         By the tier's name, each in order of time. A last interval that ends behind `duration`
         by rounding (frames are longer than their shift) is cut there.
     duration : float
         Seconds of the whole recording.
+    where : str
+        Named in messages.
 
     Raises
     ------
@@ -59,7 +69,7 @@ def write_textgrid(
     if not tiers or not duration > 0:
         raise DataError(
             "an empty TextGrid",
-            where=str(path),
+            where=where,
             got=f"{len(tiers)} tiers, {duration} s",
             expected="a tier and a duration",
         )
@@ -74,7 +84,7 @@ def write_textgrid(
         "item []:",
     ]
     for number, (name, labels) in enumerate(tiers.items(), start=1):
-        intervals = _filled(f"{path}: tier {name}", labels, duration)
+        intervals = _filled(f"{where}: tier {name}", labels, duration)
         lines += [
             f"    item [{number}]:",
             '        class = "IntervalTier"',
@@ -90,8 +100,7 @@ def write_textgrid(
                 f"            xmax = {_seconds(end)}",
                 f"            text = {_quoted(text)}",
             ]
-    with atomic_file(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "\n".join(lines) + "\n"
 
 
 def _filled(where: str, labels: Sequence[Timed], duration: float) -> list[tuple[float, float, str]]:

@@ -3,7 +3,7 @@
 In: `Graph` and `Scores`. Out: the raw lattice, and from it the deterministic one in which each
 word sequence has one path, its best.
 
-Public names: `raw_lattice`, `lattice_of`, `decode_lattice`.
+Public names: `raw_lattice`, `lattice_of`, `decode_lattice`, `decode_with_lattice`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from wfst_hmm.lattice.determinize import determinize_lattice
 from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.beam import BeamSearch
-from wfst_hmm.search.decode import decode_beam
+from wfst_hmm.search.decode import decode_beam, decoded_from_arcs
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
-from wfst_hmm.search.result import NoPath
+from wfst_hmm.search.result import Decoded, NoPath
 
-__all__ = ["decode_lattice", "lattice_of", "raw_lattice"]
+__all__ = ["decode_lattice", "decode_with_lattice", "lattice_of", "raw_lattice"]
 
 
 def raw_lattice(
@@ -70,6 +70,18 @@ def lattice_of(
     frame_shift: float,
 ) -> Lattice | None:
     """Return the raw lattice of a finished search."""
+    made = _lattice_and_arcs(search, fst, options, words, frame_shift)
+    return None if made is None else made[0]
+
+
+def _lattice_and_arcs(
+    search: BeamSearch,
+    fst: Fst,
+    options: SearchOptions,
+    words: Symbols | None,
+    frame_shift: float,
+) -> tuple[Lattice, npt.NDArray[np.int32]] | None:
+    """Return the raw lattice of a finished search, and the graph's arc behind each of its arcs."""
     cost, links, final_cost = search.finish_links()
     if cost == np.inf:
         return None
@@ -87,7 +99,7 @@ def lattice_of(
         source, target, np.ascontiguousarray(rows["olabel"]), rows["weight"].astype(np.float64),
         acoustic, labels[labels > 0], label_start, final,
         words or fst.osymbols or Symbols([]), frame_shift, beam=options.lattice_beam,
-    )  # fmt: skip
+    ), arc  # fmt: skip
 
 
 def _epsilon_rank(fst: Fst) -> npt.NDArray[np.int32]:
@@ -164,23 +176,66 @@ def decode_lattice(
 
     Every word sequence has one path: its best, with that path's costs and state labels.
     """
+    found = decode_with_lattice(graph, scores, options)
+    return found if isinstance(found, NoPath) else found[1]
+
+
+def decode_with_lattice(
+    graph: Graph, scores: Scores, options: SearchOptions | None = None
+) -> tuple[Decoded, Lattice] | NoPath:
+    """Return the best path and the deterministic lattice of one beam search.
+
+    When pruning loses every path, wider beams are tried as in `search.decode.decode_beam`.
+
+    Raises
+    ------
+    DataError
+        The scores lack columns that the graph's labels need.
+    GraphError
+        The graph has epsilon cycles: a lattice could not be acyclic.
+    """
     options = options or SearchOptions()
-    for _ in range(options.retries + 1):
-        raw = raw_lattice(
-            graph.fst, scores.array, graph.labels.column, options,
-            words=graph.words, frame_shift=scores.frame_shift,
-        )  # fmt: skip
-        if raw is not None:
-            return determinize_lattice(raw)
-        options = options.replace(beam=2 * options.beam, max_active=2 * options.max_active)
-    result = decode_beam(graph, scores, options.replace(retries=0))
+    found = _best_and_lattice(graph, scores, options, ())
+    if found is not None:
+        return found
+    result = decode_beam(graph, scores, options)  # knows why, and whether a wider beam helps
     if isinstance(result, NoPath):
         return result
-    raw = raw_lattice(
-        graph.fst, scores.array, graph.labels.column,
-        options.replace(beam=np.inf, max_active=0, min_active=0),
-        words=graph.words, frame_shift=scores.frame_shift,
-    )  # fmt: skip
-    if raw is None:
+    for _ in range(options.retries):
+        options = options.replace(beam=2 * options.beam, max_active=2 * options.max_active)
+        found = _best_and_lattice(graph, scores, options, result.notes)
+        if found is not None:
+            return found
+    wide = options.replace(beam=np.inf, max_active=0, min_active=0)
+    found = _best_and_lattice(graph, scores, wide, result.notes)
+    if found is None:
         return NoPath("beam_cut", "pruning lost every complete path", scores.n_frames)
-    return determinize_lattice(raw)
+    return found
+
+
+def _best_and_lattice(
+    graph: Graph, scores: Scores, options: SearchOptions, notes: tuple[str, ...]
+) -> tuple[Decoded, Lattice] | None:
+    search = BeamSearch(graph.fst, graph.labels.column, options, links=True)
+    search.advance(scores.array)
+    made = _lattice_and_arcs(search, graph.fst, options, graph.words, scores.frame_shift)
+    if made is None:
+        return None
+    raw, arcs = made
+    path = arcs[_best_arcs(raw)]
+    best = decoded_from_arcs(graph, scores, path, options.acoustic_scale, "beam", notes=notes)
+    return best, determinize_lattice(raw)
+
+
+def _best_arcs(lattice: Lattice) -> npt.NDArray[np.int64]:
+    """Return the arcs of the cheapest path."""
+    rest, cost, first = lattice.backward(), lattice.cost, lattice.first_arcs()
+    path: list[int] = []
+    state = 0
+    while True:
+        arcs = slice(int(first[state]), int(first[state + 1]))
+        through = cost[arcs] + rest[lattice.target[arcs]]
+        if not len(through) or lattice.final[state] <= through.min():
+            return np.array(path, dtype=np.int64)
+        path.append(arcs.start + int(through.argmin()))
+        state = int(lattice.target[path[-1]])

@@ -4,7 +4,7 @@ In: `Graph`, `Scores`, `SearchOptions`. Out: `Decoded` or `NoPath`; `CrossCheck`
 searches side by side.
 
 Public names: `decode`, `decode_beam`, `decode_exact`, `decode_compose`, `decoded_from_arcs`,
-`cross_check`, `CrossCheck`.
+`decoded_from_labels`, `cross_check`, `CrossCheck`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ __all__ = [
     "decode_compose",
     "decode_exact",
     "decoded_from_arcs",
+    "decoded_from_labels",
 ]
 
 #: States times frames up to which an exact search settles whether a path exists.
@@ -88,7 +89,7 @@ def decode_compose(
     if path.cost == np.inf:
         return _why_not(graph, scores, options)
     acoustic = _acoustic_cost(graph, scores, path.labels, options.acoustic_scale)
-    return _decoded(
+    return decoded_from_labels(
         graph, scores, path.labels, path.words, path.word_frames,
         np.zeros(0, dtype=np.int32), acoustic, path.cost - acoustic, "compose",
     )  # fmt: skip
@@ -155,7 +156,7 @@ def decoded_from_arcs(
     if complete:
         last = int(rows["nextstate"][-1]) if len(rows) else graph.fst.start
         costs += float(graph.fst.states["final"][last])
-    return _decoded(
+    return decoded_from_labels(
         graph, scores, labels, rows["olabel"][speaks], word_frames, arcs, acoustic, costs, search,
         complete=complete, notes=notes,
     )  # fmt: skip
@@ -169,7 +170,7 @@ def _acoustic_cost(
     return -scale * float(picked.sum(dtype=np.float64))
 
 
-def _decoded(
+def decoded_from_labels(
     graph: Graph,
     scores: Scores,
     labels: npt.NDArray[np.int32],
@@ -183,6 +184,21 @@ def _decoded(
     complete: bool = True,
     notes: tuple[str, ...] = (),
 ) -> Decoded:
+    """Return the answer that state labels and words stand for.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (T,)
+        State label of each frame.
+    words : ndarray of int32, shape (n,)
+        Output labels of the graph.
+    word_frames : ndarray of int, shape (n,)
+        Number of frames before the arc that carries each word.
+    arcs : ndarray of int32
+        Arcs of the graph, where they are known.
+    acoustic_cost, graph_cost : float
+        Nats.
+    """
     shift = scores.frame_shift
     phones, borders = phone_segments(labels, graph.labels, graph.phones, shift)
     texts = [graph.words[int(word)] for word in words]

@@ -115,7 +115,12 @@ class Decoded:
                 for word in self.words
             ],
             "phones": [
-                {"text": phone.text, "start": phone.start, "end": phone.end}
+                {
+                    "text": phone.text,
+                    "start": phone.start,
+                    "end": phone.end,
+                    "states": list(phone.states),
+                }
                 for phone in self.phones
             ],
             "acoustic_cost": self.acoustic_cost,

@@ -1,0 +1,100 @@
+"""Confidences, n-best lists, lattices and forms of results on the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+import webvtt
+from command_line import CommandLine
+from tiny_speech import TinySpeech
+
+from wfst_hmm.formats.ctm import read_ctm
+from wfst_hmm.lattice.nbest import best_hypothesis
+from wfst_hmm.lattice.store import read_lattices
+
+
+def test_forms_in_a_folder(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    forms = [
+        part for form in ("ctm", "textgrid", "srt", "vtt", "json") for part in ("--form", form)
+    ]
+    done = run("decode", tiny_speech.graph, tiny_speech.test, *forms, "--nbest", 2, "--lattice",
+               "--out", out)  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0].split()[:2] == ["sp0-00", "1"]
+    decoded = json.loads((out / "decode.json").read_text())
+    ctm, lattices = read_ctm(out / "words.ctm"), read_lattices(out / "lattices.npz")
+    assert len(decoded) == len(ctm) == len(lattices) == 6
+    for utterance in decoded:
+        id_, texts = utterance["id"], utterance["text"].split()
+        assert [word.text for word in ctm[id_]] == texts
+        assert all(0 < word.confidence <= 1 for word in ctm[id_])  # type: ignore[operator]
+        assert [word["text"] for word in utterance["words"]] == texts
+        assert all(0 < word["confidence"] <= 1 for word in utterance["words"])
+        n_frames = sum(len(phone["states"]) for phone in utterance["phones"])
+        assert n_frames == utterance["n_frames"]
+        assert utterance["alternatives"][0]["text"] == utterance["text"]
+        best = best_hypothesis(lattices[id_])
+        assert best is not None
+        assert " ".join(best.words) == utterance["text"]
+        assert best.total_cost == pytest.approx(utterance["total_cost"], rel=1e-4)
+        captions = webvtt.read(str(out / "vtt" / f"{id_}.vtt"))
+        assert " ".join(caption.text for caption in captions).split() == texts
+        assert (out / "srt" / f"{id_}.srt").is_file()
+        assert (out / "textgrid" / f"{id_}.TextGrid").is_file()
+    first = (out / "nbest.txt").read_text().splitlines()[0].split("\t")
+    assert first[:2] == ["sp0-00", "1"]
+
+
+def test_segments_share_the_subtitles_of_their_recording(
+    run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "list.tsv"
+    audio = tiny_speech.test / "sp1-03.wav"
+    manifest.write_text(
+        f"id\taudio\ttext\tstart\tend\na\t{audio}\t\t0\t0.75\nb\t{audio}\t\t0.75\t1.5\n"
+    )
+    done = run("decode", tiny_speech.graph, manifest, "--form", "srt")
+    assert done.code == 0, done.err
+    assert done.out.startswith("1\n00:00:00,1")
+    ctm = run("decode", tiny_speech.graph, manifest, "--form", "ctm").out.splitlines()
+    starts = [float(line.split()[2]) for line in ctm if line.startswith("b ")]
+    assert min(starts) >= 0.75  # times of the recording
+
+
+def test_printed_forms_and_confidences(run: CommandLine, tiny_speech: TinySpeech) -> None:
+    audio = tiny_speech.test / "sp0-00.wav"
+    assert run("decode", tiny_speech.graph, audio, "--confidence").out.startswith("sp0-00 su:")
+    assert run("decode", tiny_speech.graph, audio, "--form", "textgrid").out.startswith("File type")
+    as_json = run("decode", tiny_speech.graph, audio, "--form", "json").json
+    assert as_json == run("decode", tiny_speech.graph, audio, "--json").json
+    assert as_json[0]["words"][0]["confidence"] > 0.9
+    without = run("decode", tiny_speech.graph, audio, "--json", "--no-confidence").json
+    assert "confidence" not in without[0]["words"][0]
+    exact = run("decode", tiny_speech.graph, audio, "--json", "--search", "exact").json
+    assert exact[0]["words"][0]["confidence"] > 0.9
+
+
+def test_calibration(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None:
+    path = tmp_path / "confidence.json"
+    made = run("calibrate", tiny_speech.graph, tiny_speech.test, "--out", path, "--json")
+    assert made.code == 0, made.err
+    assert made.json["calibration"]["n_words"] == 13
+    audio = tiny_speech.test / "sp0-00.wav"
+    plain = run("decode", tiny_speech.graph, audio, "--json").json[0]["words"][0]["confidence"]
+    told = run("decode", tiny_speech.graph, audio, "--json", "--calibration", path).json
+    assert told[0]["words"][0]["confidence"] == pytest.approx(0.93, abs=0.01)  # 14 of 15
+    assert plain > 0.99
+    assert "all words are right" in run("calibrate", tiny_speech.graph, tiny_speech.test,
+                                        "--out", path).err  # fmt: skip
+
+
+def test_complaints(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None:
+    graph, test = tiny_speech.graph, tiny_speech.test
+    assert "unknown form" in run.fails("decode", graph, test, "--form", "doc", code=2)
+    assert "6 files" in run.fails("decode", graph, test, "--form", "srt", code=2)
+    assert "--out" in run.fails("decode", graph, test, "--lattice", code=2)
+    assert "--out" in run.fails("decode", graph, test, "--form", "srt", "--form", "vtt", code=2)
+    assert "no such file" in run.fails("decode", graph, test, "--calibration", tmp_path / "no")
+    (tmp_path / "bad").write_text("{}")
+    assert "no calibration" in run.fails("decode", graph, test, "--calibration", tmp_path / "bad")

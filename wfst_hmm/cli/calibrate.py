@@ -1,0 +1,91 @@
+"""``calibrate``: confidences that fit a graph and its model.
+
+In: a graph, and speech whose words are known. Out: ``confidence.json`` beside the graph.
+
+Public names: `calibrate`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfst_hmm.apps.speech_options import SPEECH
+from wfst_hmm.cli.recognition import Json, Threads, inputs, report
+from wfst_hmm.cli.shell import print_json, progress, say, warn
+from wfst_hmm.search.options import SearchOptions
+
+if TYPE_CHECKING:
+    from wfst_hmm.apps.recognize import Outcome
+
+__all__ = ["calibrate"]
+
+_HELP = {field.name: field.metadata["help"] for field in dataclasses.fields(SearchOptions)}
+
+
+def calibrate(
+    graph: Annotated[Path, typer.Argument(help="Graph directory from wfst-hmm graph.")],
+    data: Annotated[
+        Path, typer.Argument(help="Data directory or manifest that training has not seen.")
+    ],
+    model: Annotated[
+        Path | None, typer.Option(help="Model directory; by default the one inside the graph.")
+    ] = None,
+    beam: Annotated[float, typer.Option(help=_HELP["beam"])] = SPEECH.beam,
+    max_active: Annotated[int, typer.Option(help=_HELP["max_active"])] = SPEECH.max_active,
+    acoustic_scale: Annotated[
+        float, typer.Option(help=_HELP["acoustic_scale"])
+    ] = SPEECH.acoustic_scale,
+    lattice_beam: Annotated[float, typer.Option(help=_HELP["lattice_beam"])] = SPEECH.lattice_beam,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Where to write; by default into the graph directory."),
+    ] = None,
+    threads: Threads = 1,
+    as_json: Json = False,
+) -> None:
+    """Fit confidences to speech whose words are known.
+
+    Afterwards a confidence of 0.9 means: right in nine cases of ten.
+
+    Example: wfst-hmm calibrate GRAPH HELD-OUT
+    """
+    from wfst_hmm.apps.calibration import CALIBRATION_FILE, fit_best_scale, judge
+    from wfst_hmm.apps.recognize import decode_corpus
+    from wfst_hmm.apps.recognizer import Recognizer
+    from wfst_hmm.lattice.answer import AnswerOptions
+    from wfst_hmm.lattice.confidence import reliability
+
+    options = SearchOptions(beam=beam, max_active=max_active,
+                            min_active=min(20, max_active or 20),
+                            acoustic_scale=acoustic_scale, lattice_beam=lattice_beam)  # fmt: skip
+    recognizer = Recognizer.load(graph, model)
+    problems: list[str] = []
+    corpus = inputs([data], problems, None)
+    answers = AnswerOptions(confidence=False, keep_lattice=True)
+    outcomes: list[Outcome] = []
+    with progress("decoding") as advance:
+        for outcome in decode_corpus(recognizer, corpus, options, answers=answers,
+                                     n_threads=threads):  # fmt: skip
+            advance(len(outcomes) + 1, len(corpus))
+            outcomes.append(outcome)
+            report(outcome, problems)
+    words = judge(outcomes)
+    fit = fit_best_scale(words)
+    path = out or graph / CALIBRATION_FILE
+    fit.save(path)
+    before = reliability(words.at(1.0), words.correct)
+    after = reliability(fit(words.at(fit.scale)), words.correct)
+    if as_json:
+        print_json({"calibration": dataclasses.asdict(fit), "posteriors": before.to_dict(),
+                    "confidences": after.to_dict()})  # fmt: skip
+        return
+    say(f"{fit.n_correct} of {fit.n_words} words right; scale {fit.scale:g}, slope "
+        f"{fit.slope:.3f}, offset {fit.offset:.3f}: {path}")  # fmt: skip
+    if fit.n_correct in (0, fit.n_words):
+        warn(f"{'all' if fit.n_correct else 'no'} words are right: take data with some errors")
+    for name, found in (("posteriors", before), ("confidences", after)):
+        say(f"{name}: normalized cross entropy {found.nce:.3f}, calibration error {found.ece:.3f}")
