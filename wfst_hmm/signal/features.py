@@ -5,7 +5,7 @@ warped frequency axis, from `wfst_hmm.signal.warp`), so they equal Kaldi's; spea
 needs the raw MFCCs of several utterances first, hence two steps, `mfcc` and `finish_features`.
 
 Public names: `FeatureOptions` (of `wfst_hmm.signal.options`), `Features`, `add_deltas`,
-`finish_features`, `mfcc`.
+`finish_features`, `mfcc`, `mfcc_computer`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wfst_hmm.signal.audio import Audio
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.options import INT16_SCALE, FeatureOptions, too_many_filters
 
-__all__ = ["FeatureOptions", "Features", "add_deltas", "finish_features", "mfcc"]
+__all__ = ["FeatureOptions", "Features", "add_deltas", "finish_features", "mfcc", "mfcc_computer"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -109,12 +109,7 @@ def mfcc(
         from wfst_hmm.signal.warp import warped_mfcc
 
         return warped_mfcc(audio, options, vtln_warp)
-    import kaldi_native_fbank as knf
-
-    try:
-        computer = knf.OnlineMfcc(_knf_options(options))
-    except ValueError:
-        raise too_many_filters(options) from None
+    computer = mfcc_computer(options)
     computer.accept_waveform(options.rate, audio.samples * np.float32(INT16_SCALE))
     computer.input_finished()
     n_frames = computer.num_frames_ready
@@ -122,6 +117,16 @@ def mfcc(
     for frame in range(n_frames):
         raw[frame] = computer.get_frame(frame)
     return raw
+
+
+def mfcc_computer(options: FeatureOptions) -> Any:
+    """Return kaldi-native-fbank's ``OnlineMfcc``, which takes samples of 16-bit size."""
+    import kaldi_native_fbank as knf
+
+    try:
+        return knf.OnlineMfcc(_knf_options(options))
+    except ValueError:
+        raise too_many_filters(options) from None
 
 
 def _require_one_frame(audio: Audio, options: FeatureOptions) -> None:

@@ -102,6 +102,11 @@ class FeatureOptions:
         """Samples from one frame to the next."""
         return int(self.rate * 0.001 * (1000.0 * self.frame_shift))
 
+    @property
+    def reach(self) -> int:
+        """Frames on either side that a finished feature depends on, normalization aside."""
+        return self.delta_order * self.delta_window
+
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values for JSON."""
         return dataclasses.asdict(self)

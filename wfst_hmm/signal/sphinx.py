@@ -6,7 +6,8 @@ mean normalization, slopes over time and a linear transform.
 It differs from Kaldi's in every constant: one padded frame at the end, filters placed on DFT
 bins, noise removal in the mel domain, slopes over two frames instead of regressions.
 
-Public names: `SphinxOptions`, `NoiseTracker`, `sphinx_cepstra`, `cepstra_stats`, `finish_cepstra`,
+Public names: `SphinxOptions`, `NoiseTracker`, `emphasized`, `n_whole_frames`, `cepstra_of`,
+`sphinx_cepstra`, `cepstra_stats`, `finish_cepstra`,
 `sphinx_features`, `stream_slices`.
 
 Notes
@@ -33,8 +34,11 @@ from wfst_hmm.signal.options import INT16_SCALE
 __all__ = [
     "NoiseTracker",
     "SphinxOptions",
+    "cepstra_of",
     "cepstra_stats",
+    "emphasized",
     "finish_cepstra",
+    "n_whole_frames",
     "sphinx_cepstra",
     "sphinx_features",
     "stream_slices",
@@ -150,6 +154,11 @@ class SphinxOptions:
     def n_fft(self) -> int:
         """Points of the DFT."""
         return self.nfft or 1 << max(self.frame_size - 1, 1).bit_length()
+
+    @property
+    def reach(self) -> int:
+        """Frames on either side that a feature vector depends on, normalization aside."""
+        return _KINDS[self.feat]
 
     @property
     def n_dims(self) -> int:
@@ -271,19 +280,33 @@ def _cosines(n_ceps: int, n_filters: int) -> Array:
     return np.asarray(np.cos(step * (np.arange(n_filters) + 0.5)), dtype=np.float32)
 
 
-def _frames(samples: Array, options: SphinxOptions) -> Array:
-    """Pre-emphasize and cut into frames (T, size), the last one padded with zeros; float64."""
-    emphasized = samples.copy()
-    emphasized[1:] -= samples[:-1] * np.float64(np.float32(options.alpha))
+def emphasized(samples: Array, options: SphinxOptions, before: float = 0.0) -> Array:
+    """Pre-emphasize samples of 16-bit size, float64; `before` is the sample in front of them."""
+    earlier = np.concatenate([[before], samples[:-1]])
+    return np.asarray(samples - earlier * np.float64(np.float32(options.alpha)))
+
+
+def n_whole_frames(n_samples: int, options: SphinxOptions) -> int:
+    """Return how many frames fit into so many samples; one padded frame follows them."""
     size, shift = options.frame_size, options.shift
-    n_full = 1 + (len(samples) - size) // shift if len(samples) >= size else 0
-    padded = np.zeros(n_full * shift + size)
-    padded[: len(samples)] = emphasized[: len(padded)]
+    return 1 + (n_samples - size) // shift if n_samples >= size else 0
+
+
+def cepstra_of(signal: Array, n_frames: int, options: SphinxOptions, noise: NoiseTracker) -> Array:
+    """Return the cepstra of so many frames of an emphasized signal, zeros behind its end."""
+    size, shift = options.frame_size, options.shift
+    padded = np.zeros((n_frames - 1) * shift + size)
+    padded[: len(signal)] = signal[: len(padded)]
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::shift].copy()
     if options.remove_dc:
         frames -= frames.mean(axis=1, keepdims=True)
     hamming = 0.54 - 0.46 * np.cos(2 * np.pi * np.arange(size) / (size - 1))
-    return np.asarray(frames * hamming)
+    spectrum = np.fft.rfft(frames * hamming, options.n_fft)[:, : options.n_fft // 2]
+    mel = (spectrum.real**2 + spectrum.imag**2) @ _filters(options).astype(np.float64)
+    if options.remove_noise:
+        _remove_noise(mel, noise.state, noise.started)
+        noise.started = True
+    return _to_cepstra(np.log(mel + _LOG_FLOOR), options)
 
 
 def sphinx_cepstra(
@@ -308,14 +331,10 @@ def sphinx_cepstra(
         raise DataError("no samples of one channel", got=f"shape {signal.shape}", expected="(N,)")
     if not np.isfinite(signal).all():
         raise DataError("a sample is not finite", got=signal[~np.isfinite(signal)][0])
-    frames = _frames(np.round(signal * INT16_SCALE), options)
-    spectrum = np.fft.rfft(frames, options.n_fft)[:, : options.n_fft // 2]
-    mel = (spectrum.real**2 + spectrum.imag**2) @ _filters(options).astype(np.float64)
-    if options.remove_noise:
-        tracker = NoiseTracker(options.nfilt) if noise is None else noise
-        _remove_noise(mel, tracker.state, tracker.started)
-        tracker.started = True
-    return _to_cepstra(np.log(mel + _LOG_FLOOR), options)
+    signal = emphasized(np.round(signal * INT16_SCALE), options)
+    n_frames = n_whole_frames(len(signal), options) + 1
+    tracker = NoiseTracker(options.nfilt) if noise is None else noise
+    return cepstra_of(signal, n_frames, options, tracker)
 
 
 def _to_cepstra(logs: Array, options: SphinxOptions) -> npt.NDArray[np.float32]:

@@ -1,0 +1,307 @@
+"""Audio to features while it still comes in.
+
+In: samples in pieces of any size. Out: features in blocks whose borders do not depend on the
+pieces: a stream that gets everything at once and one that gets sample after sample give the same
+features to the bit.
+
+Public names: `FeatureStream`, `SampleStream`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from wfst_hmm.errors import DataError, UsageError
+from wfst_hmm.signal.cmvn import CmvnStats
+from wfst_hmm.signal.features import FeatureOptions, Features, mfcc_computer
+from wfst_hmm.signal.live_cmvn import LiveCmvn, LiveCmvnOptions
+from wfst_hmm.signal.options import INT16_SCALE
+from wfst_hmm.signal.sphinx import (
+    NoiseTracker,
+    SphinxOptions,
+    cepstra_of,
+    emphasized,
+    n_whole_frames,
+)
+
+__all__ = ["FeatureStream", "SampleStream"]
+
+Array = npt.NDArray[np.float32]
+#: What turns raw cepstra (T, n_ceps) and statistics into features: a model's ``finish``.
+Finish = Callable[[npt.NDArray[np.floating], CmvnStats], Features]
+
+
+class SampleStream:
+    """Samples of any kind to those that a front end wants: one channel, float32, one rate.
+
+    Parameters
+    ----------
+    rate : int
+        Samples per second wanted.
+    incoming_rate : int, optional
+        Samples per second that come in; by default `rate`.
+    resample : bool
+        Convert another incoming rate (soxr, high quality) instead of refusing it.
+    channel : int, optional
+        Which channel of pieces of shape (N, C).
+
+    Raises
+    ------
+    UsageError
+        A rate is not positive; or another one comes in and `resample` is not set.
+    """
+
+    def __init__(
+        self,
+        rate: int,
+        incoming_rate: int | None = None,
+        *,
+        resample: bool = False,
+        channel: int | None = None,
+    ) -> None:
+        incoming_rate = rate if incoming_rate is None else incoming_rate
+        if incoming_rate <= 0:
+            raise UsageError("no sampling rate", got=incoming_rate, expected="samples per second")
+        if incoming_rate != rate and not resample:
+            raise UsageError("wrong sampling rate", got=f"{incoming_rate} Hz",
+                             expected=f"{rate} Hz", fix="Allow resampling.")  # fmt: skip
+        self._channel = channel
+        self._n_samples = 0
+        self._resampler: Any = None
+        if incoming_rate != rate:
+            import soxr
+
+            self._resampler = soxr.ResampleStream(incoming_rate, rate, 1, dtype="float32")
+
+    def accept(self, samples: npt.ArrayLike) -> Array:
+        """Return the samples (n,) that are ready; a piece may be empty.
+
+        Parameters
+        ----------
+        samples : array_like, shape (N,) or (N, C)
+            Floating point at full scale 1, or int16.
+
+        Raises
+        ------
+        DataError
+            NaN or infinity, another type of number, several channels of which none was chosen.
+            Nothing of the piece was taken: the stream goes on with the next one.
+        """
+        piece = self._one_channel(np.asarray(samples))
+        self._n_samples += len(piece)
+        if self._resampler is None or not len(piece):
+            return piece
+        return np.asarray(self._resampler.resample_chunk(piece), dtype=np.float32)
+
+    def finish(self) -> Array:
+        """Return what the resampler still holds."""
+        if self._resampler is None:
+            return np.zeros(0, dtype=np.float32)
+        last = self._resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+        return np.asarray(last, dtype=np.float32)
+
+    def _one_channel(self, samples: npt.NDArray[Any]) -> Array:
+        if samples.size == 0:
+            return np.zeros(0, dtype=np.float32)
+        if samples.ndim == 2:
+            if self._channel is None and samples.shape[1] == 1:
+                samples = samples[:, 0]
+            elif self._channel is None:
+                raise DataError(f"{samples.shape[1]} channels", expected="one channel",
+                                fix="Choose one (channel), or mix them down.")  # fmt: skip
+            elif not 0 <= self._channel < samples.shape[1]:
+                raise DataError(f"no channel {self._channel}",
+                                got=f"{samples.shape[1]} channels")  # fmt: skip
+            else:
+                samples = samples[:, self._channel]
+        elif samples.ndim != 1 or self._channel not in (None, 0):
+            raise DataError("samples of an unknown shape", got=f"shape {samples.shape}",
+                            expected="(N,) or (N, C)")  # fmt: skip
+        if samples.dtype == np.int16:
+            return samples.astype(np.float32) / np.float32(INT16_SCALE)
+        if samples.dtype.kind != "f":
+            raise DataError("samples of an unknown type", got=str(samples.dtype),
+                            expected="floating point at full scale 1, or int16")  # fmt: skip
+        piece = np.ascontiguousarray(samples, dtype=np.float32)
+        finite = np.isfinite(piece)
+        if not finite.all():
+            at = int(np.argmin(finite))
+            raise DataError(f"sample {self._n_samples + at} is {piece[at]}",
+                            expected="finite samples")  # fmt: skip
+        return piece
+
+
+class _Cepstra(Protocol):
+    """Raw cepstra of the front end."""
+
+    def accept(self, samples: Array) -> Array: ...
+    def finish(self) -> Array: ...
+
+
+class _KaldiCepstra:
+    """kaldi-native-fbank's own stream, emptied as it goes."""
+
+    def __init__(self, options: FeatureOptions) -> None:
+        self._options = options
+        self._computer = mfcc_computer(options)
+        self._n_done = 0
+
+    def accept(self, samples: Array) -> Array:
+        if len(samples):
+            scaled = samples * np.float32(INT16_SCALE)
+            self._computer.accept_waveform(self._options.rate, scaled)
+        return self._ready()
+
+    def finish(self) -> Array:
+        self._computer.input_finished()
+        return self._ready()
+
+    def _ready(self) -> Array:
+        n_ready = self._computer.num_frames_ready
+        raw = np.empty((n_ready - self._n_done, self._options.n_ceps), dtype=np.float32)
+        for i in range(len(raw)):
+            raw[i] = self._computer.get_frame(self._n_done + i)
+        self._computer.pop(len(raw))
+        self._n_done = n_ready
+        return raw
+
+
+class _SphinxCepstra:
+    """Sphinx's front end, `block` frames at a time."""
+
+    def __init__(self, options: SphinxOptions, noise: NoiseTracker | None, block: int) -> None:
+        self._options = options
+        self._noise = NoiseTracker(options.nfilt) if noise is None else noise
+        self._block = block
+        self._signal = np.zeros(0)  # emphasized, from the next frame's first sample on
+        self._pieces: list[npt.NDArray[np.float64]] = []
+        self._n_waiting = 0
+        self._last_sample = 0.0
+
+    def accept(self, samples: Array) -> Array:
+        if len(samples):
+            scaled = np.round(samples.astype(np.float64) * INT16_SCALE)
+            self._pieces.append(emphasized(scaled, self._options, self._last_sample))
+            self._n_waiting += len(samples)
+            self._last_sample = float(scaled[-1])
+        if n_whole_frames(len(self._signal) + self._n_waiting, self._options) < self._block:
+            return np.zeros((0, self._options.ncep), dtype=np.float32)
+        self._join()
+        done = []
+        while n_whole_frames(len(self._signal), self._options) >= self._block:
+            done.append(cepstra_of(self._signal, self._block, self._options, self._noise))
+            self._signal = self._signal[self._block * self._options.shift :]
+        return np.concatenate(done)
+
+    def finish(self) -> Array:
+        self._join()
+        if not len(self._signal):
+            return np.zeros((0, self._options.ncep), dtype=np.float32)
+        n_frames = n_whole_frames(len(self._signal), self._options) + 1
+        return np.asarray(cepstra_of(self._signal, n_frames, self._options, self._noise))
+
+    def _join(self) -> None:
+        self._signal = np.concatenate([self._signal, *self._pieces])
+        self._pieces, self._n_waiting = [], 0
+
+
+class FeatureStream:
+    """Features of audio that still comes in.
+
+    Parameters
+    ----------
+    options : FeatureOptions or SphinxOptions
+    finish : callable (raw cepstra, CmvnStats) -> Features
+        Normalizes by given statistics, adds slopes and whatever else the model wants: its
+        ``finish``.
+    normalization : LiveCmvnOptions, optional
+    stats : CmvnStats, optional
+        Statistics known beforehand. With ``kind="fixed"`` the features are the batch's with
+        these statistics.
+    noise : NoiseTracker, optional
+        Carries Sphinx's noise removal on from earlier audio.
+    block_frames : int
+        Frames of a block; the last block may be shorter.
+
+    Notes
+    -----
+    Audio without sound of its own costs no frame: an input shorter than one frame gives none.
+    """
+
+    def __init__(
+        self,
+        options: FeatureOptions | SphinxOptions,
+        finish: Finish,
+        normalization: LiveCmvnOptions | None = None,
+        *,
+        stats: CmvnStats | None = None,
+        noise: NoiseTracker | None = None,
+        block_frames: int = 10,
+    ) -> None:
+        if block_frames < 1:
+            raise UsageError("frames of a block", got=block_frames, expected="1 or more")
+        self._finish = finish
+        self._reach = options.reach
+        self._block = block_frames
+        self._cepstra: _Cepstra
+        if isinstance(options, SphinxOptions):
+            self._cepstra = _SphinxCepstra(options, noise, block_frames)
+            n_ceps, normalizes, variance = options.ncep, options.cmn != "none", options.varnorm
+        else:
+            self._cepstra = _KaldiCepstra(options)
+            n_ceps, normalizes = options.n_ceps, options.cmvn != "none"
+            variance = options.cmvn_variance
+        #: Statistics that change nothing: the stream has normalized by itself.
+        self._identity = CmvnStats(1.0, np.zeros(n_ceps), np.ones(n_ceps))
+        self._live = None
+        if normalizes:
+            self._live = LiveCmvn(normalization or LiveCmvnOptions(), stats, variance=variance,
+                                  loud_only=isinstance(options, SphinxOptions))  # fmt: skip
+        self._frames = np.zeros((0, n_ceps), dtype=np.float32)  # normalized, with past context
+        self._n_before = 0  # how many of them are context of the next block
+
+    def accept(self, samples: Array) -> list[Features]:
+        """Return the blocks that became ready.
+
+        Parameters
+        ----------
+        samples : ndarray of float32, shape (n,)
+            At the options' rate, full scale 1, finite (`SampleStream` sees to all that).
+        """
+        self._take(self._cepstra.accept(samples))
+        blocks = []
+        while len(self._frames) - self._n_before >= self._block + self._reach:
+            blocks.append(self._next(self._block))
+        return blocks
+
+    def finish(self) -> list[Features]:
+        """Return the last blocks: no more audio comes."""
+        self._take(self._cepstra.finish())
+        if self._live is not None:
+            self._append(self._live.finish())
+        blocks = []
+        while (left := len(self._frames) - self._n_before) > 0:
+            blocks.append(self._next(min(self._block, left)))
+        return blocks
+
+    def _take(self, raw: Array) -> None:
+        if len(raw):
+            self._append(raw if self._live is None else self._live.accept(raw))
+
+    def _append(self, frames: Array) -> None:
+        if len(frames):
+            self._frames = np.concatenate([self._frames, frames])
+
+    def _next(self, n: int) -> Features:
+        """Finish `n` frames within their context; drop what no later frame needs."""
+        first, end = self._n_before, self._n_before + n
+        window = self._finish(self._frames[: end + self._reach], self._identity)
+        block = Features(window.array[first:end], window.frame_shift)
+        drop = max(0, end - self._reach)
+        self._frames = self._frames[drop:]
+        self._n_before = end - drop
+        return block
