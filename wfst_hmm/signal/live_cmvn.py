@@ -179,7 +179,7 @@ class LiveCmvn:
         if self._variance:
             spread = (sums[:, n + 1 :] + share * prior.sumsq) / total - mean**2
             normalized /= np.sqrt(np.maximum(spread, 1e-10))
-        return normalized.astype(np.float32)
+        return np.asarray(normalized, dtype=np.float32)
 
     def _sphinx(
         self, x: npt.NDArray[np.float64], weight: npt.NDArray[np.float64], prior: CmvnStats

@@ -122,7 +122,7 @@ class SampleStream:
             raise DataError("samples of an unknown shape", got=f"shape {samples.shape}",
                             expected="(N,) or (N, C)")  # fmt: skip
         if samples.dtype == np.int16:
-            return samples.astype(np.float32) / np.float32(INT16_SCALE)
+            return np.asarray(samples.astype(np.float32) / np.float32(INT16_SCALE))
         if samples.dtype.kind != "f":
             raise DataError("samples of an unknown type", got=str(samples.dtype),
                             expected="floating point at full scale 1, or int16")  # fmt: skip
