@@ -20,13 +20,15 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, ModelError
 from wfst_hmm.models.checks import as_frames
-from wfst_hmm.models.gaussian import DiagonalGaussians, chunk_frames
+from wfst_hmm.models.codebook_kernels import combine, relative_densities, top_densities
+from wfst_hmm.models.gaussian import DiagonalGaussians, chunk_frames, log_sum_exp_segments
+from wfst_hmm.models.threads import single_blas
 
 __all__ = ["CodebookSet"]
 
 Array = npt.NDArray[Any]
 _SMALLEST = 1e-35  # products of the streams' likelihoods stay above this in float32
-_LEAST_FRAMES = 128  # a codebook's matrix product should be worth its call
+_FRAMES = 256  # scored at a time: matrix products worth their calls, blocks that stay in cache
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -107,14 +109,34 @@ class CodebookSet:
         return 1 + max(int(dims.max()) for dims in self.streams)
 
     @functools.cached_property
-    def _gaussians(self) -> list[DiagonalGaussians]:
-        """One bank a stream; codebook c has rows ``c * N`` to ``(c + 1) * N``."""
-        n_rows = self.n_codebooks * self.n_densities
-        none = np.zeros(n_rows)
-        return [
-            DiagonalGaussians(none, m.reshape(n_rows, -1), v.reshape(n_rows, -1), dtype=np.float32)
-            for m, v in zip(self.means, self.variances, strict=True)
-        ]
+    def _gaussians(self) -> list[list[DiagonalGaussians]]:
+        """Prepared Gaussians by stream and codebook."""
+        none = np.zeros(self.n_densities)
+        found = []
+        for means, variances in zip(self.means, self.variances, strict=True):
+            shift = means.reshape(-1, means.shape[2]).mean(axis=0)
+            found.append([DiagonalGaussians(none, m, v, dtype=np.float32, shift=shift)
+                          for m, v in zip(means, variances, strict=True)])  # fmt: skip
+        return found
+
+    @functools.cached_property
+    def _by_codebook(self) -> list[tuple[int, Array, Array]]:
+        """Each codebook in use, its states and their weights, shape (F, N, S')."""
+        return self._groups(np.arange(self.n_states))
+
+    @functools.cached_property
+    def _own(self) -> DiagonalGaussians | None:
+        """All Gaussians with their weights, where every state has a codebook of its own."""
+        everyone = np.arange(self.n_codebooks)
+        if len(self.streams) > 1 or not np.array_equal(self.codebook, everyone):
+            return None
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(self.weights[0].astype(np.float64))
+        n_dims = len(self.streams[0])
+        return DiagonalGaussians(
+            log_weights.ravel(), self.means[0].reshape(-1, n_dims),
+            self.variances[0].reshape(-1, n_dims), dtype=np.float32,
+        )  # fmt: skip
 
     @functools.cached_property
     def _sum_in_logs(self) -> bool:
@@ -152,44 +174,54 @@ class CodebookSet:
             if chosen.ndim != 1 or (len(chosen) and not 0 <= chosen.min() <= chosen.max() < self.n_states):  # fmt: skip
                 raise ModelError("no such states", got=states, expected=f"0 to {self.n_states - 1}")
         scores = np.empty((len(frames), len(chosen)), dtype=np.float32)
-        step = max(chunk_frames(self.n_codebooks * self.n_densities), _LEAST_FRAMES)
-        for start in range(0, len(frames), step):
-            part = self._score(frames[start : start + step], chosen, top_n)
-            scores[start : start + step] = part.T
+        if self._own is not None and states is None and top_n is None:
+            return self._score_own(self._own, frames, scores)
+        groups = self._by_codebook if states is None else self._groups(chosen)
+        with single_blas():
+            for start in range(0, len(frames), _FRAMES):
+                part = slice(start, start + _FRAMES)
+                self._score(frames[part], groups, top_n, scores[part])
         return scores
 
-    def _score(self, frames: Array, chosen: Array, top_n: int | None) -> Array:
-        """Return log-likelihoods (n states, n frames)."""
-        by_codebook = self._groups(chosen)
-        total = np.zeros((len(chosen), len(frames)), dtype=np.float32)
-        product = None if self._sum_in_logs else np.ones_like(total)
-        for f, dims in enumerate(self.streams):
-            bank = self._gaussians[f]
-            densities = bank.score(bank.expand(np.ascontiguousarray(frames[:, dims])))
-            densities = densities.reshape(self.n_codebooks, self.n_densities, len(frames))
-            for codebook, rows in by_codebook:
-                g = densities[codebook]
-                best = g.max(axis=0)
-                if top_n is not None and top_n < self.n_densities:
-                    least = np.partition(g, self.n_densities - top_n, axis=0)[-top_n]
-                    g = np.where(g >= least, g, -np.inf)
-                likelihoods = self.weights[f, chosen[rows]] @ np.exp(g - best)
-                total[rows] += best
-                if product is None:
-                    with np.errstate(divide="ignore"):
-                        total[rows] += np.log(likelihoods)
-                else:
-                    product[rows] *= likelihoods
-        if product is not None:
-            total += np.log(product, out=product)
-        return total
+    def _score_own(self, bank: DiagonalGaussians, frames: Array, scores: Array) -> Array:
+        offsets = np.arange(self.n_states + 1) * self.n_densities
+        step = chunk_frames(len(bank))
+        for start in range(0, len(frames), step):
+            chunk = np.ascontiguousarray(frames[start : start + step, self.streams[0]])
+            out = np.empty((self.n_states, len(chunk)), dtype=np.float32)
+            log_sum_exp_segments(bank.score(bank.expand(chunk)), offsets, out)
+            scores[start : start + step] = out.T
+        return scores
 
-    def _groups(self, chosen: Array) -> list[tuple[int, Array]]:
-        """Return each codebook in use and the places in `chosen` of its states."""
+    def _score(
+        self, frames: Array, groups: list[tuple[int, Array, Array]], top_n: int | None, out: Array
+    ) -> None:
+        """Write log-likelihoods (n frames, n states), one codebook after another."""
+        expanded = [
+            banks[0].expand(np.ascontiguousarray(frames[:, dims]))
+            for banks, dims in zip(self._gaussians, self.streams, strict=True)
+        ]
+        for codebook, columns, weights in groups:
+            best = np.zeros(len(frames), dtype=np.float32)
+            parts = np.empty((len(expanded), len(frames), len(columns)), dtype=np.float32)
+            for f, x in enumerate(expanded):
+                densities = self._gaussians[f][codebook].score(x)
+                relative_densities(densities, best)
+                if top_n is not None and top_n < self.n_densities:
+                    top_densities(densities, top_n)
+                np.matmul(densities.T, weights[f], out=parts[f])
+            combine(parts, best, self._sum_in_logs, columns, out)
+
+    def _groups(self, chosen: Array) -> list[tuple[int, Array, Array]]:
+        """Return each codebook in use, the places in `chosen` of its states, their weights."""
         books = self.codebook[chosen]
         order = np.argsort(books, kind="stable")
         cuts = np.flatnonzero(np.diff(books[order])) + 1
-        return [(int(books[rows[0]]), rows) for rows in np.split(order, cuts) if len(rows)]
+        return [
+            (int(books[rows[0]]), rows,
+             np.ascontiguousarray(self.weights[:, chosen[rows]].transpose(0, 2, 1)))
+            for rows in np.split(order, cuts) if len(rows)
+        ]  # fmt: skip
 
     def top_n_error(self, x: npt.ArrayLike, top_n: int, *, within: float = 10.0) -> float:
         """Return by how many nats `top_n` lowers the scores that matter, on average.

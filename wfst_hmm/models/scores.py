@@ -41,8 +41,8 @@ class Scores:
         array = np.ascontiguousarray(self.array, dtype=np.float32)
         if array.ndim != 2:
             raise DataError("scores must be a T x S array", got=f"shape {array.shape}")
-        wrong = np.isnan(array) | np.isposinf(array)
-        if wrong.any():
+        if array.size and not array.max() < np.inf:  # also where it is NaN
+            wrong = np.isnan(array) | np.isposinf(array)
             frame, column = (int(i) for i in np.argwhere(wrong)[0])
             raise DataError(
                 f"score of frame {frame}, column {column} is no log-likelihood",
