@@ -7,7 +7,8 @@ It equals H∘L∘G for the G that accepts just this sequence: all pronunciation
 be left out before, between and after the words. Costs keep track of the HMM moves in them, so
 that re-estimated transition probabilities are put in without building anything anew.
 
-Public names: `TranscriptGraph`, `TranscriptCompiler`, `transcript_graph`.
+Public names: `TranscriptGraph`, `TranscriptCompiler`, `transcript_graph`; `Piece`, `Plan` and
+`pieces_of` for `graph.transcript_context`.
 """
 
 from __future__ import annotations
@@ -24,8 +25,18 @@ from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.lexicon import Lexicon, format_missing
 from wfst_hmm.graph.lexicon_fst import LexiconOptions, optional_silence, phone_numbers
 from wfst_hmm.graph.units import Moves, PhoneModel, Units
+from wfst_hmm.models.context import WORD_POSITIONS
 
-__all__ = ["TranscriptCompiler", "TranscriptGraph", "transcript_graph"]
+__all__ = [
+    "Piece",
+    "Plan",
+    "TranscriptCompiler",
+    "TranscriptGraph",
+    "pieces_of",
+    "transcript_graph",
+]
+
+_INTERNAL, _BEGIN, _END, _SINGLE = range(len(WORD_POSITIONS))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,6 +56,9 @@ class TranscriptGraph:
         The same for final costs.
     n_min_frames : int
         Length of the shortest path, in frames.
+    context : int32, shape (n_states, 5), optional
+        Of a graph in context: left neighbour, phone, right neighbour, place in the word, HMM
+        state; -1 for the start (`graph.transcript_context`).
     """
 
     fst: Fst
@@ -53,6 +67,7 @@ class TranscriptGraph:
     final_fixed: npt.NDArray[np.float64]
     final_move: npt.NDArray[np.int32]
     n_min_frames: int
+    context: npt.NDArray[np.int32] | None = None
 
     def reweighted(self, move_costs: npt.NDArray[np.float64]) -> TranscriptGraph:
         """Return the graph under other transition costs (see `Units.move_costs`).
@@ -90,14 +105,21 @@ class TranscriptCompiler:
         self, model: PhoneModel, lexicon: Lexicon, options: LexiconOptions | None = None
     ) -> None:
         options = options or LexiconOptions()
-        self.lexicon = lexicon
-        self.words = Symbols(lexicon.words)
+        self._prepare(lexicon, phone_numbers(model.phones, lexicon),
+                      optional_silence(model, options))  # fmt: skip
         self.labels = model.state_labels()
         self.units = Units.of_phones(model.topologies, self.labels)
-        self._phones = phone_numbers(model.phones, lexicon)
-        self._silence = optional_silence(model, options)
-        self._pieces = _pieces(self.units)
+        self._of_phone = pieces_of(self.units)
         self._min_frames = [topology.min_frames for topology in model.topologies]
+
+    def _prepare(
+        self, lexicon: Lexicon, phones: dict[str, int], silence: tuple[int, float, float] | None
+    ) -> None:
+        """Keep what does not depend on the HMMs."""
+        self.lexicon = lexicon
+        self.words = Symbols(lexicon.words)
+        self._phones = phones
+        self._silence = silence
 
     def __call__(self, words: Sequence[str], *, where: str | None = None) -> TranscriptGraph:
         """Return the alignment graph of `words`.
@@ -122,7 +144,7 @@ class TranscriptCompiler:
                 + format_missing(missing),
                 where=where, fix="Add them to the lexicon or correct the transcript.",
             )  # fmt: skip
-        plan = _Plan(self._silence, self._min_frames)
+        plan = Plan(self._silence, self._min_frames)
         for word in words:
             prons = [(entry.probability, [self._phones[phone] for phone in entry.phones])
                      for entry in self.lexicon.prons(word)]  # fmt: skip
@@ -132,30 +154,33 @@ class TranscriptCompiler:
             raise DataError("neither words nor silence to align", where=where)
         return self._expand(plan)
 
-    def _expand(self, plan: _Plan) -> TranscriptGraph:
+    def _expand(self, plan: Plan) -> TranscriptGraph:
         """Replace every phone of the plan by its HMM."""
-        pieces = self._pieces
+        return self._laid_out(plan, [self._of_phone[phone] for phone in plan.segments])
+
+    def _laid_out(self, plan: Plan, pieces: Sequence[Piece]) -> TranscriptGraph:
+        """Return the graph in which segment i of the plan is ``pieces[i]``."""
         first_state = [1]
         rows: list[tuple[int, int, int, int, float, int, int]] = []
-        for unit in plan.segments:
+        for piece in pieces:
             base = first_state[-1]
-            first_state.append(base + pieces[unit].n_states)
+            first_state.append(base + piece.n_states)
             rows.extend((base + i, label, 0, base + j, 0.0, move, 0)
-                        for i, j, label, move in pieces[unit].step)  # fmt: skip
+                        for i, j, label, move in piece.step)  # fmt: skip
         for before, after, word, cost in plan.links:
             leaves: tuple[tuple[int, int], ...] = ((0, 0),)
             if before >= 0:
                 leaves = tuple((first_state[before] + state, move)
-                               for state, move in pieces[plan.segments[before]].leave)  # fmt: skip
+                               for state, move in pieces[before].leave)  # fmt: skip
             base = first_state[after]
             rows.extend((source, label, word, base + state, cost, move, out)
                         for source, out in leaves
-                        for state, label, move in pieces[plan.segments[after]].enter)  # fmt: skip
+                        for state, label, move in pieces[after].enter)  # fmt: skip
         n_states = first_state[-1]
         final_fixed = np.full(n_states, np.inf)
         final_move = np.zeros(n_states, dtype=np.int32)
         for segment, cost in plan.ends:
-            for state, move in pieces[plan.segments[segment]].leave:
+            for state, move in pieces[segment].leave:
                 final_fixed[first_state[segment] + state] = cost
                 final_move[first_state[segment] + state] = move
         rows.sort(key=lambda row: row[:2])  # the order of `Fst.from_arcs`, which is stable
@@ -172,7 +197,7 @@ class TranscriptCompiler:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Piece:
+class Piece:
     """The moves of one unit as Python numbers: small graphs are built faster with them."""
 
     n_states: int
@@ -181,7 +206,9 @@ class _Piece:
     leave: list[tuple[int, int]]  # state, move
 
 
-def _pieces(units: Units) -> list[_Piece]:
+def pieces_of(units: Units) -> list[Piece]:
+    """Return the moves of every unit, numbered as in `Units.move_costs`."""
+
     def rows(moves: Moves, unit: int, *columns: npt.NDArray[np.int32]) -> Iterable[list[int]]:
         part = slice(moves.start[unit], moves.start[unit + 1])
         return zip(*(column[part].tolist() for column in columns), strict=True)  # type: ignore[return-value]
@@ -190,7 +217,7 @@ def _pieces(units: Units) -> list[_Piece]:
     n_enter, n_step = len(units.enter), len(units.step)
     enter, step, leave = np.split(numbers, [n_enter, n_enter + n_step])
     return [
-        _Piece(
+        Piece(
             int(units.n_states[unit]),
             [(s, la, m) for s, la, m in
              rows(units.enter, unit, units.enter.target, units.enter.label, enter)],
@@ -202,7 +229,7 @@ def _pieces(units: Units) -> list[_Piece]:
     ]  # fmt: skip
 
 
-class _Plan:
+class Plan:
     """The phones of all ways to speak the words so far, and which may follow which.
 
     ``open`` holds the ends that the next word may follow: (segment, cost so far); -1 is the
@@ -213,11 +240,19 @@ class _Plan:
         self.silence = silence
         self.min_frames = min_frames
         self.segments: list[int] = []
+        self.positions: list[int] = []
         self.links: list[tuple[int, int, int, float]] = []
         self.ends: list[tuple[int, float]] = []
         self.n_min_frames = 0
         self.open: list[tuple[int, float]] = [(-1, 0.0)]
         self._may_pause()
+
+    @classmethod
+    def bare(cls, n_min_frames: int) -> Plan:
+        """Return a plan without a segment, to be filled with links and ends."""
+        plan = cls(None, [])
+        plan.n_min_frames = n_min_frames
+        return plan
 
     def _may_pause(self) -> None:
         """Let silence follow the open ends, or not."""
@@ -226,6 +261,7 @@ class _Plan:
         unit, with_silence, without = self.silence
         segment = len(self.segments)
         self.segments.append(unit)
+        self.positions.append(_SINGLE)
         self.links += [(before, segment, 0, cost + with_silence) for before, cost in self.open]
         self.open = [(before, cost + without) for before, cost in self.open]
         self.open.append((segment, 0.0))
@@ -239,6 +275,7 @@ class _Plan:
             self.links += [(before, segment, word, paid + cost) for before, paid in self.open]
             self.links += [(segment + i, segment + i + 1, 0, 0.0) for i in range(len(phones) - 1)]
             self.segments += phones
+            self.positions += _places(len(phones))
             ends.append((len(self.segments) - 1, 0.0))
         self.n_min_frames += min(
             sum(self.min_frames[phone] for phone in phones) for _, phones in prons
@@ -251,6 +288,13 @@ class _Plan:
         self.ends = [(segment, cost) for segment, cost in self.open if segment >= 0]
         if not self.n_min_frames and self.silence is not None:
             self.n_min_frames = self.min_frames[self.silence[0]]
+
+
+def _places(n_phones: int) -> list[int]:
+    """Return the place in the word of each phone of a pronunciation, as `WORD_POSITIONS`."""
+    if n_phones == 1:
+        return [_SINGLE]
+    return [_BEGIN, *[_INTERNAL] * (n_phones - 2), _END]
 
 
 def transcript_graph(

@@ -109,6 +109,19 @@ class ContextMap:
         """Number of score columns S that the HMMs use (the highest one, plus 1)."""
         return 1 + max(max(hmm.columns) for hmm in self.hmms)
 
+    def dense(self) -> npt.NDArray[np.int32]:
+        """Return the HMM index of every context, shape (P, n_positions, P + 1, P + 1).
+
+        Axes: phone, place in the word, left and right neighbour (the last: edge); -1 for none.
+        """
+        n = len(self.phones)
+        out = np.empty((n, self.n_positions, n + 1, n + 1), dtype=np.int32)
+        for centre, row in enumerate(self.tables):
+            for position, table in enumerate(row):
+                left = self.left_class[centre, position]
+                out[centre, position] = table[left[:, None], self.right_class[centre, position]]
+        return out
+
     def hmm_index(
         self, phone: str, left: str | None = EDGE, right: str | None = EDGE,
         position: str = "internal",
