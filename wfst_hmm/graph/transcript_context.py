@@ -10,7 +10,8 @@ silences, and copies are linked where their neighbours agree.
 Moves are numbered by topology, not by HMM: HMMs that share a topology share its transition
 probabilities, and training re-estimates topologies.
 
-Public names: `ContextTranscriptCompiler`, `columns_of_context`, `transcript_compiler`.
+Public names: `ContextTranscriptCompiler`, `columns_of_context`, `topology_units`,
+`transcript_compiler`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, ModelError
 from wfst_hmm.graph.lexicon import Lexicon
@@ -28,9 +28,14 @@ from wfst_hmm.graph.lexicon_fst import LexiconOptions, optional_silence, phone_n
 from wfst_hmm.graph.transcript import Piece, Plan, TranscriptCompiler, TranscriptGraph, pieces_of
 from wfst_hmm.graph.units import AnyModel, PhoneModel, PhonesInContext, Units
 from wfst_hmm.models.context import ContextMap
-from wfst_hmm.models.topology import StateLabels
+from wfst_hmm.models.topology import StateLabels, Topology
 
-__all__ = ["ContextTranscriptCompiler", "columns_of_context", "transcript_compiler"]
+__all__ = [
+    "ContextTranscriptCompiler",
+    "columns_of_context",
+    "topology_units",
+    "transcript_compiler",
+]
 
 
 def transcript_compiler(
@@ -76,7 +81,7 @@ class ContextTranscriptCompiler(TranscriptCompiler):
                       optional_silence(model, options))  # fmt: skip
         self.context = found
         self.labels = found.state_labels()
-        self.units = topology_units(found)
+        self.units = topology_units(found.topologies)
         self._grid = found.dense()
         self._by_topology = pieces_of(self.units)
         self._labels_of = found.hmm_labels(self.labels)
@@ -104,9 +109,7 @@ class ContextTranscriptCompiler(TranscriptCompiler):
         states = np.concatenate([np.arange(n) for n in n_states])
         rows = np.column_stack([np.repeat(contexts, n_states, axis=0), states])
         start = np.full((1, rows.shape[1]), -1)
-        return dataclasses.replace(
-            graph, context=np.concatenate([start, rows]).astype(np.int32)
-        )
+        return dataclasses.replace(graph, context=np.concatenate([start, rows]).astype(np.int32))
 
     def _piece(self, hmm: int) -> Piece:
         """Return the moves of one HMM: its topology's, with the HMM's own labels."""
@@ -124,18 +127,14 @@ class ContextTranscriptCompiler(TranscriptCompiler):
         return found
 
 
-def topology_units(context: ContextMap) -> Units:
+def topology_units(topologies: Sequence[Topology]) -> Units:
     """Return one unit for each topology; its labels mean nothing."""
-    names = [str(index) for index in range(len(context.topologies))]
-    columns = [np.zeros(topology.n_states, dtype=np.int32) for topology in context.topologies]
-    return Units.of_phones(
-        context.topologies, StateLabels.build(names, context.topologies, columns)
-    )
+    names = [str(index) for index in range(len(topologies))]
+    columns = [np.zeros(topology.n_states, dtype=np.int32) for topology in topologies]
+    return Units.of_phones(topologies, StateLabels.build(names, topologies, columns))
 
 
-def columns_of_context(
-    context: ContextMap, rows: npt.NDArray[np.int32]
-) -> npt.NDArray[np.int32]:
+def columns_of_context(context: ContextMap, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """Return the score column of states in context, -1 for the start.
 
     Parameters

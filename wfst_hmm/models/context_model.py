@@ -35,6 +35,7 @@ from wfst_hmm.models.context import ContextMap
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.models.topology import StateLabels, Topology
+from wfst_hmm.models.tree import Tree
 from wfst_hmm.signal.audio import Audio
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.features import Features, finish_features, mfcc
@@ -45,6 +46,7 @@ from wfst_hmm.signal.sphinx import (
     finish_cepstra,
     sphinx_cepstra,
 )
+from wfst_hmm.signal.transforms import affine, splice
 
 __all__ = ["CONTEXT_FORMAT", "ContextModel"]
 
@@ -66,16 +68,25 @@ class ContextModel:
         One score column a tied state.
     feature_options : FeatureOptions or SphinxOptions
     transform : ndarray or None
-        Linear transform of the features, shape (m, n); with Sphinx's front end only.
+        Linear transform of the features, shape (m, n), or (m, n + 1) with an offset.
     fillers : dict
         Filler word -> phones; words that no grammar names.
     info : mapping
         JSON-ready facts about the model's origin; not part of `hash`.
+    splice : int
+        Frames on each side that are put beside each frame before the transform (LDA); not with
+        Sphinx's front end.
+    unadapted : MixtureSet or None
+        Of a model trained speaker-adaptively: densities of the same states for features of a
+        speaker whose transform (fMLLR) is not known yet, for a first pass.
+    tree : Tree or None
+        The decision tree that tied the states, to look at; not part of `hash`.
 
     Raises
     ------
     ModelError
-        A state's column has no density, or a silence phone is none of the phones.
+        A state's column has no density, a silence phone is none of the phones, or dimensions of
+        features, transform and densities do not fit.
     """
 
     context: ContextMap
@@ -85,6 +96,9 @@ class ContextModel:
     transform: npt.NDArray[np.float32] | None = None
     fillers: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     info: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    splice: int = 0
+    unadapted: MixtureSet | None = None
+    tree: Tree | None = None
 
     def __post_init__(self) -> None:
         for phone in self.silence_phones:
@@ -93,8 +107,29 @@ class ContextModel:
         if self.context.n_columns > self.n_columns:
             raise ModelError("a state's column has no density", got=self.context.n_columns - 1,
                              expected=f"below {self.n_columns}")  # fmt: skip
-        if self.transform is not None and isinstance(self.feature_options, FeatureOptions):
-            raise ModelError("a transform needs Sphinx's front end")
+        self._check_dimensions()
+
+    def _check_dimensions(self) -> None:
+        options, densities = self.feature_options, self.densities
+        if isinstance(options, SphinxOptions):
+            if self.splice or self.unadapted is not None:
+                raise ModelError("splicing and adaptation need the front end of Kaldi's kind")
+            return
+        n_dims = options.n_dims * (2 * self.splice + 1)
+        if self.transform is not None:
+            rows, columns = self.transform.shape
+            if columns - n_dims not in (0, 1):
+                raise ModelError("the transform does not fit the features",
+                                 got=self.transform.shape, expected=f"{n_dims} columns")  # fmt: skip
+            n_dims = rows
+        if densities.n_dims != n_dims:
+            raise ModelError("densities and features of unlike dimension", got=densities.n_dims,
+                             expected=n_dims)  # fmt: skip
+        first = self.unadapted
+        if first is not None and (first.n_states, first.n_dims) != (self.n_columns, n_dims):
+            raise ModelError("unadapted densities of other states or dimensions",
+                             got=(first.n_states, first.n_dims),
+                             expected=(self.n_columns, n_dims))  # fmt: skip
 
     @property
     def phones(self) -> tuple[str, ...]:
@@ -165,12 +200,25 @@ class ContextModel:
         if isinstance(options, SphinxOptions):
             array = finish_cepstra(raw, options, self.transform, stats)
             return Features(array, self.frame_shift)
-        return finish_features(raw, options, stats)
+        features = finish_features(raw, options, stats)
+        if self.splice:
+            spliced = splice(features.array, self.splice, self.splice)
+            features = Features(spliced, features.frame_shift)
+        if self.transform is not None:
+            mapped = affine(features.array, self.transform)
+            features = Features(mapped, features.frame_shift)
+        return features
 
     def score(self, features: Features | npt.ArrayLike) -> Scores:
         """Score frames (T, D) under every tied state: natural log-likelihoods, (T, S)."""
         array = features.array if isinstance(features, Features) else np.asarray(features)
         return Scores(self.densities.log_likelihoods(array), self.frame_shift)
+
+    def first_pass(self) -> ContextModel:
+        """Return the model for speakers without a transform: `unadapted` for its densities."""
+        if self.unadapted is None:
+            return self
+        return dataclasses.replace(self, densities=self.unadapted, unadapted=None)
 
     def topology_of(self, phone: str) -> Topology:
         """Return the topology of the first of a phone's HMMs; most models have one a phone."""
@@ -200,6 +248,7 @@ class ContextModel:
             "front_end": "sphinx" if isinstance(options, SphinxOptions) else "kaldi",
             "feature_options": dataclasses.asdict(options),
             "fillers": {word: list(phones) for word, phones in self.fillers.items()},
+            **({"splice": self.splice} if self.splice else {}),
         }
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -207,6 +256,8 @@ class ContextModel:
         found |= {f"density_{name}": a for name, a in self.densities.to_arrays().items()}
         if self.transform is not None:
             found["transform"] = self.transform
+        if self.unadapted is not None:
+            found |= {f"unadapted_{name}": a for name, a in self.unadapted.to_arrays().items()}
         return found
 
     def save(self, path: str | Path) -> None:
@@ -224,7 +275,10 @@ class ContextModel:
         name, version = CONTEXT_FORMAT
         header = {"format": name, "version": version, "hash": self.hash}
         with atomic_directory(path) as temporary:
-            np.savez(temporary / _ARRAYS, allow_pickle=False, **self._arrays())
+            arrays = self._arrays()
+            if self.tree is not None:
+                arrays |= {f"tree_{name}": a for name, a in self.tree.to_arrays().items()}
+            np.savez(temporary / _ARRAYS, allow_pickle=False, **arrays)
             write_json(
                 temporary / _JSON, {**header, **self._description(), "info": dict(self.info)}
             )
@@ -281,4 +335,7 @@ class ContextModel:
             arrays.get("transform"),
             {word: tuple(phones) for word, phones in header["fillers"].items()},
             header.get("info", {}),
+            int(header.get("splice", 0)),
+            MixtureSet(**first) if (first := part("unadapted_")) else None,
+            Tree.from_arrays(tree) if (tree := part("tree_")) else None,
         )

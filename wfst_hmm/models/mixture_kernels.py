@@ -29,13 +29,14 @@ def gather(
 
 @numba.njit(cache=True, nogil=True)
 def accumulate(  # type: ignore[no-untyped-def]
-    x, path, offsets, constants, means, precisions, occupancy, first, second
+    x, seen, path, offsets, constants, means, precisions, occupancy, first, second
 ):
     """Add frames to moments about the means; return the log-likelihood.
 
     Parameters
     ----------
-    x : (T, D); path : (T,) state of each frame, negative to skip; offsets : (S + 1,)
+    x : (T, D), which decides on shares; seen : (T, D), whose moments are added up
+    path : (T,) state of each frame, negative to skip; offsets : (S + 1,)
     constants : (G,) log weights and normalizers; means, precisions : (G, D)
     occupancy : (G,); first, second : (G, D); all three are added to
     """
@@ -64,7 +65,7 @@ def accumulate(  # type: ignore[no-untyped-def]
             if share > 1e-12:  # what is lost is below rounding
                 occupancy[g] += share
                 for d in range(n_dims):
-                    away = x[t, d] - means[g, d]
+                    away = seen[t, d] - means[g, d]
                     first[g, d] += share * away
                     second[g, d] += share * away * away
     return total

@@ -259,7 +259,12 @@ class MixtureSet:
         return MixtureStats(np.zeros(shape[0]), np.zeros(shape), np.zeros(shape))
 
     def accumulate(
-        self, x: npt.ArrayLike, state_of_frame: npt.ArrayLike, stats: MixtureStats
+        self,
+        x: npt.ArrayLike,
+        state_of_frame: npt.ArrayLike,
+        stats: MixtureStats,
+        *,
+        seen_as: npt.ArrayLike | None = None,
     ) -> float:
         """Add frames to `stats`, each shared among the components of its state (E step).
 
@@ -270,6 +275,9 @@ class MixtureSet:
             Negative: leave the frame out.
         stats : MixtureStats
             Changed in place; untouched when an error is raised.
+        seen_as : array_like, shape (T, D), optional
+            Other features of the same frames: the moments are theirs, about the means of this
+            set all the same, while `x` says to which components the frames belong.
 
         Returns
         -------
@@ -289,9 +297,16 @@ class MixtureSet:
         if path.size and path.max() >= self.n_states:
             raise DataError("no such state", got=int(path.max()),
                             expected=f"below {self.n_states}")  # fmt: skip
+        seen = frames
+        if seen_as is not None:
+            seen = as_frames(seen_as, self.n_dims, name="features", allow_empty=True)
+            if seen.shape != frames.shape:
+                raise DataError("other features of the same frames are needed", got=seen.shape,
+                                expected=frames.shape)  # fmt: skip
         total = float(
             kernels.accumulate(
                 frames,
+                seen,
                 path,
                 self.offsets,
                 self._log_constants(),

@@ -13,6 +13,7 @@ Public names: `PLACES`, `Question`, `Tree`, `TreeItem`, `answers_of`.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -149,7 +150,8 @@ class Tree:
     def leaf_occupancy(self) -> npt.NDArray[np.float64]:
         """Training frames of each tied state, shape (S,)."""
         own = self.leaf >= 0
-        return np.bincount(self.leaf[own], weights=self.occupancy[own], minlength=self.n_leaves)
+        counts = np.bincount(self.leaf[own], self.occupancy[own], self.n_leaves)
+        return counts.astype(np.float64)
 
     def answers(self) -> npt.NDArray[np.bool_]:
         """Return who is in which question, shape (Q, 3, max(P + 1, 4)).
@@ -251,11 +253,13 @@ class Tree:
             members = [str(member) for member in arrays["question_members"]]
             questions = tuple(
                 Question(PLACES[int(place)], tuple(members[a:b]))
-                for place, a, b in zip(arrays["question_place"], bounds, bounds[1:], strict=False)
+                for place, a, b in zip(
+                    arrays["question_place"], bounds[:-1], bounds[1:], strict=True
+                )
             )
             cuts = np.cumsum([0, *arrays["n_states"].tolist()])
             roots = arrays["roots"].tolist()
-            rows = tuple(tuple(roots[a:b]) for a, b in zip(cuts, cuts[1:], strict=False))
+            rows = tuple(tuple(roots[a:b]) for a, b in itertools.pairwise(cuts))
             phones = tuple(str(phone) for phone in arrays["phones"])
             nodes = {name: arrays[name] for name in _NODE_ARRAYS}
             return cls(phones, int(arrays["n_positions"]), questions, rows, **nodes)

@@ -11,7 +11,8 @@ Public names: `AlignmentGraphs`, `GraphArrays`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +78,7 @@ class AlignmentGraphs:
         self._graphs: list[GraphArrays] = []
         self._fixed: list[npt.NDArray[np.float64]] = []
         self._final_fixed: list[npt.NDArray[np.float64]] = []
+        self._contexts: list[npt.NDArray[np.int32]] = []
 
     def __len__(self) -> int:
         return len(self._graphs)
@@ -94,7 +96,33 @@ class AlignmentGraphs:
             self._graphs.append(arrays)
             self._fixed.append(fixed)
             self._final_fixed.append(final_fixed)
+            if transcript.context is not None:
+                self._contexts.append(transcript.context[1:])
         return self._number[key]
+
+    def context(self, number: int) -> npt.NDArray[np.int32]:
+        """Return the context of each node of a graph, as in `TranscriptGraph.context`."""
+        return self._contexts[number]
+
+    def relabel(self, columns_of: Callable[[npt.NDArray[np.int32]], npt.NDArray[np.int32]]) -> None:
+        """Give the nodes of all graphs other score columns, by their contexts.
+
+        Nodes and arcs stay what they are: a path of the old graphs is one of the new.
+
+        Parameters
+        ----------
+        columns_of : callable
+            Columns (n,) of contexts (n, 5), such as `graph.transcript_context.columns_of_context`
+            with another map.
+        """
+        every = columns_of(np.concatenate(self._contexts))
+        bounds = np.cumsum([0, *map(len, self._contexts)])
+        for number, (a, b) in enumerate(itertools.pairwise(bounds)):
+            columns, local = np.unique(every[a:b], return_inverse=True)
+            self._graphs[number] = dataclasses.replace(
+                self._graphs[number], columns=columns.astype(np.int32),
+                column=local.ravel().astype(np.int32),
+            )  # fmt: skip
 
     def reweight(self, move_costs: npt.NDArray[np.float64]) -> None:
         """Take new transition costs into all graphs (see `Units.move_costs`)."""

@@ -37,12 +37,15 @@ class Take:
     frames : ndarray of float32, shape (T, D)
     where : str
         Named in messages.
+    speaker : str
+        Who speaks, for speaker-adaptive training; a warped copy is another speaker's.
     """
 
     id: str
     words: tuple[str, ...]
     frames: npt.NDArray[np.float32]
     where: str = ""
+    speaker: str = ""
 
     @property
     def place(self) -> str:
@@ -116,6 +119,7 @@ def _finished(
             utterance.words or (),
             finish_features(array, options, stats.get(utterance.speaker)).array,
             utterance.where,
+            utterance.speaker + suffix,
         )
         for utterance, array in raw
     ]

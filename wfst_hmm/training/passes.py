@@ -144,6 +144,8 @@ def collect(
     beam: float = np.inf,
     start: FlatStart | None = None,
     advanced: Callable[[int], None] | None = None,
+    path: npt.NDArray[np.int32] | None = None,
+    realign: bool = True,
 ) -> Statistics:
     """Align all utterances and sum up what the update needs.
 
@@ -161,6 +163,10 @@ def collect(
         Aligns instead of the parameters.
     advanced : callable, optional
         Called with the number of frames of each block done.
+    path : ndarray of int32, shape (F,), optional
+        Receives the arc that each frame passes.
+    realign : bool
+        If false, nothing is aligned: `path` tells.
     """
     mixtures = parameters.mixtures
 
@@ -171,9 +177,15 @@ def collect(
         states = np.full(int(material.borders[last]) - begin, -1, dtype=np.int64)
         for batch in block:
             borders = material.borders[batch.first : batch.last + 1]
-            path = _aligned(mixtures, material, graphs, batch, beam, start)
-            own = states[int(borders[0]) - begin : int(borders[-1]) - begin]
-            lost = _count(graphs, batch, path, borders - borders[0], own, sums)
+            here = slice(int(borders[0]), int(borders[-1]))
+            if path is not None and not realign:
+                arcs = path[here]
+            else:
+                arcs = _aligned(mixtures, material, graphs, batch, beam, start)
+                if path is not None:
+                    path[here] = arcs
+            own = states[here.start - begin : here.stop - begin]
+            lost = _count(graphs, batch, arcs, borders - borders[0], own, sums)
             sums.unaligned += [material.ids[batch.first + int(u)] for u in lost]
         frames = material.frames[begin : begin + len(states)]
         mixtures.accumulate(frames, states, sums.mixtures)

@@ -66,7 +66,7 @@ def variance_floor_of(stats: ContextStats, share: float = _FLOOR) -> Array:
     total, d = stats.moments.sum(axis=0), stats.n_dims
     count = max(float(total[-1]), 1.0)
     variance = total[d:-1] / count - (total[:d] / count) ** 2
-    return np.maximum(share * variance, 1e-10)
+    return np.asarray(np.maximum(share * variance, 1e-10))
 
 
 def automatic_questions(

@@ -41,7 +41,7 @@ class ContextStats:
     @property
     def n_dims(self) -> int:
         """Dimension D."""
-        return (self.moments.shape[1] - 1) // 2
+        return int(self.moments.shape[1] - 1) // 2
 
     @property
     def occupancy(self) -> Array:
@@ -95,19 +95,15 @@ class ContextStats:
         mean = sums[:, :d] / sums[:, -1:]
         variance = sums[:, d:-1] / sums[:, -1:] - mean**2
         occupancy = np.bincount(groups, weights=self.occupancy, minlength=n_groups)
-        return occupancy, mean, np.maximum(variance, floor)
+        return occupancy.astype(np.float64), mean, np.maximum(variance, floor)
 
 
-def _summed(
-    context: npt.NDArray[np.int32], values: Array
-) -> tuple[npt.NDArray[np.int32], Array]:
+def _summed(context: npt.NDArray[np.int32], values: Array) -> tuple[npt.NDArray[np.int32], Array]:
     """Add up the values of equal contexts."""
     rows, place = np.unique(context, axis=0, return_inverse=True)
     place = place.ravel()
     n = len(place)
-    gather = scipy.sparse.csr_matrix(
-        (np.ones(n), (place, np.arange(n))), shape=(len(rows), n)
-    )
+    gather = scipy.sparse.csr_matrix((np.ones(n), (place, np.arange(n))), shape=(len(rows), n))
     return rows, np.asarray(gather @ values)
 
 
