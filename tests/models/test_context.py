@@ -153,8 +153,12 @@ def test_damaged_models(tmp_path):
     model = small_model("sphinx")
     with pytest.raises(ModelError, match="none of the model's phones"):
         dataclasses.replace(model, silence_phones=("x",))
-    with pytest.raises(ModelError, match="transform needs"):
-        dataclasses.replace(model, feature_options=FeatureOptions())
+    with pytest.raises(ModelError, match="splicing and adaptation need"):
+        dataclasses.replace(model, splice=1)
+    with pytest.raises(ModelError, match="unlike dimension"):
+        dataclasses.replace(model, feature_options=FeatureOptions(n_ceps=12), transform=None)
+    with pytest.raises(ModelError, match="transform does not fit"):
+        dataclasses.replace(model, feature_options=FeatureOptions(), transform=np.eye(2))
     model.save(tmp_path / "m")
     text = (tmp_path / "m" / "model.json").read_text()
     for old, new, message in (
