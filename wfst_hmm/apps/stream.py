@@ -1,0 +1,278 @@
+"""Speech recognized while it is spoken.
+
+In: a `Recognizer`, then samples in pieces of any size. Out: the words so far, finished segments
+with absolute times, and at the end what decoding everything at once would have given.
+
+Public names: `Partial`, `Segment`, `Stream`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy.typing as npt
+
+from wfst_hmm.apps.recognizer import Recognizer
+from wfst_hmm.apps.speech_options import SPEECH
+from wfst_hmm.errors import UsageError
+from wfst_hmm.graph.word_costs import WordCosts
+from wfst_hmm.models.scores import Scores
+from wfst_hmm.search.endpoints import EndpointRules
+from wfst_hmm.search.online import OnlineSearch
+from wfst_hmm.search.options import SearchOptions
+from wfst_hmm.search.result import Decoded, NoPath, Word
+from wfst_hmm.signal.cmvn import CmvnStats
+from wfst_hmm.signal.features import Features
+from wfst_hmm.signal.live_cmvn import LiveCmvnOptions
+from wfst_hmm.signal.streaming import FeatureStream, SampleStream
+
+__all__ = ["Partial", "Segment", "Stream"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Partial:
+    """The words of the segment that is being spoken.
+
+    Attributes
+    ----------
+    words : tuple of str
+    n_stable : int
+        So many of them, from the first, will not change any more.
+    start, end : float
+        Seconds of the stream that the segment covers so far.
+    """
+
+    words: tuple[str, ...]
+    n_stable: int
+    start: float
+    end: float
+
+    @property
+    def text(self) -> str:
+        """The words with blanks between them."""
+        return " ".join(self.words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, JSON-ready."""
+        return {"partial": self.text, "n_stable": self.n_stable, "start": self.start,
+                "end": self.end}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Segment:
+    """A finished stretch of the stream.
+
+    Attributes
+    ----------
+    number : int
+        From 0.
+    start, end : float
+        Seconds from the start of the stream.
+    result : Decoded or NoPath
+        Times in it count from `start`.
+    """
+
+    number: int
+    start: float
+    end: float
+    result: Decoded | NoPath
+
+    @property
+    def decoded(self) -> Decoded | None:
+        """The best path, or the best one that is not complete; None where there is neither."""
+        return self.result if isinstance(self.result, Decoded) else self.result.partial
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """The words, their times counted from the start of the stream."""
+        found = self.decoded
+        return tuple(
+            dataclasses.replace(word, start=self.start + word.start, end=self.start + word.end)
+            for word in (found.words if found is not None else ())
+        )
+
+    @property
+    def text(self) -> str:
+        """The words with blanks between them."""
+        return " ".join(word.text for word in self.words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the segment, JSON-ready; word times are those of the stream."""
+        made: dict[str, Any] = {
+            "segment": self.number, "start": self.start, "end": self.end, "text": self.text,
+            "words": [
+                {key: value for key, value in dataclasses.asdict(word).items() if value is not None}
+                for word in self.words
+            ],
+        }  # fmt: skip
+        if isinstance(self.result, Decoded):
+            made["total_cost"] = self.result.total_cost
+        else:
+            made |= {"reason": self.result.reason, "detail": self.result.detail}
+        return made
+
+
+class Stream:
+    """A recognizer that listens: `accept` samples, ask for the `partial` words, `finish`.
+
+    Whatever the sizes of the pieces, the results are those of one piece, to the bit: frames are
+    scored and searched in blocks of fixed places.
+
+    Parameters
+    ----------
+    recognizer : Recognizer
+    options : SearchOptions, optional
+        By default `apps.speech_options.SPEECH`. Frames that are gone are not searched again with
+        a wider beam, as `search.decode.decode` does.
+    endpoints : EndpointRules, optional
+        Where segments end; without them everything is one segment.
+    normalization : LiveCmvnOptions, optional
+        How the mean is found while the audio comes in.
+    stats : CmvnStats, optional
+        Of the speaker, known beforehand; with ``LiveCmvnOptions("fixed")`` the result is that of
+        decoding the whole recording with these statistics.
+    rate : int, optional
+        Samples per second that come in, by default the model's.
+    resample : bool
+        Convert another rate instead of refusing it.
+    channel : int, optional
+        Which channel of pieces of shape (N, C).
+    costs : WordCosts, optional
+        Boosted phrases, another language model.
+    block_frames : int
+        Frames scored and searched at a time: the smaller, the sooner the answer.
+
+    Raises
+    ------
+    UsageError
+        A rate is wrong.
+
+    Examples
+    --------
+    From a microphone that fills ``pieces``::
+
+        stream = Stream(Recognizer.load("graph"), endpoints=ENDPOINTS)
+        for samples in pieces:
+            for segment in stream.accept(samples):
+                print(segment.text)
+        print(stream.finish())
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        options: SearchOptions | None = None,
+        *,
+        endpoints: EndpointRules | None = None,
+        normalization: LiveCmvnOptions | None = None,
+        stats: CmvnStats | None = None,
+        rate: int | None = None,
+        resample: bool = False,
+        channel: int | None = None,
+        costs: WordCosts | None = None,
+        block_frames: int = 10,
+    ) -> None:
+        self._model = recognizer.model
+        self._graph = recognizer.searched
+        self._options = options or SPEECH
+        self._endpoints = endpoints
+        self._costs = costs
+        self._samples = SampleStream(
+            self._model.rate, rate, resample=resample, channel=channel
+        )  # fmt: skip
+        self._features = FeatureStream(
+            self._model.feature_options, self._model.finish, normalization, stats=stats,
+            block_frames=block_frames,
+        )  # fmt: skip
+        self._shift = self._model.frame_shift
+        self._first_frame = 0  # of the segment
+        self._n_segments = 0
+        self._finished = False
+        self._search = self._new_search()
+
+    def accept(self, samples: npt.ArrayLike) -> list[Segment]:
+        """Take the next samples; return the segments that ended in them.
+
+        Parameters
+        ----------
+        samples : array_like, shape (N,) or (N, C)
+            Floating point at full scale 1, or int16; may be empty.
+
+        Raises
+        ------
+        DataError
+            Samples that are not finite, of another type, or of several channels of which none
+            was chosen. Nothing of the piece was taken: the stream can go on.
+        UsageError
+            The stream is finished.
+        """
+        if self._finished:
+            raise UsageError("the stream is finished", fix="Make a new one.")
+        return self._take(self._features.accept(self._samples.accept(samples)))
+
+    def partial(self) -> Partial:
+        """Return the words so far of the segment that is being spoken."""
+        words, n_stable = self._search.words()
+        end = self._first_frame + self._search.n_frames
+        return Partial(words, n_stable, self._first_frame * self._shift, end * self._shift)
+
+    def close(self) -> list[Segment]:
+        """Take no more samples; return the segments that end with the stream, the last one last.
+
+        Raises
+        ------
+        UsageError
+            The stream is finished already.
+        """
+        if self._finished:
+            raise UsageError("the stream is finished", fix="Make a new one.")
+        self._finished = True
+        ended = self._take(self._features.accept(self._samples.finish()))
+        ended += self._take(self._features.finish())
+        return [*ended, self._end_segment()]
+
+    def finish(self) -> Decoded | NoPath:
+        """Take no more samples; return the result of the last segment, of all without rules."""
+        return self.close()[-1].result
+
+    def _new_search(self) -> OnlineSearch:
+        return OnlineSearch(self._graph, self._options, self._costs)
+
+    def _take(self, blocks: list[Features]) -> list[Segment]:
+        ended: list[Segment] = []
+        for block in blocks:
+            ended += self._searched(self._model.score(block))
+        return ended
+
+    def _searched(self, scores: Scores) -> list[Segment]:
+        ended: list[Segment] = []
+        before = self._search.n_frames
+        self._search.advance(scores)
+        if self._endpoints is None:
+            return ended
+        while self._search.lost:
+            # The rest of the block belongs to the next segment, but for a frame that nothing fits.
+            taken = self._search.n_frames - before
+            if self._search.n_frames:
+                ended.append(self._end_segment())
+            else:
+                self._first_frame += 1
+                taken = 1
+                self._search = self._new_search()
+            scores = Scores(scores.array[taken:], scores.frame_shift)
+            before = 0
+            self._search.advance(scores)
+        if self._endpoints.reached(self._search.trail(self._shift)):
+            ended.append(self._end_segment())
+        return ended
+
+    def _end_segment(self) -> Segment:
+        """Make a segment of what was searched; begin the next one."""
+        start, end = self._first_frame, self._first_frame + self._search.n_frames
+        result = self._search.result(self._shift)
+        segment = Segment(self._n_segments, start * self._shift, end * self._shift, result)
+        self._n_segments += 1
+        self._first_frame = end
+        self._search = self._new_search()
+        return segment
