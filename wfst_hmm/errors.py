@@ -3,12 +3,14 @@
 In: nothing. Out: one base class and a few children, each message one line:
 *where: what; got …, expected …. What to do.*
 
-Public names: `WfstHmmError`, `FormatError`, `DataError`, `ModelError`, `GraphError`, `UsageError`.
+Public names: `WfstHmmError`, `FormatError`, `DataError`, `ModelError`, `GraphError`, `UsageError`,
+`ClusterError`.
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "ClusterError",
     "DataError",
     "FormatError",
     "GraphError",
@@ -96,3 +98,7 @@ class UsageError(WfstHmmError):
     """An option or argument has a value that no run could accept."""
 
     exit_code = 2
+
+
+class ClusterError(WfstHmmError):
+    """Workers of a cluster cannot be used, or failed too often."""

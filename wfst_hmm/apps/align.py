@@ -9,7 +9,7 @@ Public names: `ALIGNMENT_FORMS`, `align_corpus`, `write_alignments`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from wfst_hmm.apps.recognize import Outcome, in_order, stream_features
@@ -27,6 +27,7 @@ from wfst_hmm.models.acoustic import AcousticModel
 from wfst_hmm.models.loading import SpeechModel
 from wfst_hmm.search.decode import decode
 from wfst_hmm.search.options import SearchOptions
+from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.features import Features
 
@@ -44,6 +45,7 @@ def align_corpus(
     silence: LexiconOptions | None = None,
     search: str = "exact",
     resample: bool = False,
+    stats: Mapping[str, CmvnStats] | None = None,
     n_threads: int = 1,
 ) -> Iterator[Outcome]:
     """Align every utterance with its transcript.
@@ -58,6 +60,8 @@ def align_corpus(
     search : {"exact", "beam", "compose"}
     resample : bool
         Convert recordings of another rate than the model's instead of refusing them.
+    stats : mapping of str to CmvnStats, optional
+        As for `apps.recognize.stream_features`.
     n_threads : int
 
     Yields
@@ -91,7 +95,7 @@ def align_corpus(
             return Outcome(utterance, None, error)
         return Outcome(utterance, result, seconds=time.perf_counter() - begun)
 
-    features = stream_features(corpus, model, resample=resample, n_threads=n_threads)
+    features = stream_features(corpus, model, resample=resample, stats=stats, n_threads=n_threads)
     return in_order(work, features, n_threads)
 
 

@@ -4,16 +4,17 @@ In: a `Recognizer` and a `Corpus` or audio files. Out: an `Outcome` per utteranc
 of the input. A wrong utterance is an outcome with its error, and the next one goes on.
 
 Public names: `Outcome`, `corpus_of_files`, `corpus_of_inputs`, `decode_corpus`, `in_order`,
-`stream_features`.
+`pools_speakers`, `stream_features`, `utterance_stats`.
 """
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,7 +43,9 @@ __all__ = [
     "corpus_of_inputs",
     "decode_corpus",
     "in_order",
+    "pools_speakers",
     "stream_features",
+    "utterance_stats",
 ]
 
 _AHEAD = 4  # utterances per thread that may wait for the first of them to be fetched
@@ -202,7 +205,12 @@ def in_order(
 
 
 def stream_features(
-    corpus: Corpus, model: SpeechModel, *, resample: bool = False, n_threads: int = 1
+    corpus: Corpus,
+    model: SpeechModel,
+    *,
+    resample: bool = False,
+    stats: Mapping[str, CmvnStats] | None = None,
+    n_threads: int = 1,
 ) -> Iterator[tuple[Utterance, Features | WfstHmmError]]:
     """Yield every utterance's features, or why there are none, in the corpus's order.
 
@@ -216,6 +224,8 @@ def stream_features(
         Its front end is used.
     resample : bool
         Convert recordings of another rate than the model's instead of refusing them.
+    stats : mapping of str to CmvnStats, optional
+        Of speakers who say more than this corpus holds; the others' are summed here.
     n_threads : int
     """
     options = model.feature_options
@@ -226,23 +236,44 @@ def stream_features(
         except WfstHmmError as error:
             return utterance, error
 
-    sphinx = isinstance(options, SphinxOptions)
-    pooled = (options.cmn if isinstance(options, SphinxOptions) else options.cmvn) == "speaker"
-    stats_of = cepstra_stats if sphinx else CmvnStats.of
+    pooled, stats_of = pools_speakers(model), _stats_of(model)
+    known = dict(stats or {})
     left = collections.Counter(utterance.speaker for utterance in corpus)
     parts: dict[str, list[CmvnStats]] = collections.defaultdict(list)
-    stats: dict[str, CmvnStats] = {}
     waiting: collections.deque[tuple[Utterance, Raw | WfstHmmError]] = collections.deque()
     for utterance, raw in in_order(raw_of, corpus, n_threads):
         waiting.append((utterance, raw))
         left[utterance.speaker] -= 1
-        if pooled and not isinstance(raw, WfstHmmError):
+        wanted = pooled and utterance.speaker not in known
+        if wanted and not isinstance(raw, WfstHmmError):
             parts[utterance.speaker].append(stats_of(raw))
-        if pooled and not left[utterance.speaker] and parts[utterance.speaker]:
-            stats[utterance.speaker] = CmvnStats.merge(parts.pop(utterance.speaker))
+        if wanted and not left[utterance.speaker] and parts[utterance.speaker]:
+            known[utterance.speaker] = CmvnStats.merge(parts.pop(utterance.speaker))
         while waiting and not (pooled and left[waiting[0][0].speaker]):
             first, array = waiting.popleft()
-            yield first, _finished(first, array, model, stats.get(first.speaker))
+            yield first, _finished(first, array, model, known.get(first.speaker))
+
+
+def pools_speakers(model: SpeechModel) -> bool:
+    """Tell whether features depend on what else their speaker says."""
+    options = model.feature_options
+    return (options.cmn if isinstance(options, SphinxOptions) else options.cmvn) == "speaker"
+
+
+def _stats_of(model: SpeechModel) -> Callable[[Raw], CmvnStats]:
+    return cepstra_stats if isinstance(model.feature_options, SphinxOptions) else CmvnStats.of
+
+
+def utterance_stats(
+    corpus: Corpus, model: SpeechModel, *, resample: bool = False
+) -> dict[str, CmvnStats]:
+    """Return what each utterance adds to its speaker's statistics; unusable ones are left out."""
+    found = {}
+    for utterance in corpus:
+        with contextlib.suppress(WfstHmmError):
+            raw = utterance_cepstra(utterance, model.feature_options, resample=resample)
+            found[utterance.id] = _stats_of(model)(raw)
+    return found
 
 
 def _finished(
@@ -275,6 +306,7 @@ def decode_corpus(
     check: bool = False,
     answers: AnswerOptions | None = None,
     resample: bool = False,
+    stats: Mapping[str, CmvnStats] | None = None,
     n_threads: int = 1,
 ) -> Iterator[Outcome]:
     """Decode every utterance.
@@ -291,6 +323,8 @@ def decode_corpus(
         Confidences, n-best lists, lattices; by default the best words alone.
     resample : bool
         Convert recordings of another rate than the model's instead of refusing them.
+    stats : mapping of str to CmvnStats, optional
+        As for `stream_features`.
     n_threads : int
         Results and their order do not depend on it.
 
@@ -324,5 +358,7 @@ def decode_corpus(
         return Outcome(utterance, found.decoded, None, checked, seconds, found.lattice,
                        found.alternatives)  # fmt: skip
 
-    features = stream_features(corpus, recognizer.model, resample=resample, n_threads=n_threads)
+    features = stream_features(
+        corpus, recognizer.model, resample=resample, stats=stats, n_threads=n_threads
+    )
     return in_order(work, features, n_threads)

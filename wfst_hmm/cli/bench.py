@@ -250,6 +250,24 @@ def recommend(
     print_rows(rows, "Songs by tag", as_json=as_json)
 
 
+@app.command("soak")
+def soak(
+    kills: Annotated[int, typer.Option(help="How many processes to kill.", min=1)] = 200,
+    utterances: Annotated[int, typer.Option(help="Utterances of the corpus.", min=10)] = 400,
+    seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Kill commands, workers and schedulers at random moments, and compare what comes out.
+
+    Example: wfst-hmm bench soak --kills 20
+    """
+    from wfst_hmm.bench.report import print_rows
+    from wfst_hmm.bench.soak import bench_soak
+
+    rows = bench_soak(n_kills=kills, seed=seed, n_utterances=utterances, tell=_tell)
+    print_rows(rows, "Kills", as_json=as_json)
+
+
 def _tell(text: str) -> None:
     """Say what is being done, on stderr: stdout is the table's or JSON's."""
     from wfst_hmm.cli.shell import warn

@@ -16,6 +16,7 @@ import typer
 
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.cli.shell import fail, print_json, progress, say, warn
+from wfst_hmm.cli.working import working
 from wfst_hmm.errors import UsageError
 from wfst_hmm.search.options import SearchOptions
 
@@ -25,7 +26,18 @@ if TYPE_CHECKING:
     from wfst_hmm.search.result import Decoded
     from wfst_hmm.signal.corpus import Corpus
 
-__all__ = ["Channel", "Json", "Threads", "align", "decode", "inputs", "report", "score"]
+__all__ = [
+    "Channel",
+    "Cluster",
+    "Json",
+    "Resample",
+    "Threads",
+    "align",
+    "decode",
+    "inputs",
+    "report",
+    "score",
+]
 
 
 _HELP = {field.name: field.metadata["help"] for field in dataclasses.fields(SearchOptions)}
@@ -46,6 +58,12 @@ Channel = Annotated[
 ]
 Resample = Annotated[
     bool, typer.Option("--resample", help="Convert recordings of another sampling rate.")
+]
+Cluster = Annotated[
+    str,
+    typer.Option(
+        help="Who works: threads, processes, local (Dask here), tcp://SCHEDULER:8786, slurm ..."
+    ),
 ]
 Silence = Annotated[float, typer.Option(help="Probability of silence between words.")]
 
@@ -97,15 +115,17 @@ def decode(
     resample: Resample = False,
     channel: Channel = None,
     threads: Threads = 1,
+    cluster: Cluster = "threads",
     as_json: Json = False,
 ) -> None:
     """Recognize speech.
 
+    With --out, what is done is kept in OUT.journal: a command that was stopped or killed goes on
+    there when it is given again.
+
     Example: wfst-hmm decode GRAPH recording.wav --form srt
     """
     from wfst_hmm.apps.calibration import calibration_of_graph
-    from wfst_hmm.apps.recognize import decode_corpus
-    from wfst_hmm.apps.recognizer import Recognizer
     from wfst_hmm.apps.results import (
         check_folder,
         check_forms,
@@ -113,6 +133,7 @@ def decode(
         printable,
         write_results,
     )
+    from wfst_hmm.cluster.jobs import DecodeJob, prepared
     from wfst_hmm.lattice.answer import AnswerOptions
     from wfst_hmm.lattice.confidence import Calibration
 
@@ -127,28 +148,27 @@ def decode(
         raise UsageError("files need a place", got="--lattice" if lattice else ", ".join(forms),
                          fix="Name a folder with --out.")  # fmt: skip
     wants_confidence = confidence if confidence is not None else bool(forms) or as_json or nbest > 0
-    recognizer = Recognizer.load(graph, model)
     answers = AnswerOptions(
         wants_confidence, nbest, lattice, calibration_of_graph(graph, calibration) or Calibration()
     )
+    job = prepared(DecodeJob(graph.absolute(), model and model.absolute(), options, cross_check,
+                             answers, resample))  # fmt: skip
     problems: list[str] = []
     corpus = inputs(audio, problems, channel)
     if printed is not None:
         check_printable(printed, corpus)
     outcomes: list[Outcome] = []
-    with progress("decoding") as advance:
-        stream = decode_corpus(recognizer, corpus, options, check=cross_check, answers=answers,
-                               resample=resample, n_threads=threads)  # fmt: skip
-        for outcome in stream:
+    with working(job, corpus, out, cluster, threads) as work, progress("decoding") as advance:
+        for outcome in work.results():
             advance(len(outcomes) + 1, len(corpus))
             outcomes.append(outcome)
             report(outcome, problems)
             if printed is None:
                 _print_words(outcome, bool(confidence))
-    if printed is not None:
-        say(printable(outcomes, printed).rstrip("\n"))
-    if out is not None:
-        write_results(outcomes, out, forms)
+        if printed is not None:
+            say(printable(outcomes, printed).rstrip("\n"))
+        if out is not None:
+            write_results(outcomes, out, forms)
     unlike = [o.utterance.id for o in outcomes if o.check is not None and not o.check.ok]
     if cross_check and printed is None:
         _print_verdicts(outcomes)
@@ -232,34 +252,36 @@ def align(
     resample: Resample = False,
     channel: Channel = None,
     threads: Threads = 1,
+    cluster: Cluster = "threads",
     as_json: Json = False,
 ) -> None:
     """Time the words and phones of known transcripts.
 
+    What is done is kept in OUT.journal: a command that was stopped or killed goes on there when it
+    is given again.
+
     Example: wfst-hmm align DATA --model MODEL --lexicon LEX --out ALIGNED --form textgrid
     """
-    from wfst_hmm.apps.align import ALIGNMENT_FORMS, align_corpus, write_alignments
+    from wfst_hmm.apps.align import ALIGNMENT_FORMS, write_alignments
     from wfst_hmm.apps.results import check_folder, check_forms
+    from wfst_hmm.cluster.jobs import AlignJob, prepared
+    from wfst_hmm.cluster.work import absolute_spec
     from wfst_hmm.graph.lexicon_fst import LexiconOptions
-    from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
-    from wfst_hmm.models.loading import load_model
 
     forms = check_forms(form or ALIGNMENT_FORMS)
     check_folder(out)
-    acoustic, pronunciations = load_model(model), lexicon_from_spec(lexicon)
     problems: list[str] = []
-    corpus = inputs([data], problems, channel)
-    silence = LexiconOptions(silence_probability=silence_probability)
     outcomes: list[Outcome] = []
-    with progress("aligning") as advance:
-        stream = align_corpus(acoustic, pronunciations, corpus, silence=silence, resample=resample,
-                              n_threads=threads)  # fmt: skip
-        for outcome in stream:
+    silence = LexiconOptions(silence_probability=silence_probability)
+    job = prepared(AlignJob(model.absolute(), absolute_spec(lexicon), silence, resample))
+    corpus = inputs([data], problems, channel)
+    with working(job, corpus, out, cluster, threads) as work, progress("aligning") as advance:
+        for outcome in work.results():
             advance(len(outcomes) + 1, len(corpus))
             outcomes.append(outcome)
             report(outcome, problems)
-    n_done = sum(outcome.decoded is not None for outcome in outcomes)
-    written = write_alignments(outcomes, out, forms) if n_done else []
+        n_done = sum(outcome.decoded is not None for outcome in outcomes)
+        written = write_alignments(outcomes, out, forms) if n_done else []
     if as_json:
         print_json([outcome.to_dict() for outcome in outcomes])
     else:

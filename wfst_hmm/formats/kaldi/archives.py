@@ -13,7 +13,7 @@ Public names: `archive_objects`, `read_archive`, `read_script`, `write_archive`,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -163,15 +163,18 @@ def _bytes_of(value: npt.NDArray[Any], binary: bool) -> bytes:
 
 def write_archive(
     path: str | Path,
-    objects: Mapping[str, npt.NDArray[Any]],
+    objects: Mapping[str, npt.NDArray[Any]] | Iterable[tuple[str, npt.NDArray[Any]]],
     *,
     binary: bool = True,
     script: str | Path | None = None,
 ) -> None:
-    """Write matrices or vectors, and with `script` the ``scp`` that points into the archive."""
+    """Write matrices or vectors, and with `script` the ``scp`` that points into the archive.
+
+    Pairs of key and array are taken one by one: they need not fit into memory together.
+    """
     lines = []
     with atomic_file(path) as temporary, open(temporary, "wb") as stream:
-        for key, value in objects.items():
+        for key, value in objects.items() if isinstance(objects, Mapping) else objects:
             _check_key(key)
             stream.write(key.encode() + b" ")
             lines.append(f"{key} {path}:{stream.tell()}\n")

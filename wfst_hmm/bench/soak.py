@@ -1,0 +1,355 @@
+"""Commands that are killed again and again, and end with the results of commands that are not.
+
+In: a graph, a model, a lexicon and a corpus. Out: how many kills, and what was lost, doubled or
+different in the end (nothing, or this program is wrong).
+
+Real processes get SIGKILL at random moments: the command itself, a worker, Dask's scheduler. Then
+the same command is given again. Whatever it wrote at last is compared, byte by byte, with what an
+undisturbed run writes.
+
+Public names: `SoakReport`, `Target`, `bench_soak`, `soak`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from wfst_hmm.bench.report import Row
+from wfst_hmm.errors import DataError
+from wfst_hmm.formats.data import read_corpus, write_manifest
+from wfst_hmm.signal.corpus import Corpus
+
+__all__ = ["SoakReport", "Target", "bench_soak", "soak"]
+
+Tell = Callable[[str], None]
+_PATIENCE = 300.0  # seconds that one run may take
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What the commands work on."""
+
+    graph: Path
+    model: Path
+    lexicon: Path
+    corpus: Path
+
+
+@dataclasses.dataclass
+class SoakReport:
+    """What a soak found.
+
+    Attributes
+    ----------
+    kills : dict of str to int
+        By what was killed: ``command``, ``worker``, ``scheduler``.
+    n_runs : int
+        Commands that ran to their end after all.
+    lost, doubled, different : list of str
+        Utterances missing or twice in the results; files that differ from an undisturbed run's.
+    """
+
+    kills: dict[str, int] = dataclasses.field(default_factory=dict)
+    n_runs: int = 0
+    lost: list[str] = dataclasses.field(default_factory=list)
+    doubled: list[str] = dataclasses.field(default_factory=list)
+    different: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def n_kills(self) -> int:
+        """All kills."""
+        return sum(self.kills.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class _Case:
+    """One command on one engine, and whom to kill."""
+
+    command: str
+    engine: str
+    victims: tuple[str, ...]
+
+
+CASES = (
+    _Case("decode", "threads", ("command",)),
+    _Case("decode", "processes", ("command", "worker")),
+    _Case("align", "processes", ("command", "worker")),
+    _Case("features", "threads", ("command",)),
+    _Case("train", "threads", ("command",)),
+    _Case("decode", "local", ("command", "worker")),
+    _Case("decode", "scheduler", ("command", "worker", "scheduler")),
+)
+
+
+def soak(
+    target: Target,
+    folder: str | Path,
+    *,
+    n_kills: int,
+    seed: int = 0,
+    cases: tuple[_Case, ...] = CASES,
+    tell: Tell = lambda text: None,
+) -> SoakReport:
+    """Kill commands `n_kills` times, at least once for every case.
+
+    Parameters
+    ----------
+    target : Target
+    folder : path
+        For outputs; what differs is left there.
+    n_kills : int
+    seed : int
+        Of the moments and victims.
+    cases : tuple
+        Commands and engines, in turn.
+    tell : callable
+        Hears how it goes.
+    """
+    rng = random.Random(seed)
+    report = SoakReport()
+    ids = [utterance.id for utterance in read_corpus(target.corpus)]
+    with contextlib.ExitStack() as stack:
+        runners = {
+            case: stack.enter_context(_Runner(case, target, Path(folder), rng, report))
+            for case in cases
+        }
+        number = 0
+        while report.n_kills < n_kills or number < len(cases):
+            runner = runners[cases[number % len(cases)]]
+            runner.episode(min(rng.randint(1, 3), max(1, n_kills - report.n_kills)), ids)
+            number += 1
+            tell(f"{report.n_kills} of {n_kills} kills, {report.n_runs} runs ended")
+    return report
+
+
+class _Runner:
+    """Runs one case; a context that leaves no process behind."""
+
+    def __init__(
+        self, case: _Case, target: Target, folder: Path, rng: random.Random, report: SoakReport
+    ) -> None:
+        self.case, self.target, self.rng, self.report = case, target, rng, report
+        self.folder = folder / f"{case.command}-{case.engine}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.out = self.folder / "out"
+        self.wanted: dict[str, bytes] = {}
+        self.seconds = 0.0
+        self.services: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> _Runner:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop_services()
+
+    def episode(self, n_kills: int, ids: list[str]) -> None:
+        """Kill a command so often, let it end, and look at what it wrote."""
+        if not self.wanted:
+            begin = time.monotonic()
+            self._ended(self._started())
+            self.seconds = time.monotonic() - begin
+            self.wanted = self._taken()
+            self._check_ids(ids)
+        while n_kills:
+            process = self._started()
+            victim = self.rng.choice(self.case.victims)
+            time.sleep(self.rng.uniform(0.0, self.seconds))
+            n_kills -= self._killed(process, victim)
+        process = self._started()
+        self._ended(process)
+        found = self._taken()
+        self.report.n_runs += 1
+        if found != self.wanted:
+            names = sorted(n for n in {*found, *self.wanted} if found.get(n) != self.wanted.get(n))
+            self.report.different += [f"{self.folder.name}: {name}" for name in names]
+            for name, data in found.items():
+                kept = self.folder / f"different-{self.report.n_runs}" / name
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                kept.write_bytes(data)
+
+    def _check_ids(self, ids: list[str]) -> None:
+        if "hyp.txt" in self.wanted:
+            written = [line.split()[0] for line in self.wanted["hyp.txt"].decode().splitlines()]
+            self.report.lost += sorted({*ids} - {*written})
+            self.report.doubled += sorted({i for i in written if written.count(i) > 1})
+
+    def _arguments(self) -> list[str]:
+        t, engine = self.target, self.case.engine
+        if engine == "scheduler":
+            engine = str(self.folder / "scheduler.json")
+        common = ["--cluster", engine, "-j", "2", "--out", str(self.out)]
+        return {
+            "decode": ["decode", str(t.graph), str(t.corpus), *common],
+            "align": ["align", str(t.corpus), "--model", str(t.model), "--lexicon",
+                      str(t.lexicon), *common],
+            "features": ["features", str(t.corpus), "--model", str(t.model), *common],
+            "train": ["train", str(t.corpus), str(self.out), "--lexicon", str(t.lexicon),
+                      "--passes", "8", "--gaussians", "40", "-j", "1"],
+        }[self.case.command]  # fmt: skip
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self.case.engine == "scheduler":
+            self._start_services()
+        command = [sys.executable, "-m", "wfst_hmm", *self._arguments()]
+        with open(self.folder / "log", "ab") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+
+    def _killed(self, process: subprocess.Popen[bytes], victim: str) -> int:
+        """Kill the victim; return 1 if it was alive. The command has ended then."""
+        if victim == "command":
+            alive = process.poll() is None
+            process.kill()
+        elif victim == "worker":
+            parent = self.services[1].pid if self.services else process.pid
+            workers = [pid for pid in _children(parent) if b"spawn_main" in _command_line(pid)]
+            alive = bool(workers) and process.poll() is None
+            if alive:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.rng.choice(workers), signal.SIGKILL)
+        else:
+            alive = process.poll() is None
+            self.services[0].kill()
+            self.services[0].wait()
+        if victim == "command":
+            process.wait()
+        else:
+            self._ended(process, may_fail=victim == "scheduler")
+        if alive:
+            self.report.kills[victim] = self.report.kills.get(victim, 0) + 1
+        return int(alive)
+
+    def _ended(self, process: subprocess.Popen[bytes], *, may_fail: bool = False) -> None:
+        try:
+            code = process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise DataError("a command did not end", where=str(self.folder / "log")) from None
+        if code and not may_fail:
+            raise DataError("a command failed", where=str(self.folder / "log"), got=code)
+
+    def _taken(self) -> dict[str, bytes]:
+        """Return and remove what was written; nothing else may be left beside it."""
+        files = {
+            str(p.relative_to(self.out)): p.read_bytes()
+            for p in sorted(self.out.rglob("*")) if p.is_file()
+        }  # fmt: skip
+        left = [p.name for p in self.folder.iterdir() if "journal" in p.name or ".part" in p.name]
+        self.report.different += [f"{self.folder.name}: {name} is left" for name in left]
+        for name in files:
+            (self.out / name).unlink()
+        return files
+
+    def _start_services(self) -> None:
+        """Start a scheduler and a nanny of two workers, unless they live."""
+        if self.services and all(service.poll() is None for service in self.services):
+            return
+        self._stop_services()
+        file = self.folder / "scheduler.json"
+        file.unlink(missing_ok=True)
+        dask = [sys.executable, "-m", "dask"]
+        commands = (
+            ["scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file),
+             "--no-dashboard", "--no-show"],
+            ["worker", "--scheduler-file", str(file), "--host", "127.0.0.1", "--nworkers", "2",
+             "--nthreads", "1", "--no-dashboard", "--death-timeout", "30",
+             "--local-directory", str(self.folder / "dask")],
+        )  # fmt: skip
+        with open(self.folder / "log", "ab") as log:
+            for command in commands:
+                self.services.append(subprocess.Popen([*dask, *command], stdout=log, stderr=log))
+                end = time.monotonic() + 30
+                while not file.is_file() and time.monotonic() < end:
+                    time.sleep(0.05)
+
+    def _stop_services(self) -> None:
+        for service in self.services[::-1]:
+            for pid in [*_children(service.pid), service.pid]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            service.wait()
+        self.services = []
+
+
+def _children(parent: int) -> Iterator[int]:
+    """Yield the processes whose parent is `parent` (from /proc)."""
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if folder.name.isdigit() and int(fields[1]) == parent:
+                yield int(folder.name)
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def bench_soak(
+    *, n_kills: int = 200, seed: int = 0, n_utterances: int = 400, tell: Tell = lambda text: None
+) -> list[Row]:
+    """Make a corpus of digits, and soak.
+
+    Returns
+    -------
+    list of Row
+        Kills by victim; utterances lost and doubled; files that differ.
+    """
+    with tempfile.TemporaryDirectory(prefix="wfst-hmm-soak-") as name:
+        folder = Path(name)
+        target = _digits(folder, n_utterances, tell)
+        report = soak(target, folder / "runs", n_kills=n_kills, seed=seed, tell=tell)
+    note = ", ".join(f"{n} of a {what}" for what, n in sorted(report.kills.items()))
+    for name in (*report.lost, *report.doubled, *report.different):
+        tell(f"WRONG: {name}")
+    return [
+        Row("kills at random moments", "kills", report.n_kills, target=n_kills, note=note),
+        Row("runs that ended after kills", "runs", report.n_runs),
+        Row("utterances lost", "utterances", len(report.lost), target=0, less_is_better=True),
+        Row("utterances doubled", "utterances", len(report.doubled), target=0,
+            less_is_better=True),
+        Row("files unlike an undisturbed run's", "files", len(report.different), target=0,
+            less_is_better=True),
+    ]  # fmt: skip
+
+
+def _digits(folder: Path, n_utterances: int, tell: Tell) -> Target:
+    """Synthesize digits, train and build; the corpus repeats its utterances under other ids."""
+    from wfst_hmm.apps.building import build, train_model
+    from wfst_hmm.apps.digits import make_digits
+    from wfst_hmm.training.options import TrainingOptions
+
+    tell("making a corpus of digits and a model")
+    digits = make_digits(folder / "digits", n_train_strings=2, n_test_strings=2)
+    options = TrainingOptions(n_passes=10, n_gaussians=200, n_workers=1)
+    train_model(digits.train, digits.lexicon, folder / "model", options)
+    build(folder / "model", digits.lexicon, "loop", folder / "graph")
+    return Target(folder / "graph", folder / "model", digits.lexicon,
+                  repeated(digits.test, folder / "corpus.tsv", n_utterances))  # fmt: skip
+
+
+def repeated(corpus: Path, out: Path, n_utterances: int) -> Path:
+    """Write a manifest of so many utterances with the recordings of a smaller corpus."""
+    some = read_corpus(corpus).utterances
+    chosen = [some[i % len(some)] for i in range(n_utterances)]
+    utterances = tuple(
+        dataclasses.replace(
+            u, id=f"{u.id}-{i // len(some)}", speaker=f"{u.speaker}-{i // len(some)}",
+            audio=u.audio.absolute(),
+        )
+        for i, u in enumerate(chosen)
+    )  # fmt: skip
+    write_manifest(out, Corpus(utterances))
+    return out

@@ -1,0 +1,173 @@
+"""Dask as the engine: workers on this machine, behind a scheduler's address, or in a batch system.
+
+In: an address. Out: `DaskEngine`. This is the only module that imports Dask.
+
+Graphs and models are read by every worker from the path at which they lie here. A worker that
+does not see that path (another machine, no shared file system) is sent the files once, through the
+scheduler, and maps them into memory from its own disk. A worker that joins later is sent them, too.
+
+Public names: `DaskEngine`, `connected`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Client, LocalCluster
+from distributed.diagnostics.plugin import WorkerPlugin
+
+from wfst_hmm.cluster.engines import Future, Tell
+from wfst_hmm.cluster.shipping import Parcel, receive, seen
+from wfst_hmm.errors import ClusterError, UsageError
+
+__all__ = ["DaskEngine", "connected"]
+
+#: name -> class of dask-jobqueue
+_BATCH = {
+    "slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster",
+    "htcondor": "HTCondorCluster", "oar": "OARCluster",
+}  # fmt: skip
+_CONNECT_SECONDS = 20
+_REFRESH_SECONDS = 1.0
+_LOST_SECONDS = 30.0
+
+
+class DaskEngine:
+    """The workers of one scheduler."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._workers: dict[str, int] = {}
+        self._asked = -1e9
+        self._brought: list[Path] = []
+        self._where: dict[Any, str] = {}
+
+    def slots(self) -> int:
+        """Return how many threads the workers have together, as of the last second."""
+        now = time.monotonic()
+        if now - self._asked > _REFRESH_SECONDS:
+            self._asked = now
+            if self._client.status not in ("running", "connecting"):
+                raise ClusterError(
+                    "the connection to the scheduler is lost", got=self._client.status,
+                    fix="Start it again and give the same command: it goes on where it was.",
+                )  # fmt: skip
+            with contextlib.suppress(OSError, TimeoutError):
+                self._workers = self._client.nthreads()
+        return max(1, sum(self._workers.values()))
+
+    def submit(
+        self, function: Callable[..., bytes], *arguments: Any, again: bool = False
+    ) -> Future:
+        """Submit one task."""
+        placed: dict[str, Any] = {}
+        if again and len(self._workers) > 1:
+            busy = {w for keys in [self._client.processing()] for w, k in keys.items() if k}
+            idle = [worker for worker in self._workers if worker not in busy]
+            if idle:
+                placed = {"workers": idle, "allow_other_workers": True}
+        future: Future = self._client.submit(function, *arguments, pure=False, **placed)
+        return future
+
+    def recover(self, error: BaseException) -> bool:
+        """Wait for a scheduler that is gone for a moment; it cares for dead workers itself."""
+        end = time.monotonic() + _LOST_SECONDS
+        while self._client.status == "connecting" and time.monotonic() < end:
+            time.sleep(0.1)
+        return bool(self._client.status == "running")
+
+    def bring(self, files: Sequence[Path]) -> None:
+        """Send the files to the workers that do not see them."""
+        parcels = [Parcel.described(path) for path in files]
+        found = self._client.run(seen, [parcel.facts() for parcel in parcels])
+        for number, (path, parcel) in enumerate(zip(files, parcels, strict=True)):
+            if all(sight[number] for sight in found.values()):
+                continue
+            plugin = Delivery(parcel.filled(path))
+            self._client.register_plugin(plugin, name=f"wfst_hmm {parcel.digest}")
+
+
+class Delivery(WorkerPlugin):  # type: ignore[misc]
+    """Brings a parcel to every worker, also to those that join later."""
+
+    def __init__(self, parcel: Parcel) -> None:
+        self.parcel = parcel
+
+    def setup(self, worker: Any) -> None:
+        """Unpack it on the worker's disk, unless it lies there already."""
+        receive(self.parcel, Path(worker.local_directory))
+
+
+@contextlib.contextmanager
+def connected(spec: str, n: int, tell: Tell) -> Iterator[DaskEngine]:
+    """Give an engine for `spec`; what was started here is stopped at the end."""
+    # Workers that are killed take the blame of the tasks they held; ours are harmless.
+    settings = {
+        "distributed.scheduler.allowed-failures": 1000,
+        "distributed.comm.timeouts.connect": f"{_CONNECT_SECONDS}s",
+    }
+    with (
+        dask.config.set(settings),
+        _cluster(spec, n) as cluster,
+        _client(cluster, spec) as client,
+    ):
+        tell(f"Dask: scheduler {client.scheduler.address}, dashboard {client.dashboard_link}")
+        yield DaskEngine(client)
+
+
+@contextlib.contextmanager
+def _cluster(spec: str, n: int) -> Iterator[Any]:
+    """Give a cluster that was started here, or the address of one that runs."""
+    if spec == "local":
+        with LocalCluster(
+            n_workers=n, threads_per_worker=1, processes=True, host="127.0.0.1",
+            dashboard_address="127.0.0.1:0", silence_logs=50,
+        ) as cluster:  # fmt: skip
+            yield cluster
+    elif spec in _BATCH:
+        try:
+            room = importlib.import_module("dask_jobqueue")
+        except ImportError:
+            raise UsageError(f"{spec} needs dask-jobqueue", where="--cluster", got=spec,
+                             fix="Install it: pip install dask-jobqueue.") from None  # fmt: skip
+        try:
+            cluster = getattr(room, _BATCH[spec])()
+        except (ValueError, TypeError, OSError) as error:
+            raise UsageError(
+                f"{spec} cannot be used ({error})", where="--cluster",
+                fix="Set cores, memory and queue in ~/.config/dask/jobqueue.yaml.",
+            ) from None  # fmt: skip
+        with cluster:
+            cluster.scale(n)
+            yield cluster
+    elif "://" in spec or Path(spec).is_file():
+        yield spec
+    else:
+        raise UsageError(
+            "no such cluster", where="--cluster", got=spec,
+            expected="threads, processes, local, an address such as tcp://host:8786, a scheduler "
+                     f"file, or one of {', '.join(_BATCH)}",
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _client(cluster: Any, spec: str) -> Iterator[Client]:
+    try:
+        if isinstance(cluster, str) and "://" not in cluster:
+            client = Client(scheduler_file=cluster, timeout=_CONNECT_SECONDS)
+        else:
+            client = Client(cluster, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise UsageError(f"no scheduler answers ({error})", where="--cluster", got=spec,
+                         fix="Start one: dask scheduler; and workers: dask worker ADDRESS.") from None  # fmt: skip
+    try:
+        yield client
+    finally:
+        with contextlib.suppress(Exception):  # a scheduler that is gone cannot be bidden farewell
+            client.close(timeout=5)
