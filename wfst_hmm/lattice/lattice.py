@@ -14,7 +14,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.errors import GraphError
+from wfst_hmm.errors import GraphError, UsageError
 from wfst_hmm.fst.symbols import Symbols
 
 __all__ = ["Lattice", "lattice_from_rows"]
@@ -48,7 +48,8 @@ class Lattice:
     is_deterministic : bool
         Whether each word sequence has at most one path.
     beam : float
-        Nats: every hypothesis of the search within this of the best one is in the lattice.
+        Nats: every hypothesis of the search within this of the best one is in the lattice;
+        +inf: it comes from elsewhere, or its costs are others by now, and all that it has counts.
     """
 
     source: Ints
@@ -150,12 +151,53 @@ class Lattice:
         """Return the lattice of the paths within `beam` nats of the best one.
 
         Every arc and final state that is left lies on such a path.
+
+        Raises
+        ------
+        UsageError
+            The beam is negative or NaN.
         """
+        if not beam >= 0:
+            raise UsageError("a beam must not be negative", where="beam", got=beam)
         forward, backward = self.forward(), self.backward()
         limit = backward[0] + beam + 1e-9 * max(1.0, abs(float(backward[0])))
         through = forward[self.source] + self.cost + backward[self.target]
         final = np.where(forward + self.final <= limit, self.final, np.inf)
         return self.select(through <= limit, final=final, beam=min(beam, self.beam))
+
+    def reweighted(
+        self, *, graph_scale: float = 1.0, acoustic_scale: float = 1.0, word_penalty: float = 0.0
+    ) -> Lattice:
+        """Return the lattice with other costs: scaled, and each word charged a penalty.
+
+        Kaldi's LM weight w is ``graph_scale=w`` (or ``acoustic_scale=1/w``: the same order of
+        paths), its word insertion penalty is `word_penalty`.
+
+        Parameters
+        ----------
+        graph_scale, acoustic_scale : float
+            Not negative. Every word sequence keeps the path that the search chose for it.
+        word_penalty : float
+            Nats for each word, may be negative; part of the graph cost.
+
+        Raises
+        ------
+        UsageError
+            A scale is negative, or a number is not finite.
+        """
+        for name, value in (("graph_scale", graph_scale), ("acoustic_scale", acoustic_scale)):
+            if not 0 <= value < np.inf:
+                raise UsageError("a scale below zero, or not finite", where=name, got=value)
+        if not np.isfinite(word_penalty):
+            raise UsageError("a penalty must be finite", where="word_penalty", got=word_penalty)
+        ends = np.isfinite(self.final)
+        return dataclasses.replace(
+            self,
+            graph_cost=graph_scale * self.graph_cost + word_penalty * (self.word > 0),
+            acoustic_cost=acoustic_scale * self.acoustic_cost,
+            final=np.where(ends, graph_scale * np.where(ends, self.final, 0.0), np.inf),
+            beam=np.inf,
+        )
 
 
 def lattice_from_rows(

@@ -2,14 +2,14 @@
 
 In: a `Lattice`. Out: `Hypothesis` values with words, split costs and state labels.
 
-Public names: `Hypothesis`, `n_best`, `best_hypothesis`.
+Public names: `Hypothesis`, `n_best`, `best_hypothesis`, `hypothesis_of_arcs`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -18,7 +18,7 @@ from wfst_hmm.errors import UsageError
 from wfst_hmm.lattice.determinize import determinize_lattice
 from wfst_hmm.lattice.lattice import Ints, Lattice
 
-__all__ = ["Hypothesis", "best_hypothesis", "n_best"]
+__all__ = ["Hypothesis", "best_hypothesis", "hypothesis_of_arcs", "n_best"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -101,6 +101,11 @@ def _hypothesis(lattice: Lattice, path: tuple[int, object] | None) -> Hypothesis
         arc, path = path  # type: ignore[assignment]
         arcs.append(arc)
     arcs.reverse()
+    return hypothesis_of_arcs(lattice, arcs)
+
+
+def hypothesis_of_arcs(lattice: Lattice, arcs: Sequence[int]) -> Hypothesis:
+    """Return what a path from the start to a final state says and costs."""
     last = int(lattice.target[arcs[-1]]) if arcs else 0
     words, word_frames, n_frames = [], [], 0
     for arc in arcs:
@@ -108,10 +113,11 @@ def _hypothesis(lattice: Lattice, path: tuple[int, object] | None) -> Hypothesis
             words.append(lattice.words[int(lattice.word[arc])])
             word_frames.append(n_frames)
         n_frames += len(lattice.labels_of(arc))
+    rows = np.array(arcs, dtype=np.int64)
     return Hypothesis(
         tuple(words),
-        float(lattice.graph_cost[arcs].sum() + lattice.final[last]),
-        float(lattice.acoustic_cost[arcs].sum()),
+        float(lattice.graph_cost[rows].sum() + lattice.final[last]),
+        float(lattice.acoustic_cost[rows].sum()),
         np.concatenate([np.zeros(0, np.int32), *(lattice.labels_of(arc) for arc in arcs)]),
         tuple(word_frames),
     )
