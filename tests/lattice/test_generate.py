@@ -10,7 +10,7 @@ from wfst_hmm.errors import GraphError, UsageError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.lattice.determinize import determinize_lattice
 from wfst_hmm.lattice.generate import lattice_of, raw_lattice
-from wfst_hmm.lattice.lattice import Lattice
+from wfst_hmm.lattice.lattice import Lattice, lattice_from_rows
 from wfst_hmm.lattice.nbest import best_hypothesis, n_best
 from wfst_hmm.lattice.posteriors import arc_posteriors
 from wfst_hmm.search.beam import BeamSearch
@@ -142,3 +142,36 @@ def test_bad_input() -> None:
         n_best(lattice, 0)
     with pytest.raises(UsageError):
         arc_posteriors(lattice, scale=float("nan"))
+
+
+def test_lattices_that_explode_are_cut_down() -> None:
+    """Ten places with three alternatives each, whose histories never meet again."""
+    rows = []
+    n, width = 10, 3
+    for place in range(n):
+        for branch in range(width if place else 1):
+            source = 1 + (place - 1) * width + branch if place else 0
+            for word in range(1, width + 1):
+                labels = np.array([place * 10 + branch * 3 + word], dtype=np.int32)
+                target = 1 + place * width + word - 1
+                rows.append((source, target, 1 + (word + branch) % 2, 0.1 * word, 0.0, labels))
+    final = np.full(1 + n * width, np.inf)
+    final[-width:] = 0.0
+    lattice = lattice_from_rows(rows, final, WORDS)
+    whole = determinize_lattice(lattice)
+    assert whole.beam == np.inf
+    cut = determinize_lattice(lattice, max_states=whole.n_states - 1)
+    assert cut.n_states < whole.n_states
+    assert cut.beam < np.inf
+    for most in (1, 2, 5, 12):
+        least = determinize_lattice(lattice, max_states=most)
+        best, wanted = best_hypothesis(least), best_hypothesis(whole)
+        assert best is not None
+        assert wanted is not None
+        assert best.words == wanted.words
+        assert best.total_cost == pytest.approx(wanted.total_cost)
+        assert least.is_deterministic
+    with pytest.raises(UsageError):
+        determinize_lattice(lattice, max_states=0)
+    with pytest.raises(UsageError):
+        determinize_lattice(lattice, beam=float("nan"))

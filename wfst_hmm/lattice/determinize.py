@@ -20,12 +20,14 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.errors import UsageError
 from wfst_hmm.lattice.lattice import Floats, Ints, Lattice, lattice_from_rows
 
 __all__ = ["determinize_lattice"]
 
 _END = -1  # the "word" behind which a path ends
 _MAX_STATES = 100_000
+_NARROWEST = 1e-3  # nats
 
 
 class _WordArc(NamedTuple):
@@ -59,21 +61,46 @@ def determinize_lattice(
         nats may be left out; by default the lattice's own beam.
     max_states : int
         Where more states would be made, the beam is narrowed by a quarter and the work begun
-        again; the result's ``beam`` tells.
+        again; the result's ``beam`` tells. When even the narrowest beam leaves too much (many
+        paths of equal cost), the best path alone is kept, with ``beam`` 0.
+
+    Raises
+    ------
+    UsageError
+        The beam is negative or NaN, or there is no room for a single state.
     """
     beam = lattice.beam if beam is None else beam
-    while True:
+    if not beam >= 0:
+        raise UsageError("a beam must not be negative", where="beam", got=beam)
+    if max_states < 1:
+        raise UsageError("at least one state is needed", where="max_states", got=max_states)
+    while beam > _NARROWEST:
         made = _determinize(lattice, beam, max_states)
         if made is not None:
             return made
         beam = 0.75 * (beam if np.isfinite(beam) else 64.0)
+    return _determinize(lattice, 0.0, max_states) or _best_path(lattice)
+
+
+def _best_path(lattice: Lattice) -> Lattice:
+    """Return the lattice of the cheapest path alone."""
+    path = lattice.best_arcs()
+    keep = np.zeros(lattice.n_arcs, dtype=bool)
+    keep[path] = True
+    last = int(lattice.target[path[-1]]) if len(path) else 0
+    final = np.full(lattice.n_states, np.inf)
+    final[last] = lattice.final[last]
+    alone = lattice.select(keep, final=final, beam=0.0)
+    made = _determinize(alone, 0.0, alone.n_states + 1)
+    return alone if made is None else made
 
 
 def _determinize(lattice: Lattice, beam: float, max_states: int) -> Lattice | None:
     backward = lattice.backward()
     best = float(backward[0])
     if best == np.inf:
-        return lattice_from_rows([], [np.inf], lattice.words, frame_shift=lattice.frame_shift)
+        return lattice_from_rows([], [np.inf], lattice.words, frame_shift=lattice.frame_shift,
+                                 is_deterministic=True, beam=beam)  # fmt: skip
     limit = best + beam + 1e-6 * max(1.0, abs(best))
     arcs = _word_arcs(lattice, limit)
     end = lattice.n_states  # the one final state, after all others

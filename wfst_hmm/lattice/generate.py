@@ -222,20 +222,6 @@ def _best_and_lattice(
     if made is None:
         return None
     raw, arcs = made
-    path = arcs[_best_arcs(raw)]
+    path = arcs[raw.best_arcs()]
     best = decoded_from_arcs(graph, scores, path, options.acoustic_scale, "beam", notes=notes)
     return best, determinize_lattice(raw)
-
-
-def _best_arcs(lattice: Lattice) -> npt.NDArray[np.int64]:
-    """Return the arcs of the cheapest path."""
-    rest, cost, first = lattice.backward(), lattice.cost, lattice.first_arcs()
-    path: list[int] = []
-    state = 0
-    while True:
-        arcs = slice(int(first[state]), int(first[state + 1]))
-        through = cost[arcs] + rest[lattice.target[arcs]]
-        if not len(through) or lattice.final[state] <= through.min():
-            return np.array(path, dtype=np.int64)
-        path.append(arcs.start + int(through.argmin()))
-        state = int(lattice.target[path[-1]])

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wfst_hmm.errors import FormatError
+from wfst_hmm.errors import DataError, FormatError
 from wfst_hmm.files import atomic_file, read_lines
 from wfst_hmm.fst.symbols import EPSILON, Symbols
 from wfst_hmm.lattice.lattice import Ints, Lattice, lattice_from_rows
@@ -27,26 +27,45 @@ __all__ = ["read_kaldi_lattices", "write_kaldi_lattices"]
 _Row = tuple[int, int, int, float, float, Ints]
 
 
-def write_kaldi_lattices(path: str | Path, lattices: Mapping[str, Lattice]) -> None:
+def write_kaldi_lattices(
+    path: str | Path, lattices: Mapping[str, Lattice], *, numbers: Symbols | None = None
+) -> None:
     """Write lattices as a Kaldi text archive, words as strings, labels as they are.
 
     The labels are state labels of the graph, which Kaldi calls transition-ids; they mean what
     the graph that made the lattice says.
+
+    Parameters
+    ----------
+    path : path
+    lattices : mapping of str to Lattice
+    numbers : Symbols, optional
+        Write words as their numbers in this table, which Kaldi's own programs need.
+
+    Raises
+    ------
+    DataError
+        An utterance id is empty or holds white space, or `numbers` lacks a word.
     """
+    for utterance in lattices:
+        if utterance.split() != [utterance]:
+            raise DataError("an id that is empty or holds white space", got=repr(utterance))
     with atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         for utterance, lattice in lattices.items():
             stream.write(f"{utterance} \n")
-            stream.writelines(_lines(lattice))
+            stream.writelines(_lines(lattice, numbers))
             stream.write("\n")
 
 
-def _lines(lattice: Lattice) -> Iterator[str]:
+def _lines(lattice: Lattice, numbers: Symbols | None) -> Iterator[str]:
     first = lattice.first_arcs()
+    used = {int(word): lattice.words[int(word)] for word in np.unique(lattice.word)}
+    name = {word: text if numbers is None else str(numbers.id(text)) for word, text in used.items()}
     for state in range(lattice.n_states):
         for arc in range(first[state], first[state + 1]):
             labels = "_".join(map(str, lattice.labels_of(arc).tolist()))
             yield (
-                f"{state}\t{lattice.target[arc]}\t{lattice.words[int(lattice.word[arc])]}\t"
+                f"{state}\t{lattice.target[arc]}\t{name[int(lattice.word[arc])]}\t"
                 f"{lattice.graph_cost[arc]:.9g},{lattice.acoustic_cost[arc]:.9g},{labels}\n"
             )
         if lattice.final[state] < np.inf:
@@ -74,7 +93,13 @@ def read_kaldi_lattices(
         lacks, a cycle, an utterance twice.
     """
     lattices: dict[str, Lattice] = {}
-    for utterance, where, lines in _utterances(path):
+    utterances = list(_utterances(path))
+    if words is None:
+        names = dict.fromkeys(
+            fields[2] for _, _, lines in utterances for _, fields in lines if len(fields) > 2
+        )
+        words = Symbols(name for name in names if name not in (EPSILON, "0"))
+    for utterance, where, lines in utterances:
         if utterance in lattices:
             raise FormatError(f"utterance {utterance!r} comes twice", where=where)
         lattices[utterance] = _parse(where, lines, words, frame_shift)
@@ -102,11 +127,8 @@ def _utterances(path: str | Path) -> Iterator[tuple[str, str, list[tuple[str, li
 
 
 def _parse(
-    where: str, lines: list[tuple[str, list[str]]], words: Symbols | None, frame_shift: float
+    where: str, lines: list[tuple[str, list[str]]], words: Symbols, frame_shift: float
 ) -> Lattice:
-    if words is None:
-        names = dict.fromkeys(fields[2] for _, fields in lines if len(fields) > 2)
-        words = Symbols(name for name in names if name not in (EPSILON, "0"))
     rows: list[tuple[str, _Row]] = []
     ends: dict[int, tuple[float, float, Ints]] = {}
     for place, fields in lines:

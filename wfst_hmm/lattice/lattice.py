@@ -118,6 +118,19 @@ class Lattice:
         best: Floats = _best_backward(self.source, self.target, self.cost, self.final)
         return best
 
+    def best_arcs(self) -> npt.NDArray[np.int64]:
+        """Return the arcs of the cheapest path; none where the start ends it, or none exists."""
+        rest, cost, first = self.backward(), self.cost, self.first_arcs()
+        path: list[int] = []
+        state = 0
+        while True:
+            arcs = slice(int(first[state]), int(first[state + 1]))
+            through = cost[arcs] + rest[self.target[arcs]]
+            if not len(through) or self.final[state] <= through.min():
+                return np.array(path, dtype=np.int64)
+            path.append(arcs.start + int(through.argmin()))
+            state = int(self.target[path[-1]])
+
     def select(self, keep: npt.NDArray[np.bool_], **changes: Any) -> Lattice:
         """Return the lattice of the arcs in `keep`, less the states that hang loose then.
 

@@ -4,7 +4,7 @@ In: an archive of lattices, text or binary, compact or not, plain or gzip. Out: 
 `KaldiLattice`, whose arcs carry a word, a graph cost, an acoustic cost and the transition-ids
 of the frames that they pass.
 
-Public names: `ARC`, `KaldiLattice`, `LatticePath`, `read_lattices`, `write_lattices`.
+Public names: `ARC`, `FINAL`, `KaldiLattice`, `LatticePath`, `read_lattices`, `write_lattices`.
 
 Notes
 -----
@@ -29,7 +29,7 @@ from wfst_hmm.formats.cursor import Cursor
 from wfst_hmm.formats.kaldi.archives import archive_objects
 from wfst_hmm.formats.kaldi.stream import KaldiReader
 
-__all__ = ["ARC", "KaldiLattice", "LatticePath", "read_lattices", "write_lattices"]
+__all__ = ["ARC", "FINAL", "KaldiLattice", "LatticePath", "read_lattices", "write_lattices"]
 
 #: ``ids_from`` and ``ids_to`` delimit the arc's transition-ids in `KaldiLattice.ids`.
 ARC = np.dtype(
@@ -90,7 +90,7 @@ class KaldiLattice:
         GraphError
             The lattice has a cycle, or no path to a final state.
         """
-        order = self._topological_order()
+        order = self.topological_order()
         cost = np.full(self.n_states, np.inf)
         cost[self.start] = 0.0
         back = np.full(self.n_states, -1, dtype=np.int64)
@@ -125,7 +125,8 @@ class KaldiLattice:
         acoustic = float(path["acoustic"].sum(dtype=np.float64) + final["acoustic"])
         return LatticePath(words, ids, graph, acoustic)
 
-    def _topological_order(self) -> list[int]:
+    def topological_order(self) -> list[int]:
+        """Return the states so that every arc leads onward; a `GraphError` where none can be."""
         degree = np.bincount(self.arcs["target"], minlength=self.n_states)
         first = np.searchsorted(self.arcs["source"], np.arange(self.n_states + 1))
         ready = [int(s) for s in np.flatnonzero(degree == 0)]

@@ -1,0 +1,245 @@
+"""Files of lattices of any kind, and what is done to all lattices of one.
+
+In: paths. Out: lattices by utterance, oracle scores, lattices with another language model.
+
+Public names: `OracleScore`, `oracle_score`, `read_any_lattices`, `read_language_model`,
+`replace_language_model`, `write_any_lattices`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from wfst_hmm.errors import DataError, FormatError, WfstHmmError
+from wfst_hmm.files import read_lines
+from wfst_hmm.formats.kaldi.lattice_values import lattice_from_kaldi
+from wfst_hmm.formats.kaldi.lattices import read_lattices as read_kaldi
+from wfst_hmm.fst.symbols import EPSILON, Symbols
+from wfst_hmm.graph.grammar import read_grammar
+from wfst_hmm.graph.ngram import NgramModel
+from wfst_hmm.lattice.kaldi_text import read_kaldi_lattices, write_kaldi_lattices
+from wfst_hmm.lattice.lattice import Lattice
+from wfst_hmm.lattice.oracle import oracle
+from wfst_hmm.lattice.rescore import rescored
+from wfst_hmm.lattice.scorers import GrammarScorer, NgramScorer
+from wfst_hmm.lattice.store import read_lattices, write_lattices
+
+__all__ = [
+    "OracleScore",
+    "oracle_score",
+    "read_any_lattices",
+    "read_language_model",
+    "replace_language_model",
+    "write_any_lattices",
+]
+
+
+def read_any_lattices(
+    path: str | Path, words: Symbols | None = None, *, frame_shift: float = 0.01
+) -> dict[str, Lattice]:
+    """Read ``lattices.npz``, or an archive of Kaldi, text or binary, plain or gzip.
+
+    Parameters
+    ----------
+    path : path
+    words : Symbols, optional
+        What Kaldi's word numbers mean (``words.txt``); text archives may have words instead.
+    frame_shift : float
+        Seconds per frame, which Kaldi's formats do not tell.
+
+    Raises
+    ------
+    FormatError
+        The file is missing, damaged or of another kind, or word numbers have no table.
+    """
+    path = Path(path)
+    if _magic(path) == b"PK\3\4":
+        return read_lattices(path)
+    kind = _kind_of_text(path)
+    if kind == "compact":
+        found = read_kaldi_lattices(path, words, frame_shift=frame_shift)
+        if words is None:
+            _refuse_numbers(path, found)
+        return found
+    if words is None:
+        raise FormatError("word numbers without a table", where=str(path),
+                          fix="Name the words.txt of the graph (--words).")  # fmt: skip
+    return {
+        id_: lattice_from_kaldi(lattice, words, frame_shift=frame_shift, where=f"{path}: {id_}")
+        for id_, lattice in read_kaldi(path).items()
+    }
+
+
+def _magic(path: Path, n_bytes: int = 4) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(n_bytes)
+    except OSError as error:
+        raise FormatError(f"cannot be read ({error.strerror})", where=str(path),
+                          fix="Check the path.") from None  # fmt: skip
+
+
+def _kind_of_text(path: Path) -> str:
+    """Return ``compact``, ``plain`` (an arc carries one transition-id) or ``binary``."""
+    lines = read_lines(path)
+    try:
+        for _, line in lines:
+            fields = line.split()
+            if len(fields) > 2:
+                return "plain" if len(fields) == 5 and fields[-1].count(",") == 1 else "compact"
+    except FormatError as error:
+        if "NUL" in error.what or "UTF-8" in error.what or "too long" in error.what:
+            return "binary"
+        raise
+    return "compact"
+
+
+def _refuse_numbers(path: Path, lattices: Mapping[str, Lattice]) -> None:
+    tables = {lattice.words for lattice in lattices.values()}
+    names = [name for table in tables for name in table if name != EPSILON]
+    if names and all(name.isdigit() for name in names):
+        raise FormatError("word numbers without a table", where=str(path),
+                          fix="Name the words.txt of the graph (--words).")  # fmt: skip
+
+
+def write_any_lattices(
+    path: str | Path, lattices: Mapping[str, Lattice], *, numbers: Symbols | None = None
+) -> None:
+    """Write ``.npz`` files as such, and under every other name Kaldi's text archive."""
+    if Path(path).suffix == ".npz":
+        write_lattices(path, lattices)
+    else:
+        write_kaldi_lattices(path, lattices, numbers=numbers)
+
+
+def read_language_model(path: str | Path) -> NgramModel:
+    """Read an n-gram model: ARPA, plain or gzip, or Sphinx's ``.lm.bin``."""
+    from wfst_hmm.graph.arpa import read_arpa
+    from wfst_hmm.graph.lm_bin import MAGIC, read_lm_bin
+
+    is_sphinx = _magic(Path(path), len(MAGIC)) == MAGIC
+    return read_lm_bin(path) if is_sphinx else read_arpa(path)
+
+
+def replace_language_model(
+    lattices: Mapping[str, Lattice],
+    new: str | Path | None,
+    old: str | Path | None,
+    *,
+    scale: float = 1.0,
+    unknown_cost: float | None = None,
+    on_error: Callable[[str, WfstHmmError], None] | None = None,
+) -> dict[str, Lattice]:
+    """Take out the costs of the graph's grammar, and put in those of an n-gram model.
+
+    Parameters
+    ----------
+    lattices : mapping of str to Lattice
+    new : path, optional
+        An n-gram model (`read_language_model`).
+    old : path, optional
+        The grammar that the graph was built with, of any kind.
+    scale : float
+        Factor on the new costs.
+    unknown_cost : float, optional
+        Nats for words that the new model lacks, when it has no ``<unk>``.
+    on_error : callable, optional
+        Called with the id and the error of an utterance that cannot be rescored, which is then
+        left out. Without it the first error is raised.
+
+    Raises
+    ------
+    DataError
+        Lattices have words that the new model lacks, and no cost is given for them.
+    GraphError
+        The old grammar does not accept what a lattice holds.
+    """
+    model = read_language_model(new) if new is not None else None
+    grammar = read_grammar(old).fst if old is not None else None
+    scorers: dict[Symbols, tuple[NgramScorer | None, GrammarScorer | None]] = {}
+    made: dict[str, Lattice] = {}
+    for id_, lattice in lattices.items():
+        if lattice.words not in scorers:
+            cost = float("inf") if unknown_cost is None else unknown_cost
+            scorers[lattice.words] = (
+                NgramScorer(model, lattice.words, unknown_cost=cost) if model else None,
+                GrammarScorer(grammar, lattice.words) if grammar else None,
+            )
+        scorer, taken = scorers[lattice.words]
+        try:
+            if scorer is not None and unknown_cost is None and model and not model.unknown:
+                _check_known(id_, lattice, scorer, new)
+            made[id_] = rescored(lattice, scorer, old=taken, scale=scale)
+        except WfstHmmError as error:
+            if on_error is None:
+                raise
+            on_error(id_, error)
+    return made
+
+
+def _check_known(id_: str, lattice: Lattice, scorer: NgramScorer, model: object) -> None:
+    unknown = set(scorer.unknown)
+    missing = sorted({lattice.words[int(word)] for word in set(lattice.word.tolist())} & unknown)
+    if missing:
+        shown = ", ".join(missing[:8]) + (" ..." if len(missing) > 8 else "")
+        raise DataError(f"words of the lattice that the language model lacks: {shown}",
+                        where=f"utterance {id_}", expected=f"words of {model}, or its <unk>",
+                        fix="Give such words a cost (--unknown-cost), or add them.")  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class OracleScore:
+    """The fewest errors that any path of each lattice has.
+
+    Attributes
+    ----------
+    n_errors, n_words : int
+    utterances : dict of str to (errors, words of the reference, best words)
+    missing : tuple of str
+        Utterances without a lattice or a path in it; their words count as errors.
+    """
+
+    n_errors: int
+    n_words: int
+    utterances: dict[str, tuple[int, int, tuple[str, ...]]]
+    missing: tuple[str, ...]
+
+    @property
+    def wer(self) -> float:
+        """Errors per reference word."""
+        return self.n_errors / max(self.n_words, 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the score, JSON-ready."""
+        return {"oracle_wer": self.wer, "errors": self.n_errors, "words": self.n_words,
+                "utterances": len(self.utterances), "missing": list(self.missing)}  # fmt: skip
+
+
+def oracle_score(
+    lattices: Mapping[str, Lattice], references: Mapping[str, tuple[str, ...]]
+) -> OracleScore:
+    """Find the nearest path of each lattice.
+
+    Raises
+    ------
+    DataError
+        A lattice has no reference, or there is none at all.
+    """
+    unknown = [id_ for id_ in lattices if id_ not in references]
+    if unknown or not references:
+        raise DataError("no reference for an utterance", got=unknown[0] if unknown else "none",
+                        fix="Name the transcripts of the same data.")  # fmt: skip
+    found: dict[str, tuple[int, int, tuple[str, ...]]] = {}
+    missing = []
+    for id_, words in references.items():
+        best = oracle(lattices[id_], words) if id_ in lattices else None
+        if best is None:
+            missing.append(id_)
+            found[id_] = (len(words), len(words), ())
+        else:
+            found[id_] = (best.n_errors, len(words), best.hypothesis.words)
+    return OracleScore(sum(row[0] for row in found.values()), sum(row[1] for row in found.values()),
+                       found, tuple(missing))  # fmt: skip
