@@ -53,7 +53,7 @@ def test_looking_inside(run: CommandLine, tiny_speech: TinySpeech, lattices: Pat
     text = (tiny_speech.test / "text").read_text()
     assert run("lattice", "best", lattices).out == text
     assert run("lattice", "best", lattices, "--by", "mbr").out == text
-    assert "su:0.9" in run("lattice", "best", lattices, "--confidence").out
+    assert "su:1.000" in run("lattice", "best", lattices, "--confidence").out
     rows = run("lattice", "nbest", lattices, "-n", 3, "--json").json
     assert [row["rank"] for row in rows[:2]] == [1, 2]
     assert rows[0]["total_cost"] < rows[1]["total_cost"]
