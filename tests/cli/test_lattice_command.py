@@ -1,5 +1,6 @@
 """``wfst-hmm lattice`` on the toy language."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,9 @@ def test_looking_inside(run: CommandLine, tiny_speech: TinySpeech, lattices: Pat
     assert run("lattice", "best", lattices, "--by", "mbr").out == text
     assert "su:1.000" in run("lattice", "best", lattices, "--confidence").out
     rows = run("lattice", "nbest", lattices, "-n", 3, "--json").json
-    assert [row["rank"] for row in rows[:2]] == [1, 2]
-    assert rows[0]["total_cost"] < rows[1]["total_cost"]
+    for one, two in itertools.pairwise(rows):
+        assert two["rank"] in (1, one["rank"] + 1)
+        assert two["rank"] == 1 or one["total_cost"] <= two["total_cost"]
     assert run("lattice", "nbest", lattices, "-n", 3).out.count("\n") > 6
     oracle = run("lattice", "oracle", lattices, "--ref", tiny_speech.test / "text", "--json").json
     assert (oracle["oracle_wer"], oracle["words"]) == (0.0, 13)
