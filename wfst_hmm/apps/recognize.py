@@ -24,12 +24,15 @@ from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.errors import UsageError, WfstHmmError
 from wfst_hmm.formats.data import read_corpus
+from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.lattice.answer import Alternative, Answer, AnswerOptions, answer
 from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.models.loading import SpeechModel
 from wfst_hmm.remote import as_url, is_folder
 from wfst_hmm.search.decode import CrossCheck, cross_check
+from wfst_hmm.search.online import decode_with_costs
 from wfst_hmm.search.options import SearchOptions
+from wfst_hmm.search.rejection import Filler, filler_cost, judged
 from wfst_hmm.search.result import Decoded, NoPath
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Corpus, Utterance
@@ -305,6 +308,8 @@ def decode_corpus(
     *,
     check: bool = False,
     answers: AnswerOptions | None = None,
+    costs: WordCosts | None = None,
+    filler: Filler | None = None,
     resample: bool = False,
     stats: Mapping[str, CmvnStats] | None = None,
     n_threads: int = 1,
@@ -321,6 +326,11 @@ def decode_corpus(
         Run all three searches on every utterance and compare them.
     answers : AnswerOptions, optional
         Confidences, n-best lists, lattices; by default the best words alone.
+    costs : WordCosts, optional
+        Boosted phrases, another language model (`apps.word_costs`), for the beam search and
+        its best path.
+    filler : Filler, optional
+        Beside which results are judged and perhaps `rejected`.
     resample : bool
         Convert recordings of another rate than the model's instead of refusing them.
     stats : mapping of str to CmvnStats, optional
@@ -332,9 +342,19 @@ def decode_corpus(
     ------
     Outcome
         One for each utterance, in the order of the corpus.
+
+    Raises
+    ------
+    UsageError
+        `costs` with another search, a comparison of searches or a lattice.
     """
     options = options or SPEECH
     wanted = answers or AnswerOptions(confidence=False)
+    if costs is not None and (check or wanted.needs_lattice or options.search != "beam"):
+        raise UsageError(
+            "costs of words are for the beam search and its best path alone",
+            fix="Leave out the other searches, confidences, n-best lists and lattices.",
+        )
     corpus = corpus if isinstance(corpus, Corpus) else corpus_of_files(corpus)
 
     def work(item: tuple[Utterance, Features | WfstHmmError]) -> Outcome:
@@ -348,8 +368,15 @@ def decode_corpus(
             if checked is not None and not wanted.needs_lattice:
                 result = checked.results[options.search]
                 found = Answer(result) if isinstance(result, Decoded) else result
+            elif costs is not None:
+                result = decode_with_costs(recognizer.searched, scores, costs, options)
+                found = Answer(result) if isinstance(result, Decoded) else result
             else:
                 found = answer(recognizer.searched, scores, options, wanted)
+            if filler is not None and not isinstance(found, NoPath):
+                cost = filler_cost(filler, scores, options)
+                better = judged(found.decoded, cost, filler, options)
+                found = dataclasses.replace(found, decoded=better)
         except WfstHmmError as error:
             return Outcome(utterance, None, _placed(error, utterance))
         seconds = time.perf_counter() - begun

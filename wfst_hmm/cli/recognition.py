@@ -16,6 +16,16 @@ import typer
 
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.cli.shell import fail, print_json, progress, say, warn
+from wfst_hmm.cli.word_options import (
+    Bias,
+    BiasBoost,
+    GraphLm,
+    LmScale,
+    Reject,
+    RejectWeight,
+    RescoreLm,
+    word_options_from,
+)
 from wfst_hmm.cli.working import working
 from wfst_hmm.errors import UsageError
 from wfst_hmm.search.options import SearchOptions
@@ -112,6 +122,13 @@ def decode(
         Path | None,
         typer.Option("--out", "-o", help="Write hyp.txt and the forms here (default: ctm, json)."),
     ] = None,
+    bias: Bias = None,
+    bias_boost: BiasBoost = 3.0,
+    rescore_lm: RescoreLm = None,
+    graph_lm: GraphLm = None,
+    lm_scale: LmScale = 1.0,
+    reject: Reject = False,
+    reject_weight: RejectWeight = None,
     resample: Resample = False,
     channel: Channel = None,
     threads: Threads = 1,
@@ -133,7 +150,7 @@ def decode(
         printable,
         write_results,
     )
-    from wfst_hmm.cluster.jobs import DecodeJob, prepared
+    from wfst_hmm.cluster.jobs import DecodeJob, prepared, tools_of
     from wfst_hmm.lattice.answer import AnswerOptions
     from wfst_hmm.lattice.confidence import Calibration
 
@@ -147,12 +164,28 @@ def decode(
     elif lattice or len(forms) > 1:
         raise UsageError("files need a place", got="--lattice" if lattice else ", ".join(forms),
                          fix="Name a folder with --out.")  # fmt: skip
-    wants_confidence = confidence if confidence is not None else bool(forms) or as_json or nbest > 0
-    answers = AnswerOptions(
-        wants_confidence, nbest, lattice, calibration_of_graph(graph, calibration) or Calibration()
+    words = word_options_from(
+        bias, bias_boost, rescore_lm, graph_lm, lm_scale, reject, reject_weight
     )
     job = prepared(DecodeJob(graph.absolute(), model and model.absolute(), options, cross_check,
-                             answers, resample))  # fmt: skip
+                             None, resample, words))  # fmt: skip
+    tools = tools_of(job)
+    for told in tools.warnings:
+        warn(told)
+    wants_confidence = (
+        confidence
+        if confidence is not None
+        else (tools.costs is None and (bool(forms) or as_json or nbest > 0))
+    )
+    job = dataclasses.replace(
+        job,
+        answers=AnswerOptions(
+            wants_confidence,
+            nbest,
+            lattice,
+            calibration_of_graph(graph, calibration) or Calibration(),
+        ),
+    )
     problems: list[str] = []
     corpus = inputs(audio, problems, channel)
     if printed is not None:
@@ -212,6 +245,8 @@ def _print_words(outcome: Outcome, with_confidence: bool) -> None:
             say(f"{outcome.utterance.id} {rank} {other.probability:.4f} {words}".rstrip())
     elif outcome.decoded is not None:
         words = _spelled(outcome.decoded, with_confidence)
+        if outcome.decoded.rejected:
+            words = "<rejected>"
         say(f"{outcome.utterance.id} {words}".rstrip())
     if outcome.check is not None:
         say(f"  {outcome.check.verdict}: {outcome.check.detail}")

@@ -4,7 +4,7 @@ In: a job, which names graphs and models by their paths, and utterances. Out: on
 utterance, in their order. A worker loads graph and model once and keeps them for the next shard.
 
 Public names: `AlignJob`, `DecodeJob`, `DiarizeJob`, `FeaturesJob`, `Job`, `pools`,
-`prepared`, `run_shard`, `sum_shard`.
+`prepared`, `run_shard`, `sum_shard`, `tools_of`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from wfst_hmm.apps.recognize import (
     utterance_stats,
 )
 from wfst_hmm.apps.recognizer import Recognizer
+from wfst_hmm.apps.word_costs import WordOptions, WordTools, word_tools
 from wfst_hmm.cluster.shards import files_digest
 from wfst_hmm.cluster.shipping import located
 from wfst_hmm.cluster.values import pack, unpack
@@ -54,6 +55,7 @@ __all__ = [
     "prepared",
     "run_shard",
     "sum_shard",
+    "tools_of",
 ]
 
 Stats = Mapping[str, CmvnStats]
@@ -97,25 +99,28 @@ class DecodeJob:
     check: bool = False
     answers: AnswerOptions | None = None
     resample: bool = False
+    words: WordOptions = WordOptions()  # noqa: RUF009 (frozen)
     digest: str = ""
 
     def files(self) -> tuple[Path, ...]:
-        """Return graph and model."""
-        return (self.graph,) if self.model_path is None else (self.graph, self.model_path)
+        """Return graph, model, and the files of `words`."""
+        own = (self.graph,) if self.model_path is None else (self.graph, self.model_path)
+        return (*own, *self.words.files())
 
     def model(self) -> SpeechModel:
         """Return the recognizer's."""
         return _recognizer(self).model
 
     def load(self) -> None:
-        """Read graph and model."""
-        _recognizer(self)
+        """Read graph, model, and the files of `words`."""
+        tools_of(self)
 
     def run(self, corpus: Corpus, stats: Stats) -> list[Outcome]:
         """Decode."""
-        recognizer = _recognizer(self)
+        recognizer, tools = _recognizer(self), tools_of(self)
         return list(decode_corpus(recognizer, corpus, self.options, check=self.check,
-                                  answers=self.answers, resample=self.resample, stats=stats))  # fmt: skip
+                                  answers=self.answers, costs=tools.costs, filler=tools.filler,
+                                  resample=self.resample, stats=stats))  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -266,6 +271,18 @@ def _recognizer(job: DecodeJob) -> Recognizer:
 @functools.lru_cache(maxsize=2)
 def _loaded_recognizer(graph: Path, model: Path | None, digest: str) -> Recognizer:
     return Recognizer.load(graph, model)
+
+
+def tools_of(job: DecodeJob) -> WordTools:
+    """Return what the job does about words beside the graph; read once."""
+    recognizer = _recognizer(job)
+    with _LOADING:
+        return _loaded_tools(job.words, recognizer, job.digest)
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded_tools(words: WordOptions, recognizer: Recognizer, digest: str) -> WordTools:
+    return word_tools(words, recognizer, located=located)
 
 
 def _model(job: AlignJob | FeaturesJob) -> SpeechModel:

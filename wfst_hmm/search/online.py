@@ -3,12 +3,13 @@
 In: a `Graph` and blocks of scores. Out: words so far, the end of the segment, at last `Decoded`
 or `NoPath`; what is decided is put aside, so that memory does not grow with the segment.
 
-Public names: `OnlineSearch`.
+Public names: `OnlineSearch`, `decode_with_costs`.
 """
 
 from __future__ import annotations
 
 import collections
+import dataclasses
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import min_frames
 from wfst_hmm.search.result import Decoded, NoPath
 
-__all__ = ["OnlineSearch"]
+__all__ = ["OnlineSearch", "decode_with_costs"]
 
 Ints = npt.NDArray[np.int32]
 _SETTLE_EVERY = 50  # frames
@@ -176,7 +177,7 @@ class OnlineSearch:
             return NoPath("dead_frame", detail, n, fewest, partial)
         if self._search.n_pruned:
             detail = (f"pruning lost every complete path at beam {self._options.beam:g} and "
-                      f"max_active {self._options.max_active}; a stream is not searched again")  # fmt: skip
+                      f"max_active {self._options.max_active}")  # fmt: skip
             return NoPath("beam_cut", detail, n, fewest, partial)
         if self.lost:
             detail = f"no arc of the graph fits the scores of frame {n} ({n * frame_shift:.2f} s)"
@@ -202,3 +203,25 @@ class OnlineSearch:
             self._graph, times_only, np.ascontiguousarray(rows["ilabel"][emits]), words,
             (np.cumsum(emits) - emits)[speaks], whole, acoustic, cost, "beam", complete=complete,
         )  # fmt: skip
+
+
+def decode_with_costs(
+    graph: Graph, scores: Scores, costs: WordCosts, options: SearchOptions | None = None
+) -> Decoded | NoPath:
+    """Return the best path of whole scores through graph and word machines.
+
+    As `search.decode.decode_beam`: with wider beams when pruning lost every path.
+    """
+    options = options or SearchOptions()
+    notes: tuple[str, ...] = ()
+    for attempt in range(options.retries + 1):
+        search = OnlineSearch(graph, options, costs)
+        search.advance(scores)
+        result = search.result(scores.frame_shift)
+        if isinstance(result, Decoded):
+            return dataclasses.replace(result, notes=(*notes, *result.notes))
+        if result.reason != "beam_cut" or attempt == options.retries:
+            break
+        options = options.replace(beam=2 * options.beam, max_active=2 * options.max_active)
+        notes = (f"every path was lost; found with the beam widened to {options.beam:g}",)
+    return result

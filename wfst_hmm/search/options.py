@@ -2,7 +2,7 @@
 
 In: numbers. Out: `SearchOptions`, checked.
 
-Public names: `SearchOptions`, `SEARCHES`.
+Public names: `FILLER_WEIGHT`, `SEARCHES`, `SearchOptions`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import Any
 
 from wfst_hmm.errors import UsageError
 
-__all__ = ["SEARCHES", "SearchOptions"]
+__all__ = ["FILLER_WEIGHT", "SEARCHES", "SearchOptions"]
 
+#: Nats per frame, near the equal error rate on spoken digits (``wfst-hmm bench reject``).
+FILLER_WEIGHT = 2.0
 SEARCHES = ("beam", "exact", "compose")
 
 

@@ -78,6 +78,10 @@ class Decoded:
         False for the best hypothesis that reached no final state.
     notes : tuple of str
         What the user should know: a beam that was widened, words whose times are rough.
+    rejected : bool
+        What was said is nothing that the grammar knows, by the filler beside it.
+    filler_margin : float or None
+        Nats per frame of speech by which the filler is better (`search.rejection`).
     """
 
     words: tuple[Word, ...]
@@ -90,6 +94,8 @@ class Decoded:
     search: str
     complete: bool = True
     notes: tuple[str, ...] = ()
+    rejected: bool = False
+    filler_margin: float | None = None
 
     @property
     def total_cost(self) -> float:
@@ -130,7 +136,11 @@ class Decoded:
             "search": self.search,
             "complete": self.complete,
             "notes": list(self.notes),
-        }
+        } | (
+            {"rejected": self.rejected, "filler_margin": self.filler_margin}
+            if self.filler_margin is not None
+            else {}
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,0 +1,85 @@
+"""Was anything said that the grammar knows? Beside the grammar, a loop of phones is searched.
+
+In: the best path through the grammar and the cost of the best one through the loop, the *filler*.
+Out: the same result, `rejected` where the filler explains the speech better by too much.
+
+Public names: `Filler`, `filler_cost`, `judged`.
+
+Notes
+-----
+The ratio of the likelihoods of a path through the grammar and of one through a loop of phones,
+per frame of speech: Rose & Paul (1990), *A hidden Markov model based keyword recognition system*;
+Rohlicek et al. (1989). A filler in parallel to the grammar, each frame of which costs the weight,
+would win in the same utterances.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from wfst_hmm.errors import UsageError
+from wfst_hmm.graph.graph import Graph
+from wfst_hmm.models.scores import Scores
+from wfst_hmm.search.beam import beam_path
+from wfst_hmm.search.options import FILLER_WEIGHT, SearchOptions
+from wfst_hmm.search.result import Decoded
+
+__all__ = ["Filler", "filler_cost", "judged"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Filler:
+    """What takes the utterances that the grammar does not know.
+
+    Attributes
+    ----------
+    graph : Graph
+        A loop of phones (`graph.phone_loop.phone_loop`), made for the same model.
+    weight : float
+        Nats of acoustic log-likelihood, unscaled, by which the filler must be better per frame of
+        speech: the lower, the more is rejected.
+    """
+
+    graph: Graph
+    weight: float = FILLER_WEIGHT
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.weight):
+            raise UsageError("the weight of the filler is no number", where="weight")
+
+
+def filler_cost(filler: Filler, scores: Scores, options: SearchOptions) -> float:
+    """Return the cost of the best path through the filler, nats; +inf: none."""
+    columns = filler.graph.labels.column
+    return beam_path(filler.graph.fst, scores.array, columns, options)[0]
+
+
+def judged(result: Decoded, cost: float, filler: Filler, options: SearchOptions) -> Decoded:
+    """Compare a result with the filler.
+
+    Parameters
+    ----------
+    result : Decoded
+    cost : float
+        Of the filler over the same frames.
+    filler : Filler
+    options : SearchOptions
+        Those of both searches.
+
+    Returns
+    -------
+    Decoded
+        With `rejected` and `filler_margin`; as it was where nothing was said, or where there is
+        no path through the filler.
+    """
+    silence = set(filler.graph.silence_phones)
+    n_frames = sum(len(phone.states) for phone in result.phones if phone.text not in silence)
+    if not n_frames or not result.words or cost == math.inf:
+        return result
+    margin = (result.total_cost - cost) / options.acoustic_scale / n_frames
+    rejected = margin > filler.weight
+    notes = result.notes
+    if rejected:
+        notes = (*notes, f"rejected: a loop of phones is better by {margin:.2f} nats a frame")
+    return dataclasses.replace(result, filler_margin=margin, rejected=rejected, notes=notes)
