@@ -11,12 +11,17 @@ from tiny_speech import RATE, TinySpeech, say
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.apps.stream import Segment, Stream
+from wfst_hmm.apps.word_costs import word_costs
 from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.graph.compiler import build_graph
 from wfst_hmm.graph.grammar import grammar_from_spec
 from wfst_hmm.graph.lexicon import read_lexicon
+from wfst_hmm.graph.phone_loop import phone_loop
+from wfst_hmm.graph.word_machine import Phrase
 from wfst_hmm.search.decode import decode
 from wfst_hmm.search.endpoints import EndpointRule, EndpointRules
+from wfst_hmm.search.online import decode_with_costs
+from wfst_hmm.search.rejection import Filler, filler_cost, judged
 from wfst_hmm.search.result import Decoded, NoPath
 from wfst_hmm.signal.audio import Audio
 from wfst_hmm.signal.cmvn import CmvnStats
@@ -224,3 +229,27 @@ def test_a_frame_that_nothing_fits_ends_a_segment_not_the_stream(
     assert segments[0].end == pytest.approx(0.53)
     assert segments[1].start == pytest.approx(0.55)
     assert segments[1].words
+
+
+def test_phrases_and_rejection_stream_as_they_decode(
+    tiny_speech: TinySpeech, recognizer: Recognizer, samples: np.ndarray, stats: CmvnStats
+) -> None:
+    words = recognizer.searched.words
+    costs = word_costs(words, [Phrase(("bi", "bi"), 5.0), Phrase(("su", "su"), 400.0)])
+    filler = Filler(phone_loop(recognizer.model), -50.0)
+    assert costs is not None
+    streams = [Stream(recognizer, normalization=FIXED, stats=stats, costs=costs, filler=filler)
+               for _ in range(2)]  # fmt: skip
+    whole, cut = run(streams[0], samples, []), run(streams[1], samples, [10, 3000, 160])
+    assert [s.to_dict() for s in cut] == [s.to_dict() for s in whole]
+    assert "su su" in cut[0].text
+    assert cut[0].rejected
+    model = recognizer.model
+    scores = model.score(model.finish(mfcc(Audio(samples, RATE), model.feature_options), stats))
+    batch = decode_with_costs(recognizer.searched, scores, costs, SPEECH)
+    assert isinstance(batch, Decoded)
+    assert cut[0].text == batch.text
+    batch = judged(batch, filler_cost(filler, scores, SPEECH), filler, SPEECH)
+    assert cut[0].decoded is not None
+    assert cut[0].decoded.filler_margin == pytest.approx(batch.filler_margin, rel=1e-4)
+    assert cut[0].decoded.total_cost == pytest.approx(batch.total_cost, rel=1e-5)

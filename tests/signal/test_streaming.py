@@ -14,6 +14,7 @@ from wfst_hmm.signal.features import FeatureOptions, Features, finish_features, 
 from wfst_hmm.signal.live_cmvn import LiveCmvn, LiveCmvnOptions
 from wfst_hmm.signal.sphinx import SphinxOptions, finish_cepstra, sphinx_cepstra
 from wfst_hmm.signal.streaming import FeatureStream, SampleStream
+from wfst_hmm.signal.transforms import splice
 
 KALDI = [
     FeatureOptions(rate=1000, n_mels=6, n_ceps=4),
@@ -38,6 +39,15 @@ def finisher(number: int):  # type: ignore[no-untyped-def]
     if number < len(KALDI):
         options = KALDI[number]
         return options, lambda raw, stats: finish_features(raw, options, stats)
+    if number == 5:  # slopes, then neighbours side by side, then a projection
+        matrix = np.random.default_rng(4).normal(size=(84, 6)).astype(np.float32)
+        options = KALDI[0]
+
+        def spliced(raw: np.ndarray, stats: CmvnStats) -> Features:
+            whole = splice(finish_features(raw, options, stats).array, 3, 3)
+            return Features(whole @ matrix)
+
+        return options, spliced
     sphinx = SPHINX[number - len(KALDI)]
     matrix = np.random.default_rng(3).normal(size=(5, sphinx.n_dims)) if number % 2 else None
     return sphinx, partial(sphinx_finish, sphinx, matrix)
@@ -62,7 +72,7 @@ pieces = st.lists(st.sampled_from([0, 1, 2, 7, 40, 333]), max_size=30)
 
 
 @settings(deadline=None, max_examples=120)
-@given(st.integers(0, 4), st.integers(0, 2**32 - 1), st.integers(0, 2500), pieces,
+@given(st.integers(0, 5), st.integers(0, 2**32 - 1), st.integers(0, 2500), pieces,
        st.sampled_from([LiveCmvnOptions(window=20, wait=9, prior_frames=7),
                         LiveCmvnOptions(kind="sphinx", wait=30)]),
        st.integers(1, 12))  # fmt: skip
@@ -72,14 +82,17 @@ def test_any_pieces_give_the_bits_of_one_piece(
     options, finish = finisher(number)
     samples = noise(seed, n)
     live = LiveCmvnOptions("running") if live.kind == "sphinx" and number == 2 else live
-    whole = run(FeatureStream(options, finish, live, block_frames=block), samples, [])
-    cut = run(FeatureStream(options, finish, live, block_frames=block), samples, sizes)
+    reach = options.reach + 3 * (number == 5)
+    streams = [
+        FeatureStream(options, finish, live, reach=reach, block_frames=block) for _ in range(2)
+    ]
+    whole, cut = run(streams[0], samples, []), run(streams[1], samples, sizes)
     assert cut.shape == whole.shape
     assert cut.tobytes() == whole.tobytes()
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.integers(0, 4), st.integers(0, 2**32 - 1), st.integers(60, 1500), pieces)
+@given(st.integers(0, 5), st.integers(0, 2**32 - 1), st.integers(60, 1500), pieces)
 def test_with_fixed_statistics_the_stream_is_the_batch(
     number: int, seed: int, n: int, sizes: list[int]
 ) -> None:
@@ -90,10 +103,11 @@ def test_with_fixed_statistics_the_stream_is_the_batch(
     else:
         raw = mfcc(Audio(samples, options.rate), options)
     stats = CmvnStats.of(raw * 0.9 + 0.1)
-    stream = FeatureStream(options, finish, LiveCmvnOptions("fixed"), stats=stats)
+    reach = options.reach + 3 * (number == 5)
+    stream = FeatureStream(options, finish, LiveCmvnOptions("fixed"), reach=reach, stats=stats)
     found = run(stream, samples, sizes)
     expected = finish(raw, stats).array
-    if isinstance(options, SphinxOptions):  # its matrix products are cut into blocks
+    if isinstance(options, SphinxOptions) or number == 5:  # its matrix products are cut into blocks
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     else:
         assert found.tobytes() == expected.tobytes()

@@ -17,10 +17,12 @@ from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.errors import UsageError
 from wfst_hmm.graph.word_costs import WordCosts
+from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.endpoints import EndpointRules
 from wfst_hmm.search.online import OnlineSearch
 from wfst_hmm.search.options import SearchOptions
+from wfst_hmm.search.rejection import Filler, judged
 from wfst_hmm.search.result import Decoded, NoPath, Word
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.features import Features
@@ -97,6 +99,11 @@ class Segment:
         """The words with blanks between them."""
         return " ".join(word.text for word in self.words)
 
+    @property
+    def rejected(self) -> bool:
+        """Whether what was said is nothing that the grammar knows."""
+        return isinstance(self.result, Decoded) and self.result.rejected
+
     def to_dict(self) -> dict[str, Any]:
         """Return the segment, JSON-ready; word times are those of the stream."""
         made: dict[str, Any] = {
@@ -108,6 +115,8 @@ class Segment:
         }  # fmt: skip
         if isinstance(self.result, Decoded):
             made["total_cost"] = self.result.total_cost
+            if self.result.filler_margin is not None:
+                made |= {"rejected": self.rejected, "filler_margin": self.result.filler_margin}
         else:
             made |= {"reason": self.result.reason, "detail": self.result.detail}
         return made
@@ -139,7 +148,9 @@ class Stream:
     channel : int, optional
         Which channel of pieces of shape (N, C).
     costs : WordCosts, optional
-        Boosted phrases, another language model.
+        Boosted phrases, another language model (`apps.word_costs.word_costs`).
+    filler : Filler, optional
+        A loop of phones beside which segments are judged and perhaps `rejected`.
     block_frames : int
         Frames scored and searched at a time: the smaller, the sooner the answer.
 
@@ -171,25 +182,29 @@ class Stream:
         resample: bool = False,
         channel: int | None = None,
         costs: WordCosts | None = None,
+        filler: Filler | None = None,
         block_frames: int = 10,
     ) -> None:
-        self._model = recognizer.model
+        model = recognizer.model
+        # Nobody has adapted the model to this speaker yet.
+        self._model = model.first_pass() if isinstance(model, ContextModel) else model
         self._graph = recognizer.searched
         self._options = options or SPEECH
         self._endpoints = endpoints
         self._costs = costs
+        self._filler = filler
         self._samples = SampleStream(
             self._model.rate, rate, resample=resample, channel=channel
         )  # fmt: skip
         self._features = FeatureStream(
-            self._model.feature_options, self._model.finish, normalization, stats=stats,
-            block_frames=block_frames,
+            self._model.feature_options, self._model.finish, normalization,
+            reach=self._model.reach, stats=stats, block_frames=block_frames,
         )  # fmt: skip
         self._shift = self._model.frame_shift
         self._first_frame = 0  # of the segment
         self._n_segments = 0
         self._finished = False
-        self._search = self._new_search()
+        self._begin_segment()
 
     def accept(self, samples: npt.ArrayLike) -> list[Segment]:
         """Take the next samples; return the segments that ended in them.
@@ -236,8 +251,11 @@ class Stream:
         """Take no more samples; return the result of the last segment, of all without rules."""
         return self.close()[-1].result
 
-    def _new_search(self) -> OnlineSearch:
-        return OnlineSearch(self._graph, self._options, self._costs)
+    def _begin_segment(self) -> None:
+        self._search = OnlineSearch(self._graph, self._options, self._costs)
+        self._beside = None
+        if self._filler is not None:
+            self._beside = OnlineSearch(self._filler.graph, self._options)
 
     def _take(self, blocks: list[Features]) -> list[Segment]:
         ended: list[Segment] = []
@@ -247,32 +265,40 @@ class Stream:
 
     def _searched(self, scores: Scores) -> list[Segment]:
         ended: list[Segment] = []
-        before = self._search.n_frames
-        self._search.advance(scores)
+        taken = self._advance(scores)
         if self._endpoints is None:
             return ended
         while self._search.lost:
             # The rest of the block belongs to the next segment, but for a frame that nothing fits.
-            taken = self._search.n_frames - before
             if self._search.n_frames:
                 ended.append(self._end_segment())
             else:
                 self._first_frame += 1
                 taken = 1
-                self._search = self._new_search()
+                self._begin_segment()
             scores = Scores(scores.array[taken:], scores.frame_shift)
-            before = 0
-            self._search.advance(scores)
+            taken = self._advance(scores)
         if self._endpoints.reached(self._search.trail(self._shift)):
             ended.append(self._end_segment())
         return ended
+
+    def _advance(self, scores: Scores) -> int:
+        """Search a block; return how many of its frames were taken."""
+        before = self._search.n_frames
+        self._search.advance(scores)
+        taken = self._search.n_frames - before
+        if self._beside is not None:
+            self._beside.advance(Scores(scores.array[:taken], scores.frame_shift))
+        return taken
 
     def _end_segment(self) -> Segment:
         """Make a segment of what was searched; begin the next one."""
         start, end = self._first_frame, self._first_frame + self._search.n_frames
         result = self._search.result(self._shift)
+        if self._filler is not None and self._beside is not None and isinstance(result, Decoded):
+            result = judged(result, self._beside.cost(), self._filler, self._options)
         segment = Segment(self._n_segments, start * self._shift, end * self._shift, result)
         self._n_segments += 1
         self._first_frame = end
-        self._search = self._new_search()
+        self._begin_segment()
         return segment

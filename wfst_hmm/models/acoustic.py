@@ -123,6 +123,11 @@ class AcousticModel:
         """Seconds from one frame to the next."""
         return self.feature_options.frame_shift
 
+    @property
+    def reach(self) -> int:
+        """Frames on either side that a finished feature depends on, normalization aside."""
+        return self.feature_options.reach
+
     def __repr__(self) -> str:
         return (
             f"AcousticModel({len(self.phones)} phones, {self.n_columns} states, "

@@ -165,6 +165,11 @@ class ContextModel:
         options = self.feature_options
         return round(options.samprate) if isinstance(options, SphinxOptions) else options.rate
 
+    @property
+    def reach(self) -> int:
+        """Frames on either side that a finished feature depends on, normalization aside."""
+        return self.feature_options.reach + self.splice
+
     def __repr__(self) -> str:
         return (
             f"ContextModel({len(self.phones)} phones, {len(self.context.hmms)} HMMs, "

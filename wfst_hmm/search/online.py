@@ -155,6 +155,10 @@ class OnlineSearch:
                 break
         return -self._options.acoustic_scale * total
 
+    def cost(self) -> float:
+        """Return the cost of the best complete path so far, nats; +inf: none."""
+        return self._search.path()[0]
+
     def result(self, frame_shift: float) -> Decoded | NoPath:
         """Return the best path of all frames, or why there is none, as far as can be told."""
         cost, arcs = self._search.path()

@@ -219,6 +219,9 @@ class FeatureStream:
         Normalizes by given statistics, adds slopes and whatever else the model wants: its
         ``finish``.
     normalization : LiveCmvnOptions, optional
+    reach : int, optional
+        Frames on either side that a feature depends on, where `finish` looks further than the
+        options say.
     stats : CmvnStats, optional
         Statistics known beforehand. With ``kind="fixed"`` the features are the batch's with
         these statistics.
@@ -238,6 +241,7 @@ class FeatureStream:
         finish: Finish,
         normalization: LiveCmvnOptions | None = None,
         *,
+        reach: int | None = None,
         stats: CmvnStats | None = None,
         noise: NoiseTracker | None = None,
         block_frames: int = 10,
@@ -245,7 +249,7 @@ class FeatureStream:
         if block_frames < 1:
             raise UsageError("frames of a block", got=block_frames, expected="1 or more")
         self._finish = finish
-        self._reach = options.reach
+        self._reach = options.reach if reach is None else reach
         self._block = block_frames
         self._cepstra: _Cepstra
         if isinstance(options, SphinxOptions):
