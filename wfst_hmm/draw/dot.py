@@ -36,8 +36,11 @@ def fst_to_dot(
     return picture_to_dot(fst_picture(fst, options, path=path))
 
 
-def picture_to_dot(picture: Picture) -> str:
-    """Return DOT text, one node or edge a line, in the picture's own order."""
+def picture_to_dot(picture: Picture, *, numbered: bool = False) -> str:
+    """Return DOT text, one node or edge a line, in the picture's own order.
+
+    With `numbered`, nodes and edges carry the ids ``n0``, ``n1``, ... and ``e0``, ``e1``, ...
+    """
     # \l (flush left) is DOT's own code, so it is added after quoting.
     label = '"' + "".join(quoted(line)[1:-1] + "\\l" for line in picture.captions) + '"'
     lines = [
@@ -50,14 +53,22 @@ def picture_to_dot(picture: Picture) -> str:
         f'  edge [color="{INK}", fontcolor="{INK}", fontname="{_FONT}", fontsize=11, '
         "arrowsize=0.7];",
     ]
-    lines += [f"  {_key(node.key)} [{_node_style(node)}];" for node in picture.nodes]
+    lines += [
+        f"  {_key(node.key)} [{_node_style(node)}{_id('n', i, numbered)}];"
+        for i, node in enumerate(picture.nodes)
+    ]
     if not picture.nodes:
         lines.append('  empty [label="∅", shape=plaintext, fontsize=24];')
     lines += [
-        f"  {_key(edge.source)} -> {_key(edge.target)} [{_edge_style(edge)}];"
-        for edge in picture.edges
+        f"  {_key(edge.source)} -> {_key(edge.target)} "
+        f"[{_edge_style(edge)}{_id('e', i, numbered)}];"
+        for i, edge in enumerate(picture.edges)
     ]
     return "\n".join([*lines, "}", ""])
+
+
+def _id(letter: str, number: int, wanted: bool) -> str:
+    return f', id="{letter}{number}"' if wanted else ""
 
 
 def _key(key: int) -> str:

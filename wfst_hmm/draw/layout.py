@@ -4,21 +4,22 @@ In: a `Picture`. Out: its nodes at coordinates, its edges as curves, as an SVG. 
 columns by their distance from the start; within a column they are ordered by the mean place of
 their neighbours (the barycenter method of Sugiyama, Tagawa & Toda, 1981, IEEE Trans. SMC-11).
 
-Public names: `picture_to_svg`.
+Public names: `RADIUS`, `Arrangement`, `Point`, `arrange`, `curve`, `picture_to_svg`.
 """
 
 from __future__ import annotations
 
 import collections
+import dataclasses
 import math
 
 from wfst_hmm.draw.palette import BLUE, GREY, INK, ORANGE, PALE_BLUE, PALE_ORANGE, PAPER
 from wfst_hmm.draw.picture import Edge, Node, Picture
 from wfst_hmm.draw.svg import Svg, text_width
 
-__all__ = ["picture_to_svg"]
+__all__ = ["RADIUS", "Arrangement", "Point", "arrange", "curve", "picture_to_svg"]
 
-_RADIUS = 15.0
+RADIUS = 15.0
 _ROW = 64.0  # from one row of states to the next
 _SIZE = 11.0  # of the letters
 _LINE = 13.0
@@ -28,18 +29,50 @@ _SPOTS = (0.5, 0.38, 0.62, 0.3, 0.7)  # shares of an edge where its label may st
 Point = tuple[float, float]
 
 
-def picture_to_svg(picture: Picture) -> str:
-    """Return the SVG of `picture`: states in columns, the start at the left."""
-    columns = _columns(picture)
-    at = _coordinates(picture, columns)
+@dataclasses.dataclass(frozen=True)
+class Arrangement:
+    """Where everything goes, in pixels; y grows downwards.
+
+    Attributes
+    ----------
+    at : dict of int to (x, y)
+        Centre of each node, by its key.
+    bends : list of float
+        For each edge, how far its middle lies to the right of the straight line.
+    spots : list of (x, y)
+        For each edge, the middle of its label's lower edge.
+    width, top, bottom : float
+        The part of the plane that is used; its left edge is 0.
+    """
+
+    at: dict[int, Point]
+    bends: list[float]
+    spots: list[Point]
+    width: float
+    top: float
+    bottom: float
+
+
+def arrange(picture: Picture) -> Arrangement:
+    """Return places for the nodes and edges of `picture`, the start at the left."""
+    at = _coordinates(picture, _columns(picture))
     bends = _bends(picture, at)
     top, bottom = _extent(picture, at, bends)
     width = max((x for x, _ in at.values()), default=0.0) + 40.0
-    width = max(width, 24.0 + max((text_width(c, 10.0) for c in picture.captions), default=0.0))
+    return Arrangement(at, bends, _label_spots(picture, at, bends), width, top, bottom)
+
+
+def picture_to_svg(picture: Picture) -> str:
+    """Return the SVG of `picture`: states in columns, the start at the left."""
+    placed = arrange(picture)
+    at, bends, spots, top, bottom = (
+        placed.at, placed.bends, placed.spots, placed.top, placed.bottom,
+    )  # fmt: skip
+    captions = (text_width(caption, 10.0) for caption in picture.captions)
+    width = max(placed.width, 24.0 + max(captions, default=0.0))
     height = bottom - top + _LINE * len(picture.captions)
     svg = Svg(width, height, top=top)
     svg.rectangle(0.0, top, width, height, fill=PAPER)
-    spots = _label_spots(picture, at, bends)
     for edge, bend, spot in zip(picture.edges, bends, spots, strict=True):
         _draw_edge(svg, edge, at, bend, spot)
     for node in picture.nodes:
@@ -131,7 +164,7 @@ def _coordinates(picture: Picture, columns: list[list[int]]) -> dict[int, Point]
     for number, column in enumerate(columns):
         for i, key in enumerate(column):
             at[key] = (x, _ROW * (i - (len(column) - 1) / 2))
-        x += 2 * _RADIUS + gap[number]
+        x += 2 * RADIUS + gap[number]
     return at
 
 
@@ -174,7 +207,7 @@ def _point(edge: Edge, at: dict[int, Point], bend: float, share: float) -> Point
 
 def _label_spots(picture: Picture, at: dict[int, Point], bends: list[float]) -> list[Point]:
     """Return where each edge's label stands: the middle, or aside if that is less crowded."""
-    taken = [(x - _RADIUS, y - _RADIUS, x + _RADIUS, y + _RADIUS) for x, y in at.values()]
+    taken = [(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for x, y in at.values()]
     spots = []
     for edge, bend in zip(picture.edges, bends, strict=True):
         width = max((text_width(line, _SIZE) for line in edge.lines), default=0.0)
@@ -205,7 +238,7 @@ def _extent(picture: Picture, at: dict[int, Point], bends: list[float]) -> tuple
     """Return the least and greatest y that anything but the captions reaches."""
     heights = [0.0]
     for x_y in at.values():
-        heights += [x_y[1] - 2 * _RADIUS, x_y[1] + 2 * _RADIUS]
+        heights += [x_y[1] - 2 * RADIUS, x_y[1] + 2 * RADIUS]
     for edge, bend in zip(picture.edges, bends, strict=True):
         y = at[edge.source][1] - 46.0 if edge.source == edge.target else _middle(edge, at, bend)[1]
         heights += [y - _LINE * len(edge.lines), y + 8.0]
@@ -220,34 +253,40 @@ def _draw_node(svg: Svg, node: Node, at: Point) -> None:
             return
         colour = ORANGE if node.is_marked else INK
         fill = PALE_ORANGE if node.is_marked else PALE_BLUE if node.is_start else PAPER
-        svg.circle(x, y, _RADIUS, fill=fill, stroke=colour,
+        svg.circle(x, y, RADIUS, fill=fill, stroke=colour,
                    width=1.8 if node.is_start or node.is_marked else 1.0)  # fmt: skip
         if node.is_final:
-            svg.circle(x, y, _RADIUS - 3.0, fill="none", stroke=colour)
+            svg.circle(x, y, RADIUS - 3.0, fill="none", stroke=colour)
         lines = node.text.split("\n")
         for number, line in enumerate(lines):
             offset = (number - (len(lines) - 1) / 2) * 10.0
             size = 10.0 if len(lines) == 1 else 8.0
-            size = min(size, size * (2 * _RADIUS - 2.0) / max(text_width(line, size), 1.0))
+            size = min(size, size * (2 * RADIUS - 2.0) / max(text_width(line, size), 1.0))
             svg.text(x, y + 3.5 + offset, line, size=round(max(size, 5.0), 1), fill=INK)
+
+
+def curve(edge: Edge, at: dict[int, Point], bend: float) -> tuple[str, Point, Point]:
+    """Return an edge as an SVG path, the point where it ends, and its direction there."""
+    (x0, y0), (x1, y1) = at[edge.source], at[edge.target]
+    if edge.source == edge.target:
+        tip = (x0 + 7.0, y0 - RADIUS + 1.0)
+        path = (f"M{x0 - 7:.1f} {tip[1]:.1f} C{x0 - 20:.1f} {y0 - 46:.1f} {x0 + 20:.1f} "
+                f"{y0 - 46:.1f} {tip[0]:.1f} {tip[1]:.1f}")  # fmt: skip
+        return path, tip, (-6.0, 22.0)
+    middle = _middle(edge, at, bend)
+    control = (2 * middle[0] - (x0 + x1) / 2, 2 * middle[1] - (y0 + y1) / 2)
+    tail, tip = _rim((x0, y0), control), _rim((x1, y1), control)
+    path = (f"M{tail[0]:.1f} {tail[1]:.1f} Q{control[0]:.1f} {control[1]:.1f} "
+            f"{tip[0]:.1f} {tip[1]:.1f}")  # fmt: skip
+    return path, tip, (tip[0] - control[0], tip[1] - control[1])
 
 
 def _draw_edge(svg: Svg, edge: Edge, at: dict[int, Point], bend: float, spot: Point) -> None:
     colour = {"epsilon": GREY, "stub": GREY, "loop": BLUE}.get(edge.kind, INK)
     colour = ORANGE if edge.is_marked else colour
     dash = {"epsilon": "5 3", "stub": "1 3"}.get(edge.kind, "")
-    (x0, y0), (x1, y1) = at[edge.source], at[edge.target]
+    path, tip, direction = curve(edge, at, bend)
     with svg.group(edge.hint):
-        if edge.source == edge.target:
-            tip = (x0 + 7.0, y0 - _RADIUS + 1.0)
-            path = f"M{x0 - 7:.1f} {tip[1]:.1f} C{x0 - 20:.1f} {y0 - 46:.1f} {x0 + 20:.1f} {y0 - 46:.1f} {tip[0]:.1f} {tip[1]:.1f}"  # fmt: skip
-            direction = (-6.0, 22.0)
-        else:
-            middle = _middle(edge, at, bend)
-            control = (2 * middle[0] - (x0 + x1) / 2, 2 * middle[1] - (y0 + y1) / 2)
-            tail, tip = _rim((x0, y0), control), _rim((x1, y1), control)
-            path = f"M{tail[0]:.1f} {tail[1]:.1f} Q{control[0]:.1f} {control[1]:.1f} {tip[0]:.1f} {tip[1]:.1f}"  # fmt: skip
-            direction = (tip[0] - control[0], tip[1] - control[1])
         label = (spot[0], spot[1] - 4.0)
         svg.path(path, stroke=colour, width=2.4 if edge.is_marked else 1.1, dash=dash)
         if edge.kind != "stub":
@@ -259,4 +298,4 @@ def _draw_edge(svg: Svg, edge: Edge, at: dict[int, Point], bend: float, spot: Po
 def _rim(centre: Point, towards: Point) -> Point:
     dx, dy = towards[0] - centre[0], towards[1] - centre[1]
     length = math.hypot(dx, dy) or 1.0
-    return centre[0] + _RADIUS * dx / length, centre[1] + _RADIUS * dy / length
+    return centre[0] + RADIUS * dx / length, centre[1] + RADIUS * dy / length

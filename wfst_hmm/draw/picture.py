@@ -116,6 +116,7 @@ def fst_picture(
     *,
     path: Sequence[int] = (),
     states: Sequence[int] | None = None,
+    names: Sequence[str] | None = None,
 ) -> Picture:
     """Return the picture of `fst`, or of the part of it that fits.
 
@@ -128,8 +129,13 @@ def fst_picture(
     states : sequence of int, optional
         Draw these states; by default those nearest to the start, breadth first, the path's
         own states before all others.
+    names : sequence of str, optional
+        Of all states; default: their numbers.
     """
     options = options or DrawOptions()
+    if names is not None and len(names) != fst.n_states:
+        raise UsageError("one name a state is needed", where="names", got=len(names),
+                         expected=fst.n_states)  # fmt: skip
     marked = _checked_path(fst, path)
     chosen = (
         list(states)
@@ -141,7 +147,8 @@ def fst_picture(
     path_states = {*sources_of(fst, marked).tolist(), *fst.arcs["nextstate"][marked].tolist()}
     nodes, edges, n_shown, room = [], [], 0, options.max_arcs
     for state in chosen:
-        nodes.append(_node(fst, state, options, state in path_states))
+        name = "" if names is None else shown(str(names[state]), options.label_length)
+        nodes.append(_node(fst, state, options, state in path_states, name))
         kept, hidden = _arcs_to_show(fst, state, inside, on_path, room)
         room = max(0, room - len(kept))
         n_shown += len(kept)
@@ -213,7 +220,7 @@ def _arcs_to_show(
     return kept, n_arcs - len(kept)
 
 
-def _node(fst: Fst, state: int, options: DrawOptions, on_path: bool) -> Node:
+def _node(fst: Fst, state: int, options: DrawOptions, on_path: bool, name: str) -> Node:
     final = float(fst.states[state]["final"])
     is_final = not np.isinf(final)
     cost = weight_text(final, options.weights) if is_final else ""
@@ -222,7 +229,7 @@ def _node(fst: Fst, state: int, options: DrawOptions, on_path: bool) -> Node:
         hint += ", start"
     if is_final:
         hint += f", final at cost {final:.6g}"
-    text = f"{state}\n{cost}" if cost else str(state)
+    text = f"{name or state}\n{cost}" if cost else name or str(state)
     return Node(state, text, hint, state == fst.start, is_final, False, on_path)
 
 

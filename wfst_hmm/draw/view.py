@@ -3,7 +3,7 @@
 In: an `Fst` of any size. Out: state and arc numbers, and pictures of just those. Nothing here
 takes a step in Python for every arc: millions of arcs are passed over by numpy.
 
-Public names: `arcs_with`, `path_of`, `surroundings`, `view`.
+Public names: `arcs_into`, `arcs_with`, `matching_symbols`, `path_of`, `surroundings`, `view`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from wfst_hmm.draw.picture import DrawOptions, Picture, fst_picture, sources_of
 from wfst_hmm.errors import DataError, GraphError, UsageError
 from wfst_hmm.fst.arrays import Fst
 
-__all__ = ["arcs_with", "path_of", "surroundings", "view"]
+__all__ = ["arcs_into", "arcs_with", "matching_symbols", "path_of", "surroundings", "view"]
 
 _MAX_STEPS = 5_000_000  # states of the product looked at before a path search gives up
+_MATCHES = 20  # symbols that a search returns
 
 
 def arcs_with(fst: Fst, symbol: str, *, side: str | None = None) -> npt.NDArray[np.int64]:
@@ -44,6 +45,36 @@ def arcs_with(fst: Fst, symbol: str, *, side: str | None = None) -> npt.NDArray[
             return np.flatnonzero(fst.arcs[field] == table.id(symbol))
     raise DataError(f"symbol {symbol!r} is in no symbol table of this machine",
                     fix="Check its spelling, and on which side it stands.")  # fmt: skip
+
+
+def matching_symbols(fst: Fst, text: str, limit: int = _MATCHES) -> list[tuple[str, str, int]]:
+    """Return symbols that contain `text`, whatever the case: (side, symbol, arcs that carry it).
+
+    The symbol itself comes first, then those that begin with it, then the rest, each group in
+    the order of its table; symbols that no arc carries are left out.
+    """
+    wanted = text.casefold()
+    ranked = []
+    sides = (("output", "olabel", fst.osymbols), ("input", "ilabel", fst.isymbols))
+    for order, (side, field, table) in enumerate(sides):
+        if not wanted or table is None or (order and table == fst.osymbols and _is_acceptor(fst)):
+            continue
+        counts = np.bincount(fst.arcs[field], minlength=len(table))
+        for label, symbol in enumerate(table):
+            folded = symbol.casefold()
+            if label and wanted in folded and counts[label]:
+                rank = 0 if folded == wanted else 1 if folded.startswith(wanted) else 2
+                ranked.append((rank, order, label, side, symbol, int(counts[label])))
+    return [(side, symbol, count) for _, _, _, side, symbol, count in sorted(ranked)[:limit]]
+
+
+def _is_acceptor(fst: Fst) -> bool:
+    return bool(np.array_equal(fst.arcs["ilabel"], fst.arcs["olabel"]))
+
+
+def arcs_into(fst: Fst, state: int) -> npt.NDArray[np.int64]:
+    """Return the numbers of the arcs that lead to `state`."""
+    return np.flatnonzero(fst.arcs["nextstate"] == state)
 
 
 def surroundings(
