@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from wfst_hmm.draw.labels import xml_text
 from wfst_hmm.draw.palette import INK
+from wfst_hmm.draw.png import data_url
 
 __all__ = ["Svg", "text_width"]
 
@@ -133,10 +134,7 @@ class Svg:
 
     def image(self, x: float, y: float, width: float, height: float, png: bytes) -> None:
         """Add a PNG, stretched to the given size, carried inside the document."""
-        import base64
-
-        data = base64.b64encode(png).decode("ascii")
         self._parts.append(
             f'<image x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
-            f'preserveAspectRatio="none" href="data:image/png;base64,{data}"/>'
+            f'preserveAspectRatio="none" href="{data_url(png)}"/>'
         )

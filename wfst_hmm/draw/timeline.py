@@ -2,7 +2,7 @@
 
 In: `Decoded`, and if wanted the audio and what was really said. Out: an SVG.
 
-Public names: `decoded_svg`.
+Public names: `decoded_svg`, `spectrum`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from wfst_hmm.draw.svg import Svg, text_width
 from wfst_hmm.search.result import Decoded
 from wfst_hmm.signal.audio import Audio
 
-__all__ = ["decoded_svg"]
+__all__ = ["decoded_svg", "spectrum"]
 
 _LEFT = 88.0  # room for the names of the rows
 _RIGHT = 16.0
@@ -119,13 +119,13 @@ def _waveform(svg: Svg, axis: _Axis, y: float, audio: Audio) -> float:
 
 
 def _spectrogram(svg: Svg, axis: _Axis, y: float, audio: Audio) -> float:
-    svg.image(_LEFT, y, axis.pixels, _SPECTRUM, heat_png(_spectrum(audio, int(axis.pixels)), low=5))
+    svg.image(_LEFT, y, axis.pixels, _SPECTRUM, heat_png(spectrum(audio, int(axis.pixels)), low=5))
     svg.rectangle(_LEFT, y, axis.pixels, _SPECTRUM, fill="none", stroke=PALE_GREY)
     _name(svg, y + _SPECTRUM / 2, f"0-{audio.rate / 2000:.3g} kHz")
     return y + _SPECTRUM + _GAP
 
 
-def _spectrum(audio: Audio, n_columns: int) -> npt.NDArray[np.float64]:
+def spectrum(audio: Audio, n_columns: int) -> npt.NDArray[np.float64]:
     """Return log magnitudes, shape (bins, columns), from Hann windows of `_FFT` samples."""
     samples = np.pad(audio.samples.astype(np.float64), (0, _FFT))
     n_columns = max(1, min(n_columns, len(audio.samples)))
