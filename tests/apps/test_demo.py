@@ -1,5 +1,7 @@
 """The demo, small: everything it promises is there, and a second run replaces the first."""
 
+import json
+import re
 import xml.dom.minidom
 from pathlib import Path
 
@@ -30,6 +32,8 @@ def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("graph.svg", "path.svg"):
         tree = xml.dom.minidom.parse(str(report.files[name]))
         assert tree.documentElement.tagName == "svg"
-    assert (tmp_path / "demo" / "results" / "hyp.txt").is_file()
+    shown = report.files["film.html"].read_text(encoding="utf-8")
+    text = json.loads(re.search(r'"answer":\{"text":("[^"]*")', shown).group(1))
+    assert text in (tmp_path / "demo" / "results" / "hyp.txt").read_text(encoding="utf-8")
     assert f"{report.errors.n_words} words" in report.summary
     assert report.to_dict()["words"] == report.errors.n_words

@@ -129,6 +129,25 @@ def test_draw(
     assert xml.dom.minidom.parse(str(out)).documentElement.tagName == "svg"
 
 
+def test_draw_pages_and_films(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None:
+    page, recording = tmp_path / "graph.html", tiny_speech.test / "sp0-02.wav"
+    done = run("draw", tiny_speech.graph, "--out", page, "--accept", "bi", "--max-states", 9)
+    assert done.code == 0, done.err
+    assert "9 of 20 states" in done.out
+    assert "renderGraph" in page.read_text(encoding="utf-8")
+    made = run("draw", tiny_speech.graph, "--film", recording, "--out", tmp_path / "film.html", "--json")  # fmt: skip
+    assert made.code == 0, made.err
+    assert made.json["text"] == "bi su su"
+    assert made.json["frames"] > 50
+    assert "renderFilm" in (tmp_path / "film.html").read_text(encoding="utf-8")
+    no_graph = run.fails("draw", "--lexicon", tiny_speech.lexicon, "--film", recording, code=2)
+    assert "needs a decoding graph" in no_graph
+    out = tmp_path / "m.html"
+    assert "as .svg" in run.fails("draw", tiny_speech.model, "--out", out, code=2)
+    out = tmp_path / "m.svg"
+    assert ".html" in run.fails("draw", tiny_speech.graph, "--html", "--out", out, code=2)
+
+
 def test_draw_an_openfst_file_with_a_path(
     run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from wfst_hmm.apps.building import build, train_model
 from wfst_hmm.apps.digits import make_digits
+from wfst_hmm.apps.filming import film_recording
 from wfst_hmm.apps.recognize import Outcome, decode_corpus
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.results import check_folder, write_results
@@ -26,6 +27,7 @@ from wfst_hmm.draw.timeline import decoded_svg
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.search.result import Decoded
 from wfst_hmm.signal.audio import read_audio
+from wfst_hmm.signal.corpus import Corpus
 from wfst_hmm.training.options import TrainingOptions
 
 __all__ = ["DemoReport", "DemoRow", "run_demo"]
@@ -150,7 +152,7 @@ def run_demo(
         timed = list(decode_corpus(recognizer, test))
     write_results(outcomes, folder / "results")
     with step("pictures", "drawing"):
-        pictures = _draw(recognizer, outcomes, folder)
+        pictures = _draw(recognizer, outcomes, test, folder)
     files = {"model": folder / "model", "graph": folder / "graph",
              "results": folder / "results", **pictures}  # fmt: skip
     return _report(outcomes, timed, seconds, files)
@@ -169,8 +171,10 @@ class _Clock:
         self._seconds[self._name] = round(time.perf_counter() - self._begun, 2)
 
 
-def _draw(recognizer: Recognizer, outcomes: list[Outcome], folder: Path) -> dict[str, Path]:
-    """Draw the graph with the path of one utterance in it, and that utterance in time."""
+def _draw(
+    recognizer: Recognizer, outcomes: list[Outcome], corpus: Corpus, folder: Path
+) -> dict[str, Path]:
+    """Draw the graph with the path of one utterance in it, that utterance in time, and its film."""
     shown = _most_telling(outcomes)
     path = shown.decoded.arcs.tolist() if shown is not None and shown.decoded is not None else []
     title = "H∘L∘G: digits" + (f", and how “{shown.decoded.text}” runs through it"
@@ -184,6 +188,8 @@ def _draw(recognizer: Recognizer, outcomes: list[Outcome], folder: Path) -> dict
             reference=shown.utterance.words, title=shown.utterance.id,
         )  # fmt: skip
         files["path.svg"] = save_svg(svg, folder / "path.svg")
+        film = film_recording(recognizer, shown.utterance, others=corpus, n_paths=12)
+        files["film.html"] = film.save(folder / "film.html")
     return files
 
 

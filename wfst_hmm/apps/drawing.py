@@ -1,8 +1,9 @@
 """Pictures of whatever lies at a path: a graph, an FST, a lexicon's L, a phone's HMM.
 
-In: a path and drawing options. Out: a `Picture`, written with `draw.render.save`.
+In: a path and drawing options. Out: a `Picture`, written with `draw.render.save`, or a page to
+explore it.
 
-Public names: `draw_file`.
+Public names: `draw_file`, `draw_page`.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wfst_hmm.apps.info import kind_of
+from wfst_hmm.draw.explorer import Explorer
+from wfst_hmm.draw.machines import machine_of
+from wfst_hmm.draw.page import html_page, save_page
 from wfst_hmm.draw.picture import DrawOptions, Picture, fst_picture, topology_picture
 from wfst_hmm.draw.render import save
 from wfst_hmm.errors import UsageError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.graph.compact import load_graph
 from wfst_hmm.graph.lexicon import Lexicon, read_lexicon
 from wfst_hmm.graph.lexicon_fst import LexiconOptions, lexicon_fst
 from wfst_hmm.models.topology import StateLabels, Topology
 
-__all__ = ["draw_file"]
+__all__ = ["draw_file", "draw_page"]
 
 
 def draw_file(
@@ -67,18 +72,66 @@ def draw_file(
     kind = "lexicon" if as_lexicon else kind_of(source)
     if kind == "acoustic model":
         picture = _phone_picture(Path(source), phone, options)
-    elif kind in ("lexicon", "decoding graph", "FST"):
-        if kind == "lexicon":
-            fst = _l_of(read_lexicon(source), silence, disambiguate)
-        else:
-            fst = _graph_fst(Path(source)) if kind == "decoding graph" else _file_fst(source)
-        fst = _with_tables(fst, isymbols, osymbols)
+    else:
+        fst = _machine(source, kind, silence, disambiguate, isymbols, osymbols)
         picture = fst_picture(fst, _titled(options, source), path=_path(fst, accept))
+    save(picture, out)
+    return picture
+
+
+def draw_page(
+    source: str | Path,
+    out: str | Path,
+    options: DrawOptions | None = None,
+    *,
+    as_lexicon: bool = False,
+    silence: str | None = None,
+    disambiguate: bool = False,
+    phone: str | None = None,
+    isymbols: str | Path | None = None,
+    osymbols: str | Path | None = None,
+    accept: Sequence[str] = (),
+) -> Picture:
+    """Write a page in which a machine can be explored; arguments as for `draw_file`.
+
+    It holds the states that a picture of these options would show, and needs nothing else.
+
+    Raises
+    ------
+    UsageError
+        `source` is a model: its phones are small enough for a picture.
+    """
+    options = options or DrawOptions()
+    kind = "lexicon" if as_lexicon else kind_of(source)
+    if kind == "acoustic model" or phone is not None:
+        raise UsageError("a phone's HMM has nothing to explore", where=str(source),
+                         fix="Draw it as .svg.")  # fmt: skip
+    fst = _machine(source, kind, silence, disambiguate, isymbols, osymbols)
+    plain = dataclasses.replace(options, legend=False)
+    explorer = Explorer(fst, plain, path=_path(fst, accept), first=options.max_states)
+    title = _titled(options, source).title
+    save_page(html_page("graph", {"scene": explorer.scene()}, title=title), out)
+    return explorer.picture()
+
+
+def _machine(
+    source: str | Path,
+    kind: str,
+    silence: str | None,
+    disambiguate: bool,
+    isymbols: str | Path | None,
+    osymbols: str | Path | None,
+) -> Fst:
+    if kind == "lexicon":
+        fst = _l_of(read_lexicon(source), silence, disambiguate)
+    elif kind == "decoding graph":
+        fst = machine_of(load_graph(source)).fst
+    elif kind == "FST":
+        fst = _file_fst(source)
     else:
         raise UsageError(f"cannot draw a {kind}", where=str(source),
                          expected="a graph, an OpenFst file, a model or a lexicon")  # fmt: skip
-    save(picture, out)
-    return picture
+    return _with_tables(fst, isymbols, osymbols)
 
 
 def _titled(options: DrawOptions, source: str | Path) -> DrawOptions:
@@ -91,12 +144,6 @@ def _path(fst: Fst, accept: Sequence[str]) -> Sequence[int]:
     from wfst_hmm.draw.view import path_of
 
     return path_of(fst, accept)
-
-
-def _graph_fst(path: Path) -> Fst:
-    from wfst_hmm.graph.graph import Graph
-
-    return Graph.load(path).fst
 
 
 def _file_fst(path: str | Path) -> Fst:

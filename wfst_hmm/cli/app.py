@@ -39,7 +39,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Enrol speakers, identify who speaks, verify a claim.",
     ),
     "words": ("wfst_hmm.cli.words", "Recognize isolated words: one GMM-HMM for each."),
-    "draw": ("wfst_hmm.cli.showing", "Draw a graph, an FST, a lexicon or a phone."),
+    "draw": (
+        "wfst_hmm.cli.showing",
+        "Draw a graph, an FST, a lexicon or a phone; or film a search.",
+    ),
     "info": ("wfst_hmm.cli.showing", "Tell what lies at a path."),
     "bench": ("wfst_hmm.cli.bench", "Measure this package beside installed peers."),
 }

@@ -1,6 +1,7 @@
 """``draw`` and ``info``: look at what lies at a path.
 
-In: paths and options. Out: a picture, or facts on stdout.
+In: paths and options. Out: a picture, a page to explore it, a film of a search, or facts on
+stdout.
 
 Public names: `draw`, `info`.
 """
@@ -24,8 +25,17 @@ def draw(
         typer.Argument(help="A graph directory, an OpenFst file, a model or a lexicon."),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="The picture: .svg, .png, .pdf or .dot.")
-    ] = Path("fst.svg"),
+        Path | None,
+        typer.Option("--out", "-o", help="The picture: .svg, .png, .pdf, .dot; or a page: .html."),
+    ] = None,
+    html: Annotated[
+        bool, typer.Option("--html", help="Write a page to explore, in one file, instead.")
+    ] = False,
+    film: Annotated[
+        Path | None,
+        typer.Option(help="Film how the graph decodes this recording, into a page."),
+    ] = None,
+    beam: Annotated[float, typer.Option(help="Of the search that is filmed, nats.")] = 24.0,
     lexicon: Annotated[
         Path | None, typer.Option(help="Draw L, the transducer of this lexicon.")
     ] = None,
@@ -55,18 +65,25 @@ def draw(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was drawn as JSON.")] = False,
 ) -> None:
-    """Draw a graph, an FST, a lexicon or a phone.
+    """Draw a graph, an FST, a lexicon or a phone; or film a search.
 
     Example: wfst-hmm draw GRAPH --out graph.svg --accept "one two"
+
+    Example: wfst-hmm draw GRAPH --film recording.wav --out film.html
     """
-    from wfst_hmm.apps.drawing import draw_file
+    from wfst_hmm.apps.drawing import draw_file, draw_page
     from wfst_hmm.draw.picture import DrawOptions
 
     if (source is None) == (lexicon is None):
         raise UsageError("name one thing to draw: FST, or --lexicon LEX", where="draw",
                          fix="See wfst-hmm draw --help.")  # fmt: skip
+    if film is not None:
+        _film(source, film, out or Path("film.html"), beam, title, as_json)
+        return
+    is_page = html or (out is not None and out.suffix.lower() in (".html", ".htm"))
+    out = out or Path("fst.html" if is_page else "fst.svg")
     options = DrawOptions(weights=weights, max_states=max_states, max_arcs=max_arcs, title=title)
-    picture = draw_file(
+    picture = (draw_page if is_page else draw_file)(
         lexicon or source or "", out, options, as_lexicon=lexicon is not None, silence=silence,
         disambiguate=disambiguate, phone=phone, isymbols=isymbols, osymbols=osymbols,
         accept=accept.split(),
@@ -77,6 +94,31 @@ def draw(
                     "captions": list(picture.captions)})  # fmt: skip
     else:
         say(f"{out}: {picture.note or 'drawn'}")
+
+
+def _film(
+    source: Path | None, recording: Path, out: Path, beam: float, title: str, as_json: bool
+) -> None:
+    from wfst_hmm.apps.filming import film_recording
+    from wfst_hmm.apps.recognizer import Recognizer
+    from wfst_hmm.apps.speech_options import SPEECH
+
+    if source is None:
+        raise UsageError("a film needs a decoding graph", where="--film",
+                         fix="Example: wfst-hmm draw GRAPH --film recording.wav.")  # fmt: skip
+    made = film_recording(
+        Recognizer.load(source), recording, SPEECH.replace(beam=beam), title=title
+    )
+    made.save(out)
+    text = made.decoded.text if made.decoded is not None else None
+    if as_json:
+        print_json({"out": str(out), "frames": made.recording.n_searched,
+                    "tokens": len(made.recording.state), "text": text})  # fmt: skip
+    else:
+        said = "no complete path" if text is None else text or "(no words)"
+        say(
+            f"{out}: {made.recording.n_searched} frames, {len(made.recording.state):,} tokens: {said}"
+        )
 
 
 def info(

@@ -1,8 +1,8 @@
 """Pictures in notebooks: everything that can be drawn draws itself, and `draw` with options.
 
-In: a transducer, graph, topology, HMM or decoded utterance. Out: a `Drawing`. Importing this module
-gives those classes a ``_repr_svg_``, which Jupyter and its kin look for; their own modules need
-not know that pictures exist.
+In: a transducer, graph, lattice, topology, HMM or decoded utterance. Out: a `Drawing`. Importing
+this module gives those classes a ``_repr_svg_``, which Jupyter and its kin look for; their own
+modules need not know that pictures exist.
 
 Public names: `Drawing`, `draw`.
 """
@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from wfst_hmm.draw.hmm import chain_picture
+from wfst_hmm.draw.machines import lattice_machine, machine_of
 from wfst_hmm.draw.picture import DrawOptions, Picture, fst_picture, topology_picture
 from wfst_hmm.draw.render import render, save, save_svg
 from wfst_hmm.draw.timeline import decoded_svg
 from wfst_hmm.draw.view import path_of, view
 from wfst_hmm.errors import UsageError
 from wfst_hmm.fst.arrays import Fst
+from wfst_hmm.graph.compact import CompactGraph
 from wfst_hmm.graph.graph import Graph
+from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.models.chain import Chain
 from wfst_hmm.models.gmm_hmm import GmmHmm
 from wfst_hmm.models.hmm import DiscreteHmm
@@ -61,7 +64,18 @@ class Drawing:
 
 
 def draw(
-    value: Fst | Graph | Topology | Chain | DiscreteHmm | GmmHmm | Decoded | Picture,
+    value: (
+        Fst
+        | Graph
+        | CompactGraph
+        | Lattice
+        | Topology
+        | Chain
+        | DiscreteHmm
+        | GmmHmm
+        | Decoded
+        | Picture
+    ),
     *,
     names: Sequence[str] | None = None,
     accept: str | Sequence[str] = (),
@@ -72,9 +86,11 @@ def draw(
 ) -> Drawing:
     """Return the picture of a machine, an HMM or a decoded utterance.
 
+    The arcs of a lattice carry posteriors, not costs, unless `options` say otherwise.
+
     Parameters
     ----------
-    value : Fst, Graph, Topology, Chain, DiscreteHmm, GmmHmm, Decoded or Picture
+    value : Fst, Graph, CompactGraph, Lattice, Topology, Chain, DiscreteHmm, GmmHmm, Decoded or Picture
     names : sequence of str, optional
         Of the states of a chain or HMM.
     accept : str or sequence of str
@@ -108,16 +124,21 @@ def draw(
     if isinstance(value, Chain):
         options.setdefault("weights", "probabilities")
         return Drawing(chain_picture(value, DrawOptions(**options), names=names))
-    fst = value.fst if isinstance(value, Graph) else value
-    if not isinstance(fst, Fst):
+    if isinstance(value, Lattice):
+        machine = lattice_machine(value, posteriors="weights" not in options)
+        options.setdefault("weights", "probabilities")
+    elif isinstance(value, Fst | Graph | CompactGraph):
+        machine = machine_of(value)
+    else:
         raise UsageError("cannot draw this", got=type(value).__name__,
-                         expected="an Fst, Graph, Topology, HMM, Decoded or Picture")  # fmt: skip
-    chosen = DrawOptions(**options)
+                         expected="an Fst, graph, lattice, topology, HMM, Decoded or Picture")  # fmt: skip
+    fst, chosen = machine.fst, DrawOptions(**options)
     if around is not None:
         return Drawing(view(fst, around, radius=radius, max_states=chosen.max_states,
-                            options=chosen))  # fmt: skip
+                            options=chosen, names=machine.names))  # fmt: skip
     symbols = accept.split() if isinstance(accept, str) else list(accept)
-    return Drawing(fst_picture(fst, chosen, path=path_of(fst, symbols) if symbols else path))
+    marked = path_of(fst, symbols) if symbols else path
+    return Drawing(fst_picture(fst, chosen, path=marked, names=machine.names))
 
 
 def _svg_of(value: Any) -> str:
@@ -125,5 +146,16 @@ def _svg_of(value: Any) -> str:
 
 
 _METHOD: tuple[str, Callable[[Any], str]] = ("_repr_svg_", _svg_of)
-for _drawable in (Fst, Graph, Topology, Chain, DiscreteHmm, GmmHmm, Decoded, Picture):
+for _drawable in (
+    Fst,
+    Graph,
+    CompactGraph,
+    Lattice,
+    Topology,
+    Chain,
+    DiscreteHmm,
+    GmmHmm,
+    Decoded,
+    Picture,
+):
     setattr(_drawable, *_METHOD)

@@ -15,7 +15,7 @@ import numpy as np
 
 from wfst_hmm.draw.labels import shown, symbol_of
 from wfst_hmm.draw.machines import Drawable, Machine, machine_of
-from wfst_hmm.draw.picture import DrawOptions, fst_picture, nearest_states, sources_of
+from wfst_hmm.draw.picture import DrawOptions, Picture, fst_picture, nearest_states, sources_of
 from wfst_hmm.draw.placement import place
 from wfst_hmm.draw.view import arcs_into, arcs_with, matching_symbols, path_of
 from wfst_hmm.errors import GraphError, WfstHmmError
@@ -80,7 +80,7 @@ class Explorer:
         self._check(state)
         ahead = fst.arcs_of(state)["nextstate"].tolist()
         behind = sources_of(fst, arcs_into(fst, state)).tolist()
-        return self._show([state]) + self._show([*ahead, *behind], _NEW)
+        return self._show([state, *ahead, *behind], _NEW)
 
     def hide(self, state: int) -> None:
         """Take `state` out of view."""
@@ -127,12 +127,16 @@ class Explorer:
         cost = float(weights + fst.states["final"][last])
         return {"cost": round(cost, 6), "n_arcs": len(self.marked), "ends": [fst.start, last]}
 
+    def picture(self) -> Picture:
+        """Return what is in view as a picture without places."""
+        return fst_picture(
+            self.machine.fst, self._options, path=self._marked_in_view(), states=self.states,
+            names=self.machine.names,
+        )  # fmt: skip
+
     def scene(self) -> dict[str, Any]:
         """Return all that is in view, JSON-ready."""
-        fst, names = self.machine.fst, self.machine.names
-        picture = fst_picture(
-            fst, self._options, path=self._marked_in_view(), states=self.states, names=names
-        )
+        fst, picture = self.machine.fst, self.picture()
         placed = place(picture, using=self._using)
         nodes = []
         for node in picture.nodes:
@@ -172,9 +176,10 @@ class Explorer:
             ``ask``, and ``scene`` where the view has changed, ``focus`` (states to look at),
             ``found`` (symbols), or ``error``.
         """
-        ask = message.get("ask", "") if isinstance(message, dict) else ""
+        asked = message if isinstance(message, dict) else {}
+        ask = str(asked.get("ask", ""))
         try:
-            return {"ask": ask, **self._answer(ask, message)}
+            return {"ask": ask, **self._answer(ask, asked)}
         except WfstHmmError as error:
             return {"ask": ask, "error": shown(str(error), 400)}
 
@@ -205,20 +210,15 @@ class Explorer:
         raise GraphError("no such request", got=shown(ask, 40))
 
     def _show(self, states: Iterable[int], limit: int | None = None) -> list[int]:
-        """Add states to the view; where it would grow too large, the oldest others leave."""
+        """Add states to the view, at most `limit` new ones; where it is full, the oldest leave."""
         wanted = dict.fromkeys(int(state) for state in states)
         here = set(self.states)
         new = [state for state in wanted if state not in here][:limit]
-        new = new[: self._options.max_states]
-        excess = len(self.states) + len(new) - self._options.max_states
-        kept = []
-        for state in self.states:
-            if excess > 0 and state not in wanted:
-                excess -= 1
-            else:
-                kept.append(state)
-        self.states = kept + new
-        return new
+        first = [state for state in wanted if state in here or state in set(new)]
+        ranked = dict.fromkeys([*first, *reversed(self.states)])
+        stays = set(list(ranked)[: self._options.max_states])
+        self.states = [state for state in [*self.states, *new] if state in stays]
+        return [state for state in new if state in stays]
 
     def _marked_in_view(self) -> list[int]:
         inside = set(self.states)

@@ -136,7 +136,7 @@ def film_of(
         "beam": options.beam if np.isfinite(options.beam) else None,
         "reference": None if reference is None else shown(" ".join(reference), 400),
         "audio": audio_data(audio, seconds) if audio is not None else None,
-        "scores": _score_data(graph, scores, rows, names),
+        "scores": _score_data(scores, options.acoustic_scale, rows, names),
         **_reel_data(reel_of(graph, recording, rows, n_paths), graph),
         "answer": _answer(decoded),
     }  # fmt: skip
@@ -173,17 +173,18 @@ def _score_rows(
 
 
 def _score_data(
-    graph: Graph, scores: Scores, rows: npt.NDArray[np.int64], names: list[str]
+    scores: Scores, scale: float, rows: npt.NDArray[np.int64], names: list[str]
 ) -> dict[str, Any]:
-    array = scores.array.astype(np.float64)
+    array = scale * scores.array.astype(np.float64)  # as the search counts them
     best = np.max(np.where(np.isfinite(array), array, -np.inf), axis=1, initial=-1e30)
     below = np.clip(array - best[:, None], -_RANGE, 0.0)
     k = min(_TOP, scores.n_columns)
     top = np.argsort(-array, axis=1, kind="stable")[:, :k]
     costs = np.minimum(np.round(best[:, None] - np.take_along_axis(array, top, axis=1), 2), 1e6)
+    image = veil_png(below[:, rows].T, low=0, high=100) if below.size else None
     used = sorted({int(column) for column in top.ravel()} | set(rows.tolist()))
     return {
-        "image": data_url(veil_png(below[:, rows].T, low=0, high=100)) if len(rows) and scores.n_frames else None,
+        "image": None if image is None else data_url(image),
         "rows": rows.tolist(), "n_columns": scores.n_columns,
         "names": {str(column): names[column] for column in used},
         "top": top.tolist(), "costs": costs.tolist(),
@@ -202,7 +203,8 @@ def _reel_data(reel: Reel, graph: Graph) -> dict[str, Any]:
         "paths": [numbers.tolist() for numbers in reel.paths],
         "settled": reel.settled.tolist(),
         "active": reel.n_active.tolist(), "reached": reel.n_reached.tolist(),
-        "made": reel.n_made.tolist(), "width": [None if np.isinf(w) else round(float(w), 2) for w in reel.width],
+        "made": reel.n_made.tolist(),
+        "width": [None if np.isinf(w) else round(float(w), 2) for w in reel.width],
         "height": round(float(reel.height), 2),
         "density": data_url(veil_png(reel.density, low=0, high=100)),
     }  # fmt: skip

@@ -114,12 +114,13 @@ def reel_of(graph: Graph, recording: Recording, rows: Ints, n_paths: int) -> Ree
 def _best_of(recording: Recording, above: Floats, t: int, n_paths: int) -> Ints:
     first, end = int(recording.first[t]), int(recording.first[t + 1])
     kept = first + np.flatnonzero(recording.is_kept[first:end])
-    return kept[np.argsort(above[kept], kind="stable")[:n_paths]]
+    best: Ints = kept[np.argsort(above[kept], kind="stable")[:n_paths]]
+    return best
 
 
 def _tokens_a_frame_back(recording: Recording, frame: Ints) -> Ints:
     """Return for each token the token of the frame before that it came from; -1: none."""
-    back = recording.before.copy()
+    back: Ints = recording.before.copy()
     while True:  # epsilons lead back within the frame
         inside = (back >= 0) & (frame[back] == frame)
         if not inside.any():

@@ -70,7 +70,9 @@ def html_page(view: str, data: Mapping[str, Any], *, title: str = "") -> str:
     heading = xml_text(shown(title or view, 200))
     # Between script tags only "<" could end or open anything; JSON may write it as an escape.
     inside = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    inside = inside.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    inside = (
+        inside.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    )
     start = (f'const data = JSON.parse(document.getElementById("data").textContent);\n'
              f'{function}(stillHost(data), document.getElementById("root"));')  # fmt: skip
     return "\n".join([

@@ -12,6 +12,7 @@ __all__ = [
     "GREEN",
     "GREY",
     "INK",
+    "LINE",
     "ORANGE",
     "PALE_BLUE",
     "PALE_GREY",
@@ -24,6 +25,7 @@ GREY = "#66717d"  # epsilons, notes
 BLUE = "#1f6f9f"  # self-loops, phones
 GREEN = "#0b7a5b"  # agreement
 ORANGE = "#c2410c"  # the highlighted path, words
+LINE = "#c3ccd4"  # moves that are there but do not matter
 PALE_BLUE = "#e3f1fa"
 PALE_GREY = "#eef1f4"
 PALE_ORANGE = "#fff1e6"

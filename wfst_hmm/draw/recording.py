@@ -263,10 +263,11 @@ def _recording(
     fst: Fst, frames: list[_Tokens], kept: list[Any], cutoffs: list[float], made: list[int],
     n_frames: int,
 ) -> Recording:  # fmt: skip
-    sizes = [len(tokens.state) for tokens in frames]
+    def joined(name: str) -> Any:
+        return np.concatenate([getattr(tokens, name) for tokens in frames])
+
+    first = np.cumsum([0, *(len(tokens.state) for tokens in frames)])
     return Recording(
-        fst, np.cumsum([0, *sizes]),
-        *(np.concatenate([getattr(tokens, name) for tokens in frames])
-          for name in ("state", "cost", "arc", "before")),
+        fst, first, joined("state"), joined("cost"), joined("arc"), joined("before"),
         np.concatenate(kept), np.array(cutoffs), np.array(made), n_frames,
     )  # fmt: skip

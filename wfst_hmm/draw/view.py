@@ -110,6 +110,7 @@ def view(
     radius: int = 2,
     max_states: int = 80,
     options: DrawOptions | None = None,
+    names: Sequence[str] | None = None,
 ) -> Picture:
     """Return a picture of the surroundings of a state, or of the arcs that carry a symbol.
 
@@ -122,6 +123,8 @@ def view(
         Arcs to follow from there, in both directions.
     max_states : int
     options : DrawOptions, optional
+    names : sequence of str, optional
+        Of all states.
     """
     marked: list[int] = []
     if around is None:
@@ -140,7 +143,7 @@ def view(
         for arc, source in zip(marked, sources_of(fst, marked).tolist(), strict=True)
         if source in inside and int(fst.arcs[arc]["nextstate"]) in inside
     ]
-    return fst_picture(fst, options, states=states, path=marked)
+    return fst_picture(fst, options, states=states, path=marked, names=names)
 
 
 def path_of(fst: Fst, symbols: Sequence[str], *, side: str | None = None) -> list[int]:

@@ -2,7 +2,7 @@
 function renderFilm(host, root) {
   const film = host.get("film");
   const { tokens, n_frames: last, shift } = film;
-  const WIDTH = 1000, LEFT = 92, RIGHT = 14, SPAN = WIDTH - LEFT - RIGHT;
+  const WIDTH = 1000, LEFT = 112, RIGHT = 14, SPAN = WIDTH - LEFT - RIGHT;
   const x = (t) => LEFT + SPAN * clamp((t * shift) / film.seconds, 0, 1);
   let now = 0, playing = false, begun = null, ticker = null;
 
@@ -45,16 +45,19 @@ function renderFilm(host, root) {
       { style: "image-rendering: pixelated" }));
   }
   svg.append(frame(scoreArea));
-  const beamArea = row("beam", 150, "tokens,", "nats above best");
-  svg.append(image(beamArea, film.density, x(-0.5) - (SPAN * 0.5 * shift) / film.seconds, x(last + 0.5)),
-    frame(beamArea));
+  const beamArea = row("beam", 150, "tokens: nats", "above the best");
+  for (const label of [...svg.querySelectorAll(".name")].slice(-2)) {
+    label.setAttribute("x", LEFT - 24); // the axis has numbers of its own
+  }
+  svg.append(image(beamArea, film.density, LEFT - (SPAN * 0.5 * shift) / film.seconds, x(last + 0.5),
+    { style: "image-rendering: pixelated" }), frame(beamArea));
   const level = (nats) => beamArea.bottom - beamArea.height * clamp(nats / film.height, 0, 1);
   for (let step = film.height > 20 ? 10 : film.height > 8 ? 5 : film.height > 3 ? 2 : 0.5, v = 0;
     v < film.height; v += step) {
     svg.append(make("text", { class: "tick", x: LEFT - 3, y: level(v) + 3,
       style: "text-anchor: end" }, v));
   }
-  const edge = film.width.map((w, t) => `${x(t).toFixed(1)},${level(w ?? film.height).toFixed(1)}`);
+  const edge = film.width.slice(0, -1).map((w, t) => `${x(t).toFixed(1)},${level(w ?? film.height).toFixed(1)}`);
   svg.append(make("polyline", { class: "beam", points: edge.join(" ") }));
   const countArea = row("count", 26, "active");
   const most = Math.max(...film.active, 1);
