@@ -12,6 +12,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import functools
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from wfst_hmm.apps.adaptation import AdaptationOptions, SpeakerReport, adapted_features
 from wfst_hmm.apps.info import kind_of
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.speech_options import SPEECH
@@ -27,9 +29,11 @@ from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.lattice.answer import Alternative, Answer, AnswerOptions, answer
 from wfst_hmm.lattice.lattice import Lattice
+from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.loading import SpeechModel
+from wfst_hmm.models.scores import Scores
 from wfst_hmm.remote import as_url, is_folder
-from wfst_hmm.search.decode import CrossCheck, cross_check
+from wfst_hmm.search.decode import CrossCheck, cross_check, decode
 from wfst_hmm.search.online import decode_with_costs
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.rejection import Filler, filler_cost, judged
@@ -310,6 +314,8 @@ def decode_corpus(
     answers: AnswerOptions | None = None,
     costs: WordCosts | None = None,
     filler: Filler | None = None,
+    adapt: AdaptationOptions | None = None,
+    told: Callable[[SpeakerReport], None] | None = None,
     resample: bool = False,
     stats: Mapping[str, CmvnStats] | None = None,
     n_threads: int = 1,
@@ -331,6 +337,10 @@ def decode_corpus(
         its best path.
     filler : Filler, optional
         Beside which results are judged and perhaps `rejected`.
+    adapt : AdaptationOptions, optional
+        Adapt to every speaker by a first pass over all of the speaker's utterances.
+    told : callable, optional
+        Hears of every speaker that was adapted to.
     resample : bool
         Convert recordings of another rate than the model's instead of refusing them.
     stats : mapping of str to CmvnStats, optional
@@ -356,6 +366,10 @@ def decode_corpus(
             fix="Leave out the other searches, confidences, n-best lists and lattices.",
         )
     corpus = corpus if isinstance(corpus, Corpus) else corpus_of_files(corpus)
+    model = recognizer.model
+    score: Callable[[Features], Scores] = model.score
+    if adapt is not None and isinstance(model, ContextModel):
+        score = functools.partial(model.score, adapted=True)
 
     def work(item: tuple[Utterance, Features | WfstHmmError]) -> Outcome:
         utterance, features = item
@@ -363,7 +377,7 @@ def decode_corpus(
             return Outcome(utterance, None, features)
         begun = time.perf_counter()
         try:
-            scores = recognizer.model.score(features)
+            scores = score(features)
             checked = cross_check(recognizer.searched, scores, options) if check else None
             if checked is not None and not wanted.needs_lattice:
                 result = checked.results[options.search]
@@ -385,7 +399,11 @@ def decode_corpus(
         return Outcome(utterance, found.decoded, None, checked, seconds, found.lattice,
                        found.alternatives)  # fmt: skip
 
-    features = stream_features(
-        corpus, recognizer.model, resample=resample, stats=stats, n_threads=n_threads
-    )
+    features = stream_features(corpus, model, resample=resample, stats=stats, n_threads=n_threads)
+    if adapt is not None:
+        graph = recognizer.searched
+        features = adapted_features(
+            model, graph, features, lambda scores: decode(graph, scores, options),
+            [utterance.speaker for utterance in corpus], adapt, told=told,
+        )  # fmt: skip
     return in_order(work, features, n_threads)

@@ -7,8 +7,10 @@ Public names: `align`, `decode`, `inputs`, `report`, `score`, and types of share
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import enum
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,8 +33,10 @@ from wfst_hmm.errors import UsageError
 from wfst_hmm.search.options import SearchOptions
 
 if TYPE_CHECKING:
+    from wfst_hmm.apps.adaptation import SpeakerReport
     from wfst_hmm.apps.recognize import Outcome
     from wfst_hmm.apps.wer import WordErrors
+    from wfst_hmm.cluster.jobs import DecodeJob
     from wfst_hmm.search.result import Decoded
     from wfst_hmm.signal.corpus import Corpus
 
@@ -105,6 +109,12 @@ def decode(
             help="Print each word's confidence; or do not compute any.",
         ),
     ] = None,
+    adapt: Annotated[
+        bool,
+        typer.Option(
+            "--adapt", help="Adapt to every speaker (fMLLR), from a pass over all of them."
+        ),
+    ] = False,
     nbest: Annotated[int, typer.Option(help="Print so many hypotheses.", min=0)] = 0,
     lattice: Annotated[
         bool, typer.Option("--lattice", help="Write lattices.npz (needs --out).")
@@ -191,8 +201,13 @@ def decode(
     if printed is not None:
         check_printable(printed, corpus)
     outcomes: list[Outcome] = []
-    with working(job, corpus, out, cluster, threads) as work, progress("decoding") as advance:
-        for outcome in work.results():
+    with contextlib.ExitStack() as stack:
+        if adapt:
+            results = _adapted(job, corpus, cluster, threads)
+        else:
+            results = stack.enter_context(working(job, corpus, out, cluster, threads)).results()
+        advance = stack.enter_context(progress("decoding"))
+        for outcome in results:
             advance(len(outcomes) + 1, len(corpus))
             outcomes.append(outcome)
             report(outcome, problems)
@@ -210,6 +225,27 @@ def decode(
     if problems:
         raise fail(f"{len(problems)} of {len(outcomes) + _unread(problems, outcomes)} utterances "
                    "could not be decoded; see above")  # fmt: skip
+
+
+def _adapted(job: DecodeJob, corpus: Corpus, cluster: str, n_threads: int) -> Iterator[Outcome]:
+    """Decode with speakers adapted to: here, speaker by speaker, without a journal."""
+    from wfst_hmm.apps.adaptation import AdaptationOptions
+    from wfst_hmm.apps.recognize import decode_corpus
+    from wfst_hmm.apps.recognizer import Recognizer
+
+    if cluster != "threads":
+        raise UsageError("speakers are adapted to in this process only", got=f"--cluster {cluster}",
+                         fix="Leave out --cluster or --adapt.")  # fmt: skip
+    return decode_corpus(
+        Recognizer.load(job.graph, job.model_path), corpus, job.options, check=job.check,
+        answers=job.answers, adapt=AdaptationOptions(), told=_tell_speaker,
+        resample=job.resample, n_threads=n_threads,
+    )  # fmt: skip
+
+
+def _tell_speaker(report: SpeakerReport) -> None:
+    if report.transform.note:
+        warn(f"speaker {report.speaker}: {report.transform.note}")
 
 
 def _unread(problems: list[str], outcomes: list[Outcome]) -> int:

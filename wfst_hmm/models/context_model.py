@@ -214,10 +214,26 @@ class ContextModel:
             features = Features(mapped, features.frame_shift)
         return features
 
-    def score(self, features: Features | npt.ArrayLike) -> Scores:
-        """Score frames (T, D) under every tied state: natural log-likelihoods, (T, S)."""
+    def score(self, features: Features | npt.ArrayLike, *, adapted: bool = False) -> Scores:
+        """Score frames under every tied state.
+
+        Parameters
+        ----------
+        features : Features or array_like, shape (T, D)
+        adapted : bool
+            Whether the features were adapted to their speaker. If they were not, a model that
+            has `unadapted` densities takes those.
+
+        Returns
+        -------
+        Scores
+            Natural log-likelihoods, shape (T, S).
+        """
         array = features.array if isinstance(features, Features) else np.asarray(features)
-        return Scores(self.densities.log_likelihoods(array), self.frame_shift)
+        densities = self.densities
+        if self.unadapted is not None and not adapted:
+            densities = self.unadapted
+        return Scores(densities.log_likelihoods(array), self.frame_shift)
 
     def first_pass(self) -> ContextModel:
         """Return the model for speakers without a transform: `unadapted` for its densities."""
