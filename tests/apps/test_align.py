@@ -67,7 +67,7 @@ def test_times_of_a_stretch_are_those_of_the_recording(
     model, lexicon = AcousticModel.load(tiny_speech.model), read_lexicon(tiny_speech.lexicon)
     outcomes = list(align_corpus(model, lexicon, read_corpus(manifest), n_threads=2))
     written = write_alignments(outcomes, tmp_path / "out")
-    assert len(written) == 5
+    assert len(written) == 6
     rows = [line.split() for line in (tmp_path / "out" / "words.ctm").read_text().splitlines()]
     (part,) = [row for row in rows if row[0] == "part"]
     assert float(part[2]) == pytest.approx(times[2][1], abs=0.05)

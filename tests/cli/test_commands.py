@@ -75,11 +75,13 @@ def test_align_writes_all_forms(run: CommandLine, tiny_speech: TinySpeech, tmp_p
                tiny_speech.lexicon, "--out", tmp_path / "aligned")  # fmt: skip
     assert done.code == 0, done.err
     names = set(contents(tmp_path / "aligned"))
-    assert names >= {"words.ctm", "phones.ctm", "alignments.json", "textgrid/sp0-00.TextGrid"}
+    assert names >= {"words.ctm", "phones.ctm", "states.ctm", "alignments.json",
+                     "textgrid/sp0-00.TextGrid"}  # fmt: skip
     words: dict[str, list[str]] = {}
     for line in (tmp_path / "aligned" / "words.ctm").read_text().splitlines():
-        id_, _, start, length, word = line.split()
+        id_, _, start, length, word, confidence = line.split()
         assert float(start) >= 0.05
+        assert 0.0 < float(confidence) <= 1.0
         assert 0.1 < float(length) < 0.6  # two phones of 0.06 to 0.19 s
         words.setdefault(id_, []).append(word)
     said = dict(line.split(" ", 1) for line in (tiny_speech.test / "text").read_text().splitlines())

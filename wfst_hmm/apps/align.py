@@ -13,20 +13,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from wfst_hmm.apps.recognize import Outcome, in_order, stream_features
-from wfst_hmm.apps.results import check_forms, write_forms
+from wfst_hmm.apps.results import TIERS, check_forms, write_forms
 from wfst_hmm.errors import DataError, WfstHmmError
 from wfst_hmm.files import write_json
 from wfst_hmm.fst.symbols import Symbols
-from wfst_hmm.graph.compiler import GraphOptions, build_graph
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.lexicon import Lexicon, format_missing
 from wfst_hmm.graph.lexicon_fst import LexiconOptions
-from wfst_hmm.graph.phrases import phrase_list
-from wfst_hmm.graph.transcript import TranscriptCompiler
-from wfst_hmm.models.acoustic import AcousticModel
+from wfst_hmm.graph.transcript_context import transcript_compiler
 from wfst_hmm.models.loading import SpeechModel
 from wfst_hmm.search.decode import decode
+from wfst_hmm.search.goodness import with_confidences
 from wfst_hmm.search.options import SearchOptions
+from wfst_hmm.search.result import Decoded
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.features import Features
@@ -58,6 +57,7 @@ def align_corpus(
     silence : LexiconOptions, optional
         Optional silence between words.
     search : {"exact", "beam", "compose"}
+        With ``"beam"``, a beam that loses every path is doubled and the utterance searched again.
     resample : bool
         Convert recordings of another rate than the model's instead of refusing them.
     stats : mapping of str to CmvnStats, optional
@@ -67,7 +67,7 @@ def align_corpus(
     Yields
     ------
     Outcome
-        In the corpus's order. An utterance without a transcript, with a word that the lexicon
+        In the corpus's order; phones and words have confidences (`search.goodness`). An utterance without a transcript, with a word that the lexicon
         lacks, or with fewer frames than its shortest path has states comes with its error.
     """
     options = SearchOptions(search=search)
@@ -90,9 +90,12 @@ def align_corpus(
             return Outcome(utterance, None, features)
         begun = time.perf_counter()
         try:
-            result = decode(graph_of(utterance), model.score(features), options)
+            graph, scores = graph_of(utterance), model.score(features)
+            result = decode(graph, scores, options)
         except WfstHmmError as error:
             return Outcome(utterance, None, error)
+        if isinstance(result, Decoded):
+            result = with_confidences(result, scores, graph.labels)
         return Outcome(utterance, result, seconds=time.perf_counter() - begun)
 
     features = stream_features(corpus, model, resample=resample, stats=stats, n_threads=n_threads)
@@ -103,25 +106,15 @@ def _compiler(
     model: SpeechModel, lexicon: Lexicon, silence: LexiconOptions
 ) -> Callable[[Sequence[str]], Graph]:
     """Return what makes the alignment graph of a transcript."""
-    if isinstance(model, AcousticModel):
-        compiler, labels = TranscriptCompiler(model, lexicon, silence), model.state_labels()
+    compiler = transcript_compiler(model, lexicon, silence)
 
-        def plain(words: Sequence[str]) -> Graph:
-            fst = compiler(words).fst
-            table = fst.osymbols or Symbols(dict.fromkeys(words))
-            return Graph(fst, labels, table, model.phones, model.silence_phones, lexicon,
-                         model.hash, model.frame_shift)  # fmt: skip
+    def graph_of(words: Sequence[str]) -> Graph:
+        fst = compiler(words).fst
+        table = fst.osymbols or Symbols(dict.fromkeys(words))
+        return Graph(fst, compiler.labels, table, model.phones, model.silence_phones, lexicon,
+                     model.hash, model.frame_shift)  # fmt: skip
 
-        return plain
-    options = GraphOptions(silence.silence_probability, silence.silence_phone,
-                           initial_silence=silence.initial_silence)  # fmt: skip
-
-    def in_context(words: Sequence[str]) -> Graph:
-        if not words:
-            raise DataError("an empty transcript", fix="Leave the utterance out.")
-        return build_graph(model, lexicon, phrase_list([(words, 0.0)]), options)
-
-    return in_context
+    return graph_of
 
 
 def write_alignments(
@@ -129,7 +122,7 @@ def write_alignments(
 ) -> list[Path]:
     """Write the alignments into `folder`.
 
-    As `wfst_hmm.apps.results.write_forms` writes them, and ``json``: ``alignments.json``.
+    As `wfst_hmm.apps.results.write_forms` writes them, with a tier *states*, and ``json``: ``alignments.json``.
 
     Returns
     -------
@@ -139,7 +132,8 @@ def write_alignments(
     wanted = check_forms(forms)
     folder = Path(folder)
     done = [outcome for outcome in outcomes if outcome.decoded is not None]
-    written = write_forms(done, folder, [form for form in wanted if form != "json"])
+    written = write_forms(done, folder, [form for form in wanted if form != "json"],
+                          tiers=TIERS)  # fmt: skip
     if "json" in wanted:
         path = folder / "alignments.json"
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,13 +5,14 @@ TextGrid, SRT, WebVTT, JSON, n-best lists and lattices; each file appears whole 
 
 Times are those of the recording, also where an utterance is a stretch of it.
 
-Public names: `FORMS`, `check_folder`, `check_forms`, `check_printable`, `printable`,
+Public names: `FORMS`, `TIERS`, `check_folder`, `check_forms`, `check_printable`, `printable`,
 `write_forms`, `write_results`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -25,11 +26,12 @@ from wfst_hmm.formats.data import write_text
 from wfst_hmm.formats.subtitles import SubtitleOptions, cues_of, srt_text, vtt_text
 from wfst_hmm.formats.textgrid import textgrid_text, write_textgrid
 from wfst_hmm.lattice.store import write_lattices
-from wfst_hmm.search.result import Decoded, Word
+from wfst_hmm.search.result import Decoded, Phone, Word
 from wfst_hmm.signal.corpus import Utterance
 
 __all__ = [
     "FORMS",
+    "TIERS",
     "check_folder",
     "check_forms",
     "check_printable",
@@ -40,6 +42,8 @@ __all__ = [
 
 #: Forms of words with times, by the name that a command line uses.
 FORMS = ("ctm", "textgrid", "srt", "vtt", "json")
+#: Tiers that have times; the last one for alignments only, where it is asked for.
+TIERS = ("words", "phones", "states")
 
 
 def check_folder(folder: str | Path) -> None:
@@ -113,12 +117,23 @@ def write_forms(
     forms: Iterable[str],
     *,
     subtitles: SubtitleOptions | None = None,
+    tiers: Sequence[str] = TIERS[:2],
 ) -> list[Path]:
     """Write words with times into `folder`.
 
     ``ctm``: ``words.ctm`` and ``phones.ctm``; ``textgrid``: ``textgrid/<id>.TextGrid`` with the
     tiers *words* and *phones*; ``srt`` and ``vtt``: a file for each recording, in a folder of
     that name.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+    folder : path
+    forms : iterable of str
+        Of `FORMS`; ``json`` is not written here.
+    subtitles : SubtitleOptions, optional
+    tiers : sequence of str
+        Of `TIERS`, for CTM and TextGrid.
 
     Returns
     -------
@@ -130,7 +145,7 @@ def write_forms(
     written: list[Path] = []
     for form in forms:
         if form == "ctm":
-            for tier in ("words", "phones"):
+            for tier in tiers:
                 path = folder / f"{tier}.ctm"
                 write_ctm(path, {o.utterance.id: _shifted(o, tier) for o in done})
                 written.append(path)
@@ -138,7 +153,7 @@ def write_forms(
             names = _file_names([outcome.utterance.id for outcome in done])
             for outcome, name in zip(done, names, strict=True):
                 path = folder / "textgrid" / f"{name}.TextGrid"
-                write_textgrid(path, _tiers(outcome), duration=_end_of(outcome))
+                write_textgrid(path, _tiers(outcome, tiers), duration=_end_of(outcome))
                 written.append(path)
         elif form in ("srt", "vtt"):
             recordings = _by_recording(done)
@@ -215,12 +230,12 @@ def _end_of(outcome: Outcome) -> float:
     return (outcome.utterance.start or 0.0) + length
 
 
-def _tiers(outcome: Outcome) -> dict[str, list[Word]]:
-    return {tier: _shifted(outcome, tier) for tier in ("words", "phones")}
+def _tiers(outcome: Outcome, tiers: Sequence[str] = TIERS[:2]) -> dict[str, list[Word]]:
+    return {tier: _shifted(outcome, tier) for tier in tiers}
 
 
 def _shifted(outcome: Outcome, tier: str) -> list[Word]:
-    """Return words or phones with times from the beginning of the recording."""
+    """Return words, phones or states with times from the beginning of the recording."""
     decoded: Decoded | None = outcome.decoded
     start = outcome.utterance.start or 0.0
     if decoded is None:
@@ -230,7 +245,25 @@ def _shifted(outcome: Outcome, tier: str) -> list[Word]:
             dataclasses.replace(word, start=start + word.start, end=start + word.end)
             for word in decoded.words
         ]
-    return [Word(phone.text, start + phone.start, start + phone.end) for phone in decoded.phones]
+    if tier == "phones":
+        return [
+            Word(phone.text, start + phone.start, start + phone.end, phone.confidence)
+            for phone in decoded.phones
+        ]
+    return [
+        Word(f"{phone.text}.{state}", start + begin, start + end)
+        for phone in decoded.phones
+        for state, begin, end in _runs(phone, decoded.frame_shift)
+    ]
+
+
+def _runs(phone: Phone, shift: float) -> Iterable[tuple[int, float, float]]:
+    """Yield each stretch of frames in one state: state, start and end in seconds."""
+    begin = 0
+    for state, frames in itertools.groupby(phone.states):
+        end = begin + len(list(frames))
+        yield state, phone.start + begin * shift, phone.start + end * shift
+        begin = end
 
 
 def _file_names(ids: list[str]) -> list[str]:

@@ -320,13 +320,18 @@ def align(
         typer.Option("--form", help="ctm, textgrid, srt, vtt, json; may be repeated."),
     ] = None,
     silence_probability: Silence = 0.5,
+    guess: Annotated[
+        bool,
+        typer.Option("--guess", help="Guess pronunciations of words that the lexicon lacks."),
+    ] = False,
+    search: Annotated[Search, typer.Option(help="Which search.")] = Search.exact,
     resample: Resample = False,
     channel: Channel = None,
     threads: Threads = 1,
     cluster: Cluster = "threads",
     as_json: Json = False,
 ) -> None:
-    """Time the words and phones of known transcripts.
+    """Time the words, phones and states of known transcripts.
 
     What is done is kept in OUT.journal: a command that was stopped or killed goes on there when it
     is given again.
@@ -344,8 +349,10 @@ def align(
     problems: list[str] = []
     outcomes: list[Outcome] = []
     silence = LexiconOptions(silence_probability=silence_probability)
-    job = prepared(AlignJob(model.absolute(), absolute_spec(lexicon), silence, resample))
     corpus = inputs([data], problems, channel)
+    spec = _with_guesses(lexicon, corpus, out / "guessed.txt") if guess else lexicon
+    job = prepared(AlignJob(model.absolute(), absolute_spec(spec), silence, resample,
+                            search.value))  # fmt: skip
     with working(job, corpus, out, cluster, threads) as work, progress("aligning") as advance:
         for outcome in work.results():
             advance(len(outcomes) + 1, len(corpus))
@@ -360,6 +367,24 @@ def align(
         say(f"aligned {n_done} of {len(outcomes)} utterances: {out}: {shown or 'nothing'}")
     if problems:
         raise fail(f"{len(problems)} utterances could not be aligned; see above")
+
+
+def _with_guesses(spec: str, corpus: Corpus, path: Path) -> str:
+    """Write pronunciations for words that a lexicon lacks; return the lexicon with them."""
+    from wfst_hmm.graph.g2p import G2p
+    from wfst_hmm.graph.lexicon import Lexicon
+    from wfst_hmm.graph.lexicon_sources import lexicon_from_spec, with_guesses
+
+    lexicon = lexicon_from_spec(spec)
+    missing = [word.word for word in lexicon.missing(corpus.words())]
+    if not missing:
+        return spec
+    _, guessed = with_guesses(lexicon, missing, G2p.train(lexicon).entries)
+    for entry in guessed:
+        warn(f"guessed: {entry.word} = {' '.join(entry.phones)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Lexicon(guessed).write(path)
+    return f"{spec}+{path}"
 
 
 def score(

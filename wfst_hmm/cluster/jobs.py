@@ -131,6 +131,7 @@ class AlignJob:
     lexicon: str
     silence: LexiconOptions
     resample: bool = False
+    search: str = "exact"
     digest: str = ""
 
     def files(self) -> tuple[Path, ...]:
@@ -150,7 +151,7 @@ class AlignJob:
         """Align."""
         lexicon = _lexicon(self)
         return list(align_corpus(_model(self), lexicon, corpus, silence=self.silence,
-                                 resample=self.resample, stats=stats))  # fmt: skip
+                                 search=self.search, resample=self.resample, stats=stats))  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

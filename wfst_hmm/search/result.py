@@ -46,12 +46,16 @@ class Phone:
         Seconds.
     states : tuple of int
         HMM state of each of its frames, from 0.
+    confidence : float or None
+        How well its frames fit it beside all other phones, 0 to 1, where alignment tells
+        (`search.goodness`).
     """
 
     text: str
     start: float
     end: float
     states: tuple[int, ...] = ()
+    confidence: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -126,6 +130,7 @@ class Decoded:
                     "start": phone.start,
                     "end": phone.end,
                     "states": list(phone.states),
+                    **({} if phone.confidence is None else {"confidence": phone.confidence}),
                 }
                 for phone in self.phones
             ],
