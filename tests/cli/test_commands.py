@@ -91,7 +91,7 @@ def test_align_writes_all_forms(run: CommandLine, tiny_speech: TinySpeech, tmp_p
 def test_align_one_form_as_json(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None:
     done = run("align", tiny_speech.test, "--model", tiny_speech.model, "--lexicon",
                tiny_speech.lexicon, "--out", tmp_path / "a", "--form", "ctm", "--json")  # fmt: skip
-    assert set(contents(tmp_path / "a")) == {"words.ctm", "phones.ctm"}
+    assert set(contents(tmp_path / "a")) == {"words.ctm", "phones.ctm", "states.ctm"}
     assert done.json[0]["phones"][0]["text"] == "SIL"
 
 
