@@ -28,7 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "decode": ("wfst_hmm.cli.recognition", "Recognize speech."),
     "calibrate": ("wfst_hmm.cli.calibrate", "Fit confidences to speech whose words are known."),
     "lattice": ("wfst_hmm.cli.lattice", "Look into lattices, prune, rescore and convert them."),
-    "align": ("wfst_hmm.cli.recognition", "Time the words and phones of known transcripts."),
+    "align": (
+        "wfst_hmm.cli.recognition",
+        "Time the words, phones and states of known transcripts.",
+    ),
     "features": ("wfst_hmm.cli.features", "Compute features, as Kaldi archives."),
     "score": ("wfst_hmm.cli.recognition", "Compute the word error rate and show what went wrong."),
     "diarize": ("wfst_hmm.cli.diarize", "Tell who spoke when."),
