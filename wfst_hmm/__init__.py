@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from wfst_hmm.models.gmm import GMM, GaussianMixture
     from wfst_hmm.models.gmm_hmm import GaussianHmm, GmmHmm
     from wfst_hmm.models.hmm import DiscreteHmm
-    from wfst_hmm.search.decode import cross_check, decode
+    from wfst_hmm.search.cross_check import cross_check
+    from wfst_hmm.search.decode import decode
     from wfst_hmm.search.options import SearchOptions
     from wfst_hmm.training.monophone import train
 
@@ -58,7 +59,7 @@ _HOME = {
     "Symbols": "wfst_hmm.fst.symbols",
     "WfstHmmError": "wfst_hmm.errors",
     "build_graph": "wfst_hmm.graph.compiler",
-    "cross_check": "wfst_hmm.search.decode",
+    "cross_check": "wfst_hmm.search.cross_check",
     "decode": "wfst_hmm.search.decode",
     "decode_corpus": "wfst_hmm.apps.recognize",
     "grammar_from_spec": "wfst_hmm.graph.grammar",

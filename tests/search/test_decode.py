@@ -10,7 +10,8 @@ from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.lexicon import Entry, Lexicon
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.models.topology import StateLabels, Topology
-from wfst_hmm.search.decode import cross_check, decode
+from wfst_hmm.search.cross_check import cross_check
+from wfst_hmm.search.decode import decode
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded, NoPath
 

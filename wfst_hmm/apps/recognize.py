@@ -33,7 +33,8 @@ from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.loading import SpeechModel
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.remote import as_url, is_folder
-from wfst_hmm.search.decode import CrossCheck, cross_check, decode
+from wfst_hmm.search.cross_check import CrossCheck, cross_check
+from wfst_hmm.search.decode import decode
 from wfst_hmm.search.online import decode_with_costs
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.rejection import Filler, filler_cost, judged
@@ -378,7 +379,7 @@ def decode_corpus(
         begun = time.perf_counter()
         try:
             scores = score(features)
-            checked = cross_check(recognizer.searched, scores, options) if check else None
+            checked = cross_check(recognizer.graph, scores, options) if check else None
             if checked is not None and not wanted.needs_lattice:
                 result = checked.results[options.search]
                 found = Answer(result) if isinstance(result, Decoded) else result
@@ -386,7 +387,7 @@ def decode_corpus(
                 result = decode_with_costs(recognizer.searched, scores, costs, options)
                 found = Answer(result) if isinstance(result, Decoded) else result
             else:
-                found = answer(recognizer.searched, scores, options, wanted)
+                found = answer(recognizer.graph, scores, options, wanted)
             if filler is not None and not isinstance(found, NoPath):
                 cost = filler_cost(filler, scores, options)
                 better = judged(found.decoded, cost, filler, options)

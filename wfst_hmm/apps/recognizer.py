@@ -11,14 +11,14 @@ Public names: `Recognizer`, `check_new`.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from pathlib import Path
 
 from wfst_hmm.errors import ModelError, UsageError
 from wfst_hmm.files import atomic_directory, may_replace
-from wfst_hmm.graph.compact import AnyGraph, CompactGraph, is_compact, load_graph
+from wfst_hmm.graph.compact import AnyGraph, is_compact, load_graph
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.models.loading import SpeechModel, load_model
+from wfst_hmm.search.begin import expanded_of
 
 __all__ = ["Recognizer", "check_new"]
 
@@ -65,10 +65,10 @@ class Recognizer:
     def __post_init__(self) -> None:
         self.graph.check_model(self.model.hash)
 
-    @functools.cached_property
+    @property
     def searched(self) -> Graph:
-        """The graph with the states of its HMMs, which the searches take."""
-        return self.graph.expanded() if isinstance(self.graph, CompactGraph) else self.graph
+        """The graph with the states of its HMMs, for searches that need them in it."""
+        return expanded_of(self.graph)
 
     def save(self, path: str | Path) -> None:
         """Write graph and model as one directory; an older graph there is replaced.

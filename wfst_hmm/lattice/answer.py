@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from wfst_hmm.errors import GraphError, UsageError
-from wfst_hmm.graph.graph import Graph
+from wfst_hmm.graph.compact import AnyGraph
 from wfst_hmm.lattice.confidence import Calibration
 from wfst_hmm.lattice.consensus import confidences
 from wfst_hmm.lattice.generate import decode_with_lattice
@@ -22,7 +22,8 @@ from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.lattice.nbest import Hypothesis, n_best
 from wfst_hmm.lattice.posteriors import arc_posteriors
 from wfst_hmm.models.scores import Scores
-from wfst_hmm.search.decode import decode, decoded_from_labels
+from wfst_hmm.search.decode import decode
+from wfst_hmm.search.decoded import decoded_from_labels
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
 from wfst_hmm.search.result import Decoded, NoPath
@@ -114,7 +115,7 @@ class Answer:
 
 
 def answer(
-    graph: Graph,
+    graph: AnyGraph,
     scores: Scores,
     options: SearchOptions | None = None,
     wanted: AnswerOptions | None = None,
@@ -123,7 +124,7 @@ def answer(
 
     Parameters
     ----------
-    graph : Graph
+    graph : Graph or CompactGraph
     scores : Scores
     options : SearchOptions, optional
         The best path is that of ``options.search``; lattices are always the beam search's, with
@@ -160,7 +161,7 @@ def answer(
 
 
 def _without_lattice(
-    graph: Graph, scores: Scores, options: SearchOptions, wanted: AnswerOptions
+    graph: AnyGraph, scores: Scores, options: SearchOptions, wanted: AnswerOptions
 ) -> Answer | NoPath:
     if wanted.n_best or wanted.keep_lattice:
         raise GraphError("lattices need a graph without epsilon cycles",
@@ -189,13 +190,13 @@ def with_confidences(
 
 
 def n_best_answers(
-    graph: Graph, scores: Scores, lattice: Lattice, wanted: AnswerOptions
+    graph: AnyGraph, scores: Scores, lattice: Lattice, wanted: AnswerOptions
 ) -> tuple[Alternative, ...]:
     """Return the cheapest hypotheses of a lattice with times, phones and confidences.
 
     Parameters
     ----------
-    graph : Graph
+    graph : Graph or CompactGraph
         The one that the lattice was made with.
     scores : Scores
         Their frame shift is used.
@@ -214,7 +215,7 @@ def n_best_answers(
     return tuple(made)
 
 
-def _decoded(graph: Graph, scores: Scores, hypothesis: Hypothesis) -> Decoded:
+def _decoded(graph: AnyGraph, scores: Scores, hypothesis: Hypothesis) -> Decoded:
     return decoded_from_labels(
         graph, scores, hypothesis.labels.copy(),
         np.array(graph.words.ids(hypothesis.words), dtype=np.int32),

@@ -16,12 +16,15 @@ import numpy.typing as npt
 
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.graph.compact import AnyGraph
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.lattice.determinize import determinize_lattice
 from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.beam import BeamSearch
-from wfst_hmm.search.decode import decode_beam, decoded_from_arcs
+from wfst_hmm.search.begin import expanded_of
+from wfst_hmm.search.decode import decode_beam
+from wfst_hmm.search.decoded import decoded_from_arcs
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
 from wfst_hmm.search.result import Decoded, NoPath
@@ -170,7 +173,7 @@ def _in_order(
 
 
 def decode_lattice(
-    graph: Graph, scores: Scores, options: SearchOptions | None = None
+    graph: AnyGraph, scores: Scores, options: SearchOptions | None = None
 ) -> Lattice | NoPath:
     """Return the deterministic lattice of one utterance, or the reason why there is none.
 
@@ -181,7 +184,7 @@ def decode_lattice(
 
 
 def decode_with_lattice(
-    graph: Graph, scores: Scores, options: SearchOptions | None = None
+    graph: AnyGraph, scores: Scores, options: SearchOptions | None = None
 ) -> tuple[Decoded, Lattice] | NoPath:
     """Return the best path and the deterministic lattice of one beam search.
 
@@ -195,6 +198,7 @@ def decode_with_lattice(
         The graph has epsilon cycles: a lattice could not be acyclic.
     """
     options = options or SearchOptions()
+    graph = expanded_of(graph)
     found = _best_and_lattice(graph, scores, options, ())
     if found is not None:
         return found

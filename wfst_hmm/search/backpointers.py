@@ -6,7 +6,7 @@ active tokens. Out: paths, and a pool with room again.
 What all active tokens have in common is decided: `settle` hands it out and forgets it, so that
 memory does not grow with the length of the input.
 
-Public names: `collect`, `settle`, `trace`.
+Public names: `collect`, `cut`, `live_entries`, `settle`, `squeeze`, `trace`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["collect", "settle", "trace"]
+__all__ = ["collect", "cut", "live_entries", "settle", "squeeze", "trace"]
 
 Ints = npt.NDArray[np.int32]
 
@@ -39,11 +39,14 @@ def trace(prev: Ints, arc: Ints, last: int) -> Ints:
 
 
 @numba.njit(cache=True, nogil=True)
-def collect(prev: Ints, arc: Ints, n_pool: int, history: Ints, n: int) -> tuple[int, Ints, Ints]:
-    """Drop the backpointers that no active token leads to; renumber the rest, in place."""
+def live_entries(prev: Ints, n_pool: int, roots: Ints) -> tuple[Ints, int]:
+    """Return the new number of each entry that some root leads to (-1: of no use), and how many.
+
+    Roots are numbers of entries, -1 for none.
+    """
     number = np.zeros(n_pool, dtype=np.int32)
-    for token in range(n):
-        at = history[token]
+    for root in roots:
+        at = root
         while at >= 0 and number[at] == 0:
             number[at] = 1
             at = prev[at]
@@ -54,15 +57,67 @@ def collect(prev: Ints, arc: Ints, n_pool: int, history: Ints, n: int) -> tuple[
             kept += 1
         else:
             number[at] = -1
-    for at in range(n_pool):
+    return number, kept
+
+
+@numba.njit(cache=True, nogil=True)
+def squeeze(values: Ints, number: Ints, references: bool) -> None:
+    """Move the entries that stay to the front, in place; renumber them if they are `references`."""
+    for at in range(len(number)):
         if number[at] >= 0:
-            before = prev[at]
+            value = values[at]
             # an entry moves to the front only: nothing unread is overwritten
-            prev[number[at]] = number[before] if before >= 0 else -1
-            arc[number[at]] = arc[at]
+            values[number[at]] = number[value] if references and value >= 0 else value
+
+
+@numba.njit(cache=True, nogil=True)
+def collect(prev: Ints, arc: Ints, n_pool: int, history: Ints, n: int) -> tuple[int, Ints, Ints]:
+    """Drop the backpointers that no active token leads to; renumber the rest, in place."""
+    number, kept = live_entries(prev, n_pool, history[:n])
+    squeeze(prev, number, True)
+    squeeze(arc, number, False)
     for token in range(n):
         history[token] = number[history[token]]
     return kept, prev, arc
+
+
+@numba.njit(cache=True, nogil=True)
+def cut(prev: Ints, n_pool: int, roots: Ints) -> int:
+    """Return the last entry that the paths of all roots share, -1 for none.
+
+    Roots are numbers of entries, -1 for none.
+    """
+    first = -1
+    for root in roots:
+        first = max(first, root)
+    if first < 0:
+        return -1
+    place = np.full(n_pool, -1, dtype=np.int32)  # on the first root's path: from its start
+    length = 0
+    at = first
+    while at >= 0:
+        length += 1
+        at = prev[at]
+    chain = np.empty(length, dtype=np.int32)
+    at = first
+    for position in range(length - 1, -1, -1):
+        chain[position] = at
+        place[at] = position
+        at = prev[at]
+    common = length - 1
+    for root in roots:
+        if root < 0:
+            continue
+        at = root
+        while place[at] < 0:
+            at = prev[at]
+        meets = place[at]
+        common = min(common, meets)
+        at = root
+        while place[at] < 0:  # whoever comes this way later is spared the rest
+            place[at] = meets
+            at = prev[at]
+    return int(chain[common])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -72,39 +127,9 @@ def settle(prev: Ints, arc: Ints, n_pool: int, history: Ints, n: int) -> tuple[I
     The last common entry becomes the first of every path. The entries before it are dropped,
     with everything else that no token leads to. Returns the arcs and the size of the pool.
     """
-    place = np.full(n_pool, -1, dtype=np.int32)  # on the first token's path: from its start
-    length = 0
-    at = history[0]
-    while at >= 0:
-        length += 1
-        at = prev[at]
-    chain = np.empty(length, dtype=np.int32)
-    at = history[0]
-    for position in range(length - 1, -1, -1):
-        chain[position] = at
-        place[at] = position
-        at = prev[at]
-    common = length - 1
-    for token in range(1, n):
-        at = history[token]
-        while place[at] < 0:
-            at = prev[at]
-        meets = place[at]
-        common = min(common, meets)
-        at = history[token]
-        while place[at] < 0:  # whoever comes this way later is spared the rest
-            place[at] = meets
-            at = prev[at]
-    n_arcs = 0
-    for position in range(common + 1):
-        n_arcs += arc[chain[position]] >= 0
-    path = np.empty(n_arcs, dtype=np.int32)
-    n_arcs = 0
-    for position in range(common + 1):
-        if arc[chain[position]] >= 0:
-            path[n_arcs] = arc[chain[position]]
-            n_arcs += 1
-    prev[chain[common]] = -1
-    arc[chain[common]] = -1
+    common = cut(prev, n_pool, history[:n])
+    path = trace(prev, arc, common)
+    prev[common] = -1
+    arc[common] = -1
     n_pool, _, _ = collect(prev, arc, n_pool, history, n)
     return path, n_pool

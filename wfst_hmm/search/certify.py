@@ -17,7 +17,8 @@ import numpy.typing as npt
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.beam import BeamSearch
-from wfst_hmm.search.decode import decode_beam, decoded_from_arcs
+from wfst_hmm.search.decode import decode_beam
+from wfst_hmm.search.decoded import decoded_from_arcs
 from wfst_hmm.search.exact import viterbi_path
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of

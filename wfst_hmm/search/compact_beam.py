@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.graph.compact import CompactGraph
+from wfst_hmm.search.backpointers import cut, live_entries, squeeze, trace
 from wfst_hmm.search.hmm_table import HmmTable, facts_of
-from wfst_hmm.search.history import live_entries, squeeze, trace
 from wfst_hmm.search.instances import Instances, enter, leave, new_instances, step, with_room
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
@@ -146,12 +146,24 @@ class CompactBeamSearch:
         if total == np.inf or (final and self.lost_at is not None):
             return CompactPath(np.inf, nothing, nothing, False)
         last = int(tokens.history[token]) if token >= 0 else int(back >> 32)
-        entries = trace(tokens.prev, tokens.pool_arc, last)
-        arcs, ends = tokens.pool_arc[entries], tokens.pool_frame[entries]
+        arcs = trace(tokens.prev, tokens.pool_arc, last)
+        ends = trace(tokens.prev, tokens.pool_frame, last)
         if token < 0:
             arcs = np.append(arcs, np.int32(back & 0x7FFFFFFF))
             ends = np.append(ends, np.int32(self.n_frames))
         return CompactPath(self._offset + total, arcs, ends, token >= 0)
+
+    def settle(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Return the arcs that all paths begin with, and their ends, and forget them.
+
+        What `path` returns afterwards goes on behind them; its cost stays that of the whole.
+        Called from time to time, it keeps memory flat however long the input is.
+        """
+        if self.lost_at is not None:
+            nothing = np.zeros(0, dtype=np.int32)
+            return nothing, nothing
+        arcs, ends, self._tokens = _settle(self._tokens)
+        return arcs, ends
 
 
 @numba.njit(cache=True, nogil=True)
@@ -184,6 +196,7 @@ def _first_tokens(
     prev = np.empty(room, dtype=np.int32)
     pool_arc = np.empty(room, dtype=np.int32)
     pool_frame = np.zeros(room, dtype=np.int32)
+    pool_frame[0] = -1  # an entry without an arc ends nowhere
     history = np.empty(len(state), dtype=np.int32)
     for token in range(n):
         prev[token] = -1 - source[token] if token else -1
@@ -213,7 +226,7 @@ def _cutoff(
         if value < np.inf:
             cost[n] = value
             n += 1
-    return cutoff_for(cost, n, best, beam, max_active, min_active)
+    return float(cutoff_for(cost, n, best, beam, max_active, min_active))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -261,7 +274,9 @@ def _advance(
         first_arc = grown(first_arc, 0, n)
         end_arc = grown(end_arc, 0, n)
         n_before = n
-        n, n_arcs = gather(states, state, cost, history, n, cutoff, best, first_arc, end_arc)
+        n, n_arcs = gather(
+            states, state, cost, history, n, cutoff + hmms.dearest_leave, best, first_arc, end_arc
+        )
         width = beam if cutoff == best + beam else cutoff - best + _BEAM_DELTA
         row = scores[frame]
         n_moved, lost_before, lost_after, lowest = step(
@@ -323,6 +338,19 @@ def _advance(
 
 
 @numba.njit(cache=True, nogil=True)
+def _roots(items: Instances, n_items: int, names: npt.NDArray[np.int32], n: int) -> Any:
+    """Return what instances and the first `n` tokens name; a token may name none (below 0)."""
+    cost, back = items.cost[:n_items].ravel(), items.back[:n_items].ravel()
+    roots = np.full(len(cost) + n, -1, dtype=np.int32)
+    for number in range(len(cost)):
+        if cost[number] < np.inf:
+            roots[number] = back[number] >> 32
+    for token in range(n):
+        roots[len(cost) + token] = max(names[token], -1)
+    return roots
+
+
+@numba.njit(cache=True, nogil=True)
 def _collect(
     prev: npt.NDArray[np.int32],
     pool_arc: npt.NDArray[np.int32],
@@ -330,32 +358,52 @@ def _collect(
     n_pool: int,
     items: Instances,
     n_items: int,
-    source: npt.NDArray[np.int32],
+    names: npt.NDArray[np.int32],
     n: int,
 ) -> int:
-    """Drop the backpointers that neither instances nor new tokens lead to; return how many stay.
+    """Drop the backpointers that neither instances nor tokens lead to; return how many stay.
 
-    What instances and new tokens (their `source`) name is renumbered.
+    What instances and tokens name is renumbered.
     """
-    cost, back = items.cost[:n_items].ravel(), items.back[:n_items].ravel()
-    roots = np.full(len(cost) + n, -1, dtype=np.int32)
-    for number in range(len(cost)):
-        if cost[number] < np.inf:
-            roots[number] = back[number] >> 32
-    for token in range(n):
-        roots[len(cost) + token] = max(source[token], -1)
-    number_of, kept = live_entries(prev, n_pool, roots)
+    number_of, kept = live_entries(prev, n_pool, _roots(items, n_items, names, n))
     squeeze(prev, number_of, True)
     squeeze(pool_arc, number_of, False)
     squeeze(pool_frame, number_of, False)
-    for number in range(len(cost)):  # a view: contiguous rows
-        if cost[number] < np.inf:
-            moved = np.int64(number_of[back[number] >> 32])
-            back[number] = (moved << 32) | (back[number] & 0x7FFFFFFF)
+    slots = items.cost.shape[1]
+    for number in range(n_items):
+        for slot in range(slots):
+            if items.cost[number, slot] < np.inf:
+                back = items.back[number, slot]
+                moved = np.int64(number_of[back >> 32])
+                items.back[number, slot] = (moved << 32) | (back & 0x7FFFFFFF)
     for token in range(n):
-        if source[token] >= 0:
-            source[token] = number_of[source[token]]
-    return kept
+        if names[token] >= 0:
+            names[token] = number_of[names[token]]
+    return int(kept)
+
+
+@numba.njit(cache=True, nogil=True)
+def _settle(tokens: _Tokens) -> Any:
+    """Cut off what all paths have in common; return its arcs, their ends, and the tokens."""
+    prev, pool_arc, pool_frame = tokens.prev, tokens.pool_arc, tokens.pool_frame
+    common = cut(
+        prev, tokens.n_pool, _roots(tokens.items, tokens.n_items, tokens.history, tokens.n)
+    )
+    arcs = trace(prev, pool_arc, common)
+    ends = trace(prev, pool_frame, common)
+    n_pool = tokens.n_pool
+    if common >= 0:
+        prev[common] = -1
+        pool_arc[common] = -1
+        pool_frame[common] = -1
+        n_pool = _collect(
+            prev, pool_arc, pool_frame, n_pool, tokens.items, tokens.n_items, tokens.history,
+            tokens.n,
+        )  # fmt: skip
+    return arcs, ends, _Tokens(
+        tokens.items, tokens.n_items, tokens.lowest, tokens.n_active, tokens.state, tokens.cost,
+        tokens.history, tokens.n, prev, pool_arc, pool_frame, n_pool, tokens.collect_at,
+    )  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)

@@ -32,6 +32,8 @@ class HmmTable(NamedTuple):
         S is 3 and no state leads back to an earlier one.
     most_ways : int
         Ways into a unit, at most.
+    dearest_leave : float
+        Highest finite cost in `leave`.
     topology : ndarray of uint32, shape (U,)
         Row of `step` and `leave`.
     step : ndarray of float32, shape (K, S, S)
@@ -48,6 +50,7 @@ class HmmTable(NamedTuple):
 
     simple: bool
     most_ways: int
+    dearest_leave: float
     topology: npt.NDArray[np.uint32]
     step: npt.NDArray[np.float32]
     leave: npt.NDArray[np.float32]
@@ -124,7 +127,8 @@ def _make(units: Units, columns: npt.NDArray[np.int32]) -> UnitFacts:
     enter_column = columns[units.enter.label - 1].astype(np.uint32)
     table = HmmTable(
         bool(slots == _FEWEST_SLOTS and np.isinf(step[:, back[0], back[1]]).all()),
-        int(units.enter.counts.max(initial=0)), topology.reshape(-1).astype(np.uint32), step,
+        int(units.enter.counts.max(initial=0)), float(units.leave.cost.max(initial=0.0)),
+        topology.reshape(-1).astype(np.uint32), step,
         np.ascontiguousarray(kinds[:, slots * slots :]), column,
         units.enter.start.astype(np.uint32), units.enter.target.astype(np.uint32), enter_column,
         units.enter.cost.astype(np.float32),

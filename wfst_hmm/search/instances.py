@@ -73,7 +73,7 @@ def new_instances(room: int, slots: int) -> Instances:
 
 
 @numba.njit(cache=True, nogil=True)
-def with_room(items: Instances, n: int, wanted: int) -> Instances:
+def with_room(items: Instances, n: int, wanted: int) -> Any:
     """Return room for `wanted` instances at least, with the first `n` of `items` in it."""
     room = len(items.unit)
     while room < wanted:
@@ -90,7 +90,7 @@ def with_room(items: Instances, n: int, wanted: int) -> Instances:
 def _home(unit: int, dest: int, mask: int) -> int:
     """Return where in the hash table an instance would be if there were no other."""
     key = (np.uint64(dest) << np.uint64(32)) ^ np.uint64(unit)
-    return np.uint32((key * _MIX) >> np.uint64(32)) & np.uint32(mask)
+    return int(np.uint32((key * _MIX) >> np.uint64(32)) & np.uint32(mask))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -303,7 +303,10 @@ def leave(
     arc: Ints,
     source: Ints,
 ) -> tuple[int, int, bool]:
-    """Give each state of the graph its cheapest way out of a unit, up to the cutoff.
+    """Give each state of the graph its cheapest way out of the HMM states up to the cutoff.
+
+    What leaving costs may lead beyond the cutoff: in an expanded graph, where leaving one unit
+    and entering the next are often one arc, the frame after would decide as well.
 
     `slot` maps states to tokens, as in `wfst_hmm.search.tokens.recombine`; the other arrays have
     room for `n` tokens. Returns the number of tokens, the number of HMM states up to the cutoff,
@@ -324,12 +327,15 @@ def leave(
         which = 0
         for j in range(slots):
             so_far = held[i, j]
-            n_active += so_far <= limit
+            within = so_far <= limit
+            n_active += within
             new = so_far + out_cost[kind, j]
             if new < best:
-                best, which = new, j
-        if best > limit:
-            lost = lost or best < np.inf
+                if within:
+                    best, which = new, j
+                else:
+                    lost = lost or new < np.inf
+        if best == np.inf:
             continue
         reached = dest[i]
         token = slot[reached]

@@ -18,7 +18,7 @@ from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.beam import BeamSearch
-from wfst_hmm.search.decode import decoded_from_labels
+from wfst_hmm.search.decoded import decoded_from_labels
 from wfst_hmm.search.endpoints import Trail
 from wfst_hmm.search.fused import FusedSearch
 from wfst_hmm.search.options import SearchOptions

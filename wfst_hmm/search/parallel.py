@@ -1,6 +1,6 @@
 """Many utterances on several threads over one mapped graph.
 
-In: `Graph` and an iterable of `Scores`. Out: their results, in the order of the input.
+In: a graph and an iterable of `Scores`. Out: their results, in the order of the input.
 
 Public names: `decode_many`.
 """
@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from wfst_hmm.errors import UsageError, WfstHmmError
-from wfst_hmm.graph.graph import Graph
+from wfst_hmm.graph.compact import AnyGraph, CompactGraph
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.decode import decode
+from wfst_hmm.search.hmm_table import facts_of
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
 from wfst_hmm.search.result import Decoded, NoPath
@@ -26,7 +27,7 @@ Outcome = Decoded | NoPath | WfstHmmError
 
 
 def decode_many(
-    graph: Graph,
+    graph: AnyGraph,
     utterances: Iterable[Scores | Callable[[], Scores]],
     options: SearchOptions | None = None,
     *,
@@ -36,7 +37,7 @@ def decode_many(
 
     Parameters
     ----------
-    graph : Graph
+    graph : Graph or CompactGraph
     utterances : iterable of Scores, or of functions that make them
         A function runs on the thread that decodes, so that reading and scoring run in
         parallel as well. Taken from the iterable only a few ahead of the results.
@@ -56,6 +57,8 @@ def decode_many(
                          got=n_threads)  # fmt: skip
     options = options or SearchOptions()
     plan_of(graph.fst)  # once, before the threads ask for it
+    if isinstance(graph, CompactGraph):
+        facts_of(graph)
 
     def work(utterance: Scores | Callable[[], Scores]) -> Outcome:
         try:

@@ -23,6 +23,7 @@ __all__ = ["Plan", "check_scores", "min_frames", "plan_of"]
 
 #: Nats. Epsilon cycles down to minus this count as free: rounding of float32 costs, no gain.
 _FREE_CYCLE = 1e-6
+_NEVER = 1 << 20  # frames of an arc that no path can take
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -184,47 +185,97 @@ def _negative_cycle(
 
 
 @numba.njit(cache=True, nogil=True)
-def _fewest_frames(states: npt.NDArray[Any], arcs: npt.NDArray[Any], start: int) -> int:
-    """Breadth-first search by frames: epsilons are followed within a frame."""
+def _fewest_frames(
+    states: npt.NDArray[Any],
+    arcs: npt.NDArray[Any],
+    start: int,
+    frames_of: npt.NDArray[np.int32],
+    most: int,
+) -> int:
+    """Dial's shortest paths, counted in frames: ``frames_of[label]`` an arc, at most `most`."""
     seen = np.zeros(len(states), dtype=np.uint8)
-    now = np.empty(len(states), dtype=np.int32)
-    later = np.empty(len(states), dtype=np.int32)
-    now[0] = start
-    n_now = 1
+    after = np.full(len(states), -1, dtype=np.int32)  # lists of states by frame, one link a state
+    fewest = np.full(len(states), 1 << 30, dtype=np.int32)
+    heads = np.full(most + 1, -1, dtype=np.int32)
+    pending = np.empty(2 * len(states) + 16, dtype=np.int32)  # states of this frame
+    before = np.full(len(states), -1, dtype=np.int32)
+    fewest[start] = 0
+    heads[0] = start
     frames = 0
-    while n_now:
-        n_later = 0
-        while n_now:
-            n_now -= 1
-            state = now[n_now]
-            if seen[state] == 1:
+    empty = 0
+    while empty <= most:
+        at = heads[frames % (most + 1)]
+        heads[frames % (most + 1)] = -1
+        n = 0
+        while at >= 0:
+            pending[n] = at
+            n += 1
+            at = after[at]
+        empty = 0 if n else empty + 1
+        while n:
+            n -= 1
+            state = pending[n]
+            if seen[state]:
                 continue
             seen[state] = 1
             if states[state].final < np.inf:
                 return frames
             for arc in range(states[state].pos, states[state].pos + states[state].n_arcs):
                 following = arcs[arc].nextstate
-                if seen[following] == 1 or arcs[arc].weight == np.inf:
+                then = frames + frames_of[arcs[arc].ilabel]
+                if arcs[arc].weight == np.inf or then >= fewest[following] or seen[following]:
                     continue
-                if arcs[arc].ilabel == 0:
-                    if n_now == len(now):
-                        now = np.concatenate((now, np.empty(len(now), dtype=np.int32)))
-                    now[n_now] = following
-                    n_now += 1
+                if fewest[following] < 1 << 30 and fewest[following] > frames:  # leave its list
+                    _unlink(heads, after, before, following, fewest[following] % (most + 1))
+                fewest[following] = then
+                if then == frames:
+                    if n == len(pending):
+                        pending = np.concatenate((pending, np.empty(n, dtype=np.int32)))
+                    pending[n] = following
+                    n += 1
+                elif then - frames <= most:
+                    head = heads[then % (most + 1)]
+                    after[following] = head
+                    before[following] = -1
+                    if head >= 0:
+                        before[head] = following
+                    heads[then % (most + 1)] = following
                 else:
-                    if n_later == len(later):
-                        later = np.concatenate((later, np.empty(len(later), dtype=np.int32)))
-                    later[n_later] = following
-                    n_later += 1
-        now, later = later, now
-        n_now = n_later
+                    fewest[following] = 1 << 30  # no way through the arc's unit
         frames += 1
     return -1
 
 
-def min_frames(fst: Fst) -> int | None:
-    """Return how many frames the shortest complete path takes; None: no path at all."""
-    frames = int(_fewest_frames(fst.states, fst.arcs, fst.start)) if fst.n_states else -1
+@numba.njit(cache=True, nogil=True)
+def _unlink(
+    heads: npt.NDArray[np.int32],
+    after: npt.NDArray[np.int32],
+    before: npt.NDArray[np.int32],
+    state: int,
+    which: int,
+) -> None:
+    """Take a state out of its doubly linked list."""
+    if before[state] >= 0:
+        after[before[state]] = after[state]
+    else:
+        heads[which] = after[state]
+    if after[state] >= 0:
+        before[after[state]] = before[state]
+
+
+def min_frames(fst: Fst, frames_of: npt.NDArray[np.int32] | None = None) -> int | None:
+    """Return how many frames the shortest complete path takes; None: no path at all.
+
+    `frames_of` are the frames of an arc by its input label, where that is not one frame for any
+    label but epsilon.
+    """
+    if not fst.n_states:
+        return None
+    if frames_of is None:
+        frames_of = np.ones(plan_of(fst).n_labels + 1, dtype=np.int32)
+        frames_of[0] = 0
+    most = int(frames_of[frames_of < _NEVER].max(initial=1))
+    frames = int(_fewest_frames(fst.states, fst.arcs, fst.start, frames_of, most))
     return frames if frames >= 0 else None
 
 

@@ -1,0 +1,214 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from graph_models import topologies
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wfst_hmm.errors import DataError, GraphError
+from wfst_hmm.fst.arrays import Fst
+from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.graph.compact import CompactGraph
+from wfst_hmm.graph.lexicon import Lexicon
+from wfst_hmm.graph.units import Units
+from wfst_hmm.models.scores import Scores
+from wfst_hmm.models.topology import StateLabels, Topology
+from wfst_hmm.search.begin import begin_search
+from wfst_hmm.search.compact_beam import CompactBeamSearch
+from wfst_hmm.search.cross_check import cross_check
+from wfst_hmm.search.decode import decode, decode_beam
+from wfst_hmm.search.exact import viterbi_path
+from wfst_hmm.search.hmm_table import facts_of
+from wfst_hmm.search.options import SearchOptions
+from wfst_hmm.search.prepare import min_frames
+from wfst_hmm.search.result import Decoded, NoPath
+
+UNLIMITED = SearchOptions(beam=np.inf, max_active=0)
+CHAIN = Topology.left_to_right(3, self_loop=0.5)
+
+
+def random_graph(seed: int, kinds: list[Topology], n_states: int) -> CompactGraph:
+    """Return a random machine over one unit for each of `kinds`, as in `search_problems`."""
+    rng = np.random.default_rng(seed)
+    n_arcs = int(rng.integers(1, 3 * n_states + 4))
+    source = rng.integers(0, n_states, n_arcs)
+    following = np.where(rng.random(n_arcs) < 0.2, source, rng.integers(0, n_states, n_arcs))
+    ilabel = rng.integers(0, len(kinds) + 1, n_arcs)
+    weight = rng.integers(-4, 9, n_arcs) / 4
+    height = rng.integers(-4, 5, n_states) / 4
+    climb = height[following] - height[source]
+    weight = np.where(ilabel == 0, np.abs(weight) * (rng.random(n_arcs) < 0.7) + climb, weight)
+    final = np.where(rng.random(n_states) < 0.6, rng.integers(0, 9, n_states) / 4, np.inf)
+    words = Symbols(["a", "b", "c"])
+    fst = Fst.from_arcs(
+        0, source, ilabel, rng.integers(0, 4, n_arcs), weight, following, final, None, words
+    )
+    phones = tuple(f"P{i}" for i in range(len(kinds)))
+    columns = [rng.integers(0, 4, kind.n_states).astype(np.int32) for kind in kinds]
+    labels = StateLabels.build(phones, kinds, columns)
+    units = Units.of_phones(kinds, labels)
+    return CompactGraph(fst, units, labels, words, phones, (), Lexicon([]), model_hash="")
+
+
+def random_scores(seed: int, n_frames: int) -> Scores:
+    rng = np.random.default_rng(seed)
+    scores = (rng.integers(-12, 5, (n_frames, 4)) / 4).astype(np.float32)
+    scores[rng.random(scores.shape) < 0.05] = -np.inf
+    return Scores(scores)
+
+
+graphs = st.builds(
+    random_graph, st.integers(0, 2**32 - 1), st.lists(topologies(), min_size=1, max_size=3),
+    st.integers(1, 6),
+)  # fmt: skip
+chains = st.builds(
+    random_graph, st.integers(0, 2**32 - 1), st.just([CHAIN, CHAIN]), st.integers(1, 6)
+)
+
+
+@settings(deadline=None, max_examples=250)
+@given(st.one_of(graphs, chains), st.integers(0, 2**32 - 1), st.integers(0, 9))
+def test_unlimited_beam_equals_the_exact_search_of_the_expanded_graph(
+    graph: CompactGraph, seed: int, n_frames: int
+) -> None:
+    scores = random_scores(seed, n_frames)
+    expanded = graph.expanded()
+    wanted, _ = viterbi_path(expanded.fst, scores.array, expanded.labels.column)
+    search = CompactBeamSearch(graph, UNLIMITED)
+    search.advance(scores.array)
+    path = search.path()
+    if wanted == np.inf:
+        assert path.cost == np.inf
+        assert not len(path.arcs)
+        return
+    assert path.cost == pytest.approx(wanted, rel=1e-5, abs=1e-4)
+    result = decode_beam(graph, scores, UNLIMITED)
+    assert isinstance(result, Decoded)
+    assert result.total_cost == pytest.approx(wanted, rel=1e-5, abs=1e-4)
+    assert_is_path(graph, scores, result, path.ends)
+
+
+def assert_is_path(graph: CompactGraph, scores: Scores, result: Decoded, ends: np.ndarray) -> None:
+    """Check arcs from start to final state, and that each unit's labels are a way through it."""
+    state, begin, cost = graph.fst.start, 0, 0.0
+    sources = graph.fst.sources()
+    units = graph.units
+    for arc, end in zip(result.arcs, ends, strict=True):
+        row = graph.fst.arcs[arc]
+        assert sources[arc] == state
+        state = int(row["nextstate"])
+        cost += float(row["weight"])
+        if row["ilabel"]:
+            unit = int(row["ilabel"]) - 1
+            cost += cost_through(units, unit, result.labels[begin:end].tolist())
+        else:
+            assert begin == end
+        begin = int(end)
+    assert begin == scores.n_frames
+    cost += float(graph.fst.states["final"][state])
+    columns = graph.labels.column[result.labels - 1]
+    cost -= float(scores.array[np.arange(scores.n_frames), columns].sum())
+    assert result.total_cost == pytest.approx(cost, rel=1e-5, abs=1e-4)
+
+
+def cost_through(units: Units, unit: int, labels: list[int]) -> float:
+    """Return the cheapest transitions through a unit with these state labels, +inf for none."""
+
+    def rows(kind: str) -> list[tuple[int, int, int, float]]:
+        moves = getattr(units, kind)
+        span = range(moves.start[unit], moves.start[unit + 1])
+        return [(int(moves.source[i]), int(moves.target[i]), int(moves.label[i]),
+                 float(moves.cost[i])) for i in span]  # fmt: skip
+
+    costs = {target: cost for _, target, label, cost in rows("enter") if label == labels[0]}
+    for wanted in labels[1:]:
+        new: dict[int, float] = {}
+        for source, target, label, cost in rows("step"):
+            if label == wanted and source in costs:
+                new[target] = min(new.get(target, np.inf), costs[source] + cost)
+        costs = new
+    return min((costs[s] + cost for s, _, _, cost in rows("leave") if s in costs), default=np.inf)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.one_of(graphs, chains), st.integers(0, 2**32 - 1), st.lists(st.integers(1, 3)),
+       st.integers(1, 30), st.booleans())  # fmt: skip
+def test_chunks_collection_and_settling_change_nothing(
+    graph: CompactGraph, seed: int, sizes: list[int], collect_at: int, settle: bool
+) -> None:
+    scores = random_scores(seed, 12).array
+    options = SearchOptions(beam=3.0, max_active=4, min_active=2)
+    whole = CompactBeamSearch(graph, options)
+    whole.advance(scores)
+    pieces = CompactBeamSearch(graph, options, collect_at=collect_at)
+    at = 0
+    arcs: list[int] = []
+    ends: list[int] = []
+    for size in [*sizes, 12]:
+        pieces.advance(scores[at : at + size])
+        at += size
+        if settle:
+            decided = pieces.settle()
+            arcs += decided[0].tolist()
+            ends += decided[1].tolist()
+    for final in (True, False):
+        a, b = whole.path(final=final), pieces.path(final=final)
+        assert b.cost == pytest.approx(a.cost, abs=1e-4)
+        if a.cost < np.inf:
+            assert [*arcs, *b.arcs.tolist()] == a.arcs.tolist()
+            assert [*ends, *b.ends.tolist()] == a.ends.tolist()
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.one_of(graphs, chains), st.integers(0, 2**32 - 1), st.floats(0.1, 8.0),
+       st.integers(1, 5))  # fmt: skip
+def test_a_beam_finds_a_real_path_never_below_the_optimum(
+    graph: CompactGraph, seed: int, beam: float, max_active: int
+) -> None:
+    scores = random_scores(seed, 7)
+    expanded = graph.expanded()
+    best, _ = viterbi_path(expanded.fst, scores.array, expanded.labels.column)
+    search = begin_search(graph, SearchOptions(beam=beam, max_active=max_active, min_active=1))
+    search.advance(scores.array)
+    assert search.path()[0] >= best - 1e-4
+    partial = search.path(final=False)
+    assert partial[0] == np.inf or partial[2][-1:].tolist() in ([], [search.n_frames])
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.one_of(graphs, chains))
+def test_fewest_frames_are_those_of_the_expanded_graph(graph: CompactGraph) -> None:
+    assert min_frames(graph.fst, facts_of(graph).fewest) == min_frames(graph.expanded().fst)
+
+
+def test_searches_agree_and_reasons_are_the_same() -> None:
+    n_found = 0
+    reasons = set()
+    for seed in range(60):
+        graph = random_graph(seed, [CHAIN, Topology.silence(3)], 2 + seed % 4)
+        scores = random_scores(seed, 1 + seed % 8)
+        check = cross_check(graph, scores, UNLIMITED)
+        assert check.ok, check.detail
+        beam, exact = check.results["beam"], check.results["exact"]
+        if isinstance(beam, NoPath):
+            assert isinstance(exact, NoPath)
+            assert (beam.reason, beam.detail) == (exact.reason, exact.detail)
+            reasons.add(beam.reason)
+        else:
+            n_found += 1
+    assert n_found > 10
+    assert {"too_few_frames", "empty_graph"} <= reasons
+
+
+def test_scores_and_units_that_do_not_fit_are_refused() -> None:
+    graph = random_graph(3, [CHAIN], 3)
+    few = Scores(np.zeros((4, 1), dtype=np.float32))
+    with pytest.raises(DataError, match="too few columns"):
+        decode(graph, few)
+    step = graph.units.step
+    label = step.label.copy()
+    label[1] += 1  # the state that move 1 leads to can stay, too
+    units = dataclasses.replace(graph.units, step=dataclasses.replace(step, label=label))
+    with pytest.raises(GraphError, match="several state labels"):
+        decode(dataclasses.replace(graph, units=units), random_scores(0, 4))

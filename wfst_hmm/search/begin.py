@@ -1,0 +1,43 @@
+"""Begin a beam search over either kind of graph.
+
+In: a `Graph` or a `CompactGraph`. Out: the search that fits it.
+
+Public names: `AnySearch`, `begin_search`, `expanded_of`.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TypeAlias
+
+from wfst_hmm.graph.compact import AnyGraph, CompactGraph
+from wfst_hmm.graph.graph import Graph
+from wfst_hmm.search.beam import BeamSearch
+from wfst_hmm.search.compact_beam import CompactBeamSearch
+from wfst_hmm.search.options import SearchOptions
+
+__all__ = ["AnySearch", "begin_search", "expanded_of"]
+
+#: Both have `advance`, `path`, `settle`, `n_frames`, `lost_at`, `n_pruned` and `pruned_above`.
+AnySearch: TypeAlias = BeamSearch | CompactBeamSearch
+
+_EXPANDED: weakref.WeakKeyDictionary[CompactGraph, Graph] = weakref.WeakKeyDictionary()
+
+
+def begin_search(
+    graph: AnyGraph, options: SearchOptions, *, keep_pruned: bool = False
+) -> AnySearch:
+    """Return a search that has seen no frame yet."""
+    if isinstance(graph, CompactGraph):
+        return CompactBeamSearch(graph, options, keep_pruned=keep_pruned)
+    return BeamSearch(graph.fst, graph.labels.column, options, keep_pruned=keep_pruned)
+
+
+def expanded_of(graph: AnyGraph) -> Graph:
+    """Return the graph with the states of its HMMs, expanded on the first call and kept."""
+    if isinstance(graph, Graph):
+        return graph
+    expanded = _EXPANDED.get(graph)
+    if expanded is None:
+        expanded = _EXPANDED[graph] = graph.expanded()
+    return expanded

@@ -1,0 +1,190 @@
+"""From a path through a graph to the answer that it stands for.
+
+In: the graph, the scores, arcs or state labels. Out: `Decoded`.
+
+Public names: `decoded_from_arcs`, `decoded_from_labels`, `decoded_from_path`, `decoded_of`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wfst_hmm.graph.compact import AnyGraph, CompactGraph
+from wfst_hmm.graph.graph import Graph
+from wfst_hmm.models.scores import Scores
+from wfst_hmm.search.align import phone_segments, word_segments
+from wfst_hmm.search.beam import BeamSearch
+from wfst_hmm.search.compact_beam import CompactBeamSearch, CompactPath
+from wfst_hmm.search.hmm_table import facts_of
+from wfst_hmm.search.result import Decoded, Word
+from wfst_hmm.search.unit_states import unit_states
+
+__all__ = [
+    "acoustic_cost_of",
+    "decoded_from_arcs",
+    "decoded_from_labels",
+    "decoded_from_path",
+    "decoded_of",
+]
+
+
+def decoded_of(
+    search: BeamSearch | CompactBeamSearch,
+    graph: AnyGraph,
+    scores: Scores,
+    acoustic_scale: float,
+    *,
+    final: bool = True,
+    notes: tuple[str, ...] = (),
+) -> Decoded | None:
+    """Return the best answer of a search that has taken all `scores`, None when it has none.
+
+    With ``final=False``, of all paths, not only of those that end in a final state.
+    """
+    if isinstance(search, CompactBeamSearch):
+        assert isinstance(graph, CompactGraph)
+        path = search.path(final=final)
+        if path.cost == np.inf:
+            return None
+        return decoded_from_path(graph, scores, path, acoustic_scale, final=final, notes=notes)
+    cost, arcs = search.path(final=final)
+    if cost == np.inf:
+        return None
+    assert isinstance(graph, Graph)
+    return decoded_from_arcs(
+        graph, scores, arcs, acoustic_scale, "beam", complete=final, notes=notes
+    )
+
+
+def decoded_from_path(
+    graph: CompactGraph,
+    scores: Scores,
+    path: CompactPath,
+    acoustic_scale: float,
+    *,
+    final: bool = True,
+    notes: tuple[str, ...] = (),
+) -> Decoded:
+    """Return the answer that a path through a compact graph stands for.
+
+    Parameters
+    ----------
+    path : CompactPath
+        From the start state on.
+    acoustic_scale : float
+    final : bool
+        Whether it ends in a final state; its cost is then added.
+    """
+    rows = graph.fst.arcs[path.arcs]
+    facts = facts_of(graph)
+    labels, acoustic, transitions = unit_states(
+        facts.table, facts.label, facts.enter_label, rows["ilabel"] - 1, path.ends, 0,
+        scores.array, acoustic_scale, path.complete,
+    )  # fmt: skip
+    begins = np.concatenate([np.zeros(1, dtype=np.int32), path.ends[:-1]])
+    speaks = rows["olabel"] > 0
+    costs = float(rows["weight"].sum(dtype=np.float64)) + transitions
+    if final:
+        last = int(rows["nextstate"][-1]) if len(rows) else graph.fst.start
+        costs += float(graph.fst.states["final"][last])
+    return decoded_from_labels(
+        graph, scores, labels, rows["olabel"][speaks], begins[: len(rows)][speaks], path.arcs,
+        acoustic, costs, "beam", complete=final, notes=notes,
+    )  # fmt: skip
+
+
+def decoded_from_arcs(
+    graph: Graph,
+    scores: Scores,
+    arcs: npt.NDArray[np.int32],
+    acoustic_scale: float,
+    search: str,
+    *,
+    complete: bool = True,
+    notes: tuple[str, ...] = (),
+) -> Decoded:
+    """Return the answer that a path through the graph stands for.
+
+    Parameters
+    ----------
+    arcs : ndarray of int32
+        Arcs of ``graph.fst`` from the start state on.
+    acoustic_scale : float
+    search : str
+        Name of the search.
+    complete : bool
+        Whether the path ends in a final state; its cost is then added.
+    """
+    rows = graph.fst.arcs[arcs]
+    emits = rows["ilabel"] > 0
+    labels = np.ascontiguousarray(rows["ilabel"][emits])
+    speaks = rows["olabel"] > 0
+    word_frames: npt.NDArray[np.int64] = (np.cumsum(emits) - emits)[speaks]
+    acoustic = acoustic_cost_of(graph, scores, labels, acoustic_scale)
+    costs = float(rows["weight"].sum(dtype=np.float64))
+    if complete:
+        last = int(rows["nextstate"][-1]) if len(rows) else graph.fst.start
+        costs += float(graph.fst.states["final"][last])
+    return decoded_from_labels(
+        graph, scores, labels, rows["olabel"][speaks], word_frames, arcs, acoustic, costs, search,
+        complete=complete, notes=notes,
+    )  # fmt: skip
+
+
+def acoustic_cost_of(
+    graph: Graph, scores: Scores, labels: npt.NDArray[np.int32], scale: float
+) -> float:
+    """Return the scaled negative log-likelihood of a state label for each frame."""
+    columns = graph.labels.column[labels - 1]
+    picked = scores.array[np.arange(len(labels)), columns]
+    return -scale * float(picked.sum(dtype=np.float64))
+
+
+def decoded_from_labels(
+    graph: AnyGraph,
+    scores: Scores,
+    labels: npt.NDArray[np.int32],
+    words: npt.NDArray[np.int32],
+    word_frames: npt.NDArray[Any],
+    arcs: npt.NDArray[np.int32],
+    acoustic_cost: float,
+    graph_cost: float,
+    search: str,
+    *,
+    complete: bool = True,
+    notes: tuple[str, ...] = (),
+) -> Decoded:
+    """Return the answer that state labels and words stand for.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (T,)
+        State label of each frame.
+    words : ndarray of int32, shape (n,)
+        Output labels of the graph.
+    word_frames : ndarray of int, shape (n,)
+        Number of frames before the arc that carries each word.
+    arcs : ndarray of int32
+        Arcs of the graph, where they are known.
+    acoustic_cost, graph_cost : float
+        Nats.
+    """
+    shift = scores.frame_shift
+    phones, borders = phone_segments(labels, graph.labels, graph.phones, shift)
+    texts = [graph.words[int(word)] for word in words]
+    segments: tuple[Word, ...]
+    segments, exact = word_segments(
+        texts, [int(frame) for frame in word_frames], phones, borders,
+        lambda word: [entry.phones for entry in graph.lexicon.prons(word)],
+        graph.silence_phones, shift,
+    )  # fmt: skip
+    if not exact and texts and complete:
+        notes = (*notes, "the lexicon does not explain the phones: word times are rough")
+    for array in (labels, arcs):
+        array.flags.writeable = False
+    return Decoded(
+        segments, phones, acoustic_cost, graph_cost, labels, arcs, shift, search, complete, notes
+    )
