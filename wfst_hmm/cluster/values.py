@@ -25,7 +25,7 @@ from wfst_hmm.formats.rttm import Turn
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.lattice.answer import Alternative
 from wfst_hmm.lattice.lattice import Lattice
-from wfst_hmm.search.decode import CrossCheck
+from wfst_hmm.search.cross_check import CrossCheck
 from wfst_hmm.search.result import Decoded, NoPath, Phone, Word
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Utterance
