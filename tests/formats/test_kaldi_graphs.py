@@ -6,9 +6,10 @@ from mutations import check_reader
 
 from wfst_hmm.errors import FormatError, GraphError
 from wfst_hmm.formats.kaldi.archives import read_cmvn, read_integer_lists, read_script
+from wfst_hmm.formats.kaldi.export import export_model
 from wfst_hmm.formats.kaldi.graph import export_graph, read_kaldi_graph, to_transition_ids
 from wfst_hmm.formats.kaldi.lang import read_lang
-from wfst_hmm.formats.kaldi.model import export_model, read_kaldi_model
+from wfst_hmm.formats.kaldi.model import read_kaldi_model
 from wfst_hmm.graph.compiler import build_graph
 from wfst_hmm.graph.grammar import grammar_from_spec
 from wfst_hmm.graph.lexicon import Entry, Lexicon

@@ -7,9 +7,10 @@ from mutations import check_reader
 
 from wfst_hmm.errors import FormatError, ModelError
 from wfst_hmm.formats.kaldi.archives import write_object
+from wfst_hmm.formats.kaldi.export import export_model
 from wfst_hmm.formats.kaldi.gmm import DiagonalMixtures, read_model, write_model
 from wfst_hmm.formats.kaldi.lang import read_lang
-from wfst_hmm.formats.kaldi.model import KaldiModel, export_model, read_kaldi_model
+from wfst_hmm.formats.kaldi.model import KaldiModel, read_kaldi_model
 from wfst_hmm.formats.kaldi.stream import KaldiWriter
 from wfst_hmm.formats.kaldi.topologies import HmmState, HmmTopologies, read_topologies
 from wfst_hmm.formats.kaldi.transitions import TransitionModel
@@ -208,8 +209,13 @@ def test_transforms_of_a_model(tmp_path):
     middle = np.concatenate([x[1], x[2], x[3]])
     expected = fmllr @ np.append(matrix @ middle, 1)
     np.testing.assert_allclose(model.transformed(x, fmllr)[2], expected, rtol=1e-3, atol=1e-4)
-    with pytest.raises(ModelError, match="transformed features"):
+    found = model.context_model(FeatureOptions(n_ceps=9, delta_order=0, cmvn="none"))
+    np.testing.assert_allclose(found.finish(x).array, model.transformed(x), rtol=1e-3, atol=1e-4)
+    with pytest.raises(ModelError, match="the transform does not fit"):
         model.context_model(FeatureOptions())
+    (tmp_path / "k" / "splice_opts").write_text("--left-context=1 --right-context=2\n")
+    with pytest.raises(ModelError, match="spliced on one side"):
+        read_kaldi_model(tmp_path / "k").context_model(FeatureOptions())
     (tmp_path / "k" / "splice_opts").write_text("--left-context=x\n")
     with pytest.raises(FormatError, match="splice_opts:1"):
         read_kaldi_model(tmp_path / "k")

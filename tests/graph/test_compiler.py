@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import machines, relation, same_relation
 
-from wfst_hmm.errors import DataError, GraphError, ModelError
+from wfst_hmm.errors import DataError, GraphError, ModelError, UsageError
 from wfst_hmm.fst import ops
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
@@ -19,6 +19,9 @@ from wfst_hmm.graph.lexicon import Entry, Lexicon
 from wfst_hmm.graph.lexicon_fst import lexicon_fst
 from wfst_hmm.graph.phrases import Grammar, fixed_length, phrase_list, word_list, word_loop
 from wfst_hmm.graph.units import Units
+from wfst_hmm.models.scores import Scores
+from wfst_hmm.search.decode import decode_exact
+from wfst_hmm.search.result import Decoded
 
 LEXICON = Lexicon(
     [
@@ -180,3 +183,37 @@ def test_silence_probabilities_of_words(
     graph = build_graph(model, lexicon, grammar, options)
     slow = plainly(model, lexicon, grammar, options)
     assert same_relation(by_name(graph.fst, 4), by_name(slow, 4))
+
+
+def test_word_penalties_and_transition_scales_are_what_they_say() -> None:
+    model = small_model()
+    grammar = phrase_list([(("two", "a", "two"), 0.25)])
+    silent = np.zeros((30, 20), dtype=np.float32)
+
+    def cost(penalty: float, scale: float) -> float:
+        stages: list[str] = []
+        options = GraphOptions(silence_probability=0.0, transition_scale=scale)
+        graph = build_graph(model, LEXICON, grammar.penalized(penalty), options,
+                            on_stage=lambda row: stages.append(row["name"]))  # fmt: skip
+        assert stages == [row["name"] for row in graph.info["stages"]][: len(stages)] != []
+        found = decode_exact(graph, Scores(silent))
+        assert isinstance(found, Decoded)
+        return found.total_cost
+
+    moves = cost(0.0, 1.0) - 0.25
+    assert moves > 1
+    for penalty, scale in ((0.0, 0.0), (1.5, 1.0), (-0.5, 0.25), (2.0, 3.0)):
+        expected = 0.25 + 3 * penalty + scale * moves
+        assert cost(penalty, scale) == pytest.approx(expected, abs=1e-4)
+    with pytest.raises(UsageError, match="finite"):
+        grammar.penalized(float("nan"))
+    with pytest.raises(UsageError, match="transition_scale"):
+        GraphOptions(transition_scale=-1)
+
+
+def test_penalties_spare_backing_off() -> None:
+    rows = Fst.from_arcs(0, [0, 0, 1], [1, 2, 1], [1, 0, 1], [1.0, 2.0, 3.0], [0, 1, 1], [0.0, 0.0],
+                         Symbols(["a", "#0"]), Symbols(["a"]))  # fmt: skip
+    found = Grammar(rows).penalized(0.5)
+    assert found.has_backoff
+    assert found.fst.arcs["weight"].tolist() == [1.5, 2.0, 3.5]

@@ -46,7 +46,9 @@ def spelling_key(
         for e in lexicon.restricted(grammar.words)
     ]
     chosen = dataclasses.asdict(options)
-    chosen.pop("max_memory_mb", None)  # changes nothing that is made, and is checked on reading
+    # these change nothing that is kept: a budget that is checked on reading, and H
+    for name in ("max_memory_mb", "transition_scale"):
+        chosen.pop(name, None)
     made_from = [
         "L∘G", __version__, _VERSION, n_positions, chosen,
         list(model.phones), list(model.silence_phones), entries,

@@ -79,6 +79,12 @@ class CompactGraph:
         fst = stages.done(name, fst.with_symbols(self.labels.symbols, self.words))
         return self._graph(fst, {**self.info, "stages": stages.rows})
 
+    def unit_symbols(self) -> Symbols:
+        """Return names of the units: ``AH#17`` is HMM 17, one of phone AH's."""
+        entry = self.units.enter.label[self.units.enter.start[:-1]]
+        phones = self.labels.phone[entry - 1]
+        return Symbols(f"{self.phones[phone]}#{unit}" for unit, phone in enumerate(phones.tolist()))
+
     def check_model(self, model_hash: str) -> None:
         """Raise a `ModelError` unless the graph was built for the model with this hash."""
         self._graph(self.fst, self.info).check_model(model_hash)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import weakref
 from pathlib import Path
 from typing import Any, cast
@@ -30,7 +31,7 @@ from wfst_hmm.graph.lexicon import Lexicon
 from wfst_hmm.graph.lexicon_fst import LexiconOptions, lexicon_fst, optional_silence, phone_numbers
 from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.graph.spelling import Pauses, phone_labels, spell_grammar
-from wfst_hmm.graph.stages import Stages
+from wfst_hmm.graph.stages import OnStage, Stages
 from wfst_hmm.graph.units import AnyModel, PhoneModel, PhonesInContext, Units
 from wfst_hmm.models.context import WORD_POSITIONS, ContextMap
 from wfst_hmm.models.topology import StateLabels
@@ -51,6 +52,10 @@ class GraphOptions:
         The phone of that silence; by default the first of the model's silence phones.
     initial_silence : bool
         Whether that silence may be heard before the first word, too.
+    transition_scale : float
+        Factor on the costs of the HMMs' transitions. At 1 they are weighed like the grammar; at
+        the acoustic scale of the search they are weighed like the scores of the frames, as in
+        Sphinx.
     determinize, minimize : bool
         Whether to take these steps; the best path is the same without, the graph is larger.
     max_states : int
@@ -68,8 +73,12 @@ class GraphOptions:
     max_states: int = 50_000_000
     max_memory_mb: float | None = None
     initial_silence: bool = True
+    transition_scale: float = 1.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.transition_scale < math.inf:
+            raise UsageError("transition_scale must be finite, and not negative",
+                             got=self.transition_scale)  # fmt: skip
         if self.max_states < 1:
             raise UsageError("max_states must be positive", got=self.max_states)
         if self.max_memory_mb is not None and not self.max_memory_mb > 0:
@@ -88,6 +97,7 @@ def build_graph(
     options: GraphOptions | None = None,
     *,
     cache: str | Path | None = None,
+    on_stage: OnStage | None = None,
 ) -> Graph:
     """Build the decoding graph of a grammar, HMM states on its arcs.
 
@@ -100,6 +110,8 @@ def build_graph(
     options : GraphOptions, optional
     cache : path, optional
         A folder where L∘G and C∘L∘G are kept and found again (`graph.cache`).
+    on_stage : callable, optional
+        Called with the row of each stage (see below) when it is done.
 
     Returns
     -------
@@ -127,7 +139,7 @@ def build_graph(
     The same input gives the same bytes of ``graph.fst``.
     """
     options = options or GraphOptions()
-    compact = build_compact(model, lexicon, grammar, options, cache=cache)
+    compact = build_compact(model, lexicon, grammar, options, cache=cache, on_stage=on_stage)
     return compact.expanded(max_memory_mb=options.max_memory_mb)
 
 
@@ -138,13 +150,14 @@ def build_compact(
     options: GraphOptions | None = None,
     *,
     cache: str | Path | None = None,
+    on_stage: OnStage | None = None,
 ) -> CompactGraph:
     """Build C∘L∘G: whole HMMs on the arcs, to be expanded during search.
 
     Parameters, errors and notes are those of `build_graph`.
     """
     build = _Build(model, lexicon, grammar, options or GraphOptions(),
-                   None if cache is None else StageCache(cache))  # fmt: skip
+                   None if cache is None else StageCache(cache), on_stage)  # fmt: skip
     labels = model.state_labels()
     if build.context is None:
         units = Units.of_phones(cast(PhoneModel, model).topologies, labels)
@@ -152,6 +165,7 @@ def build_compact(
     else:
         units = _prepared(build.context).units(labels)
         fst = build.in_context()
+    units = units.scaled(build.options.transition_scale)
     words = printed_words(grammar)
     return CompactGraph(
         fst.with_symbols(None, words), units, labels, words, tuple(model.phones),
@@ -165,13 +179,13 @@ class _Build:
 
     def __init__(
         self, model: AnyModel, lexicon: Lexicon, grammar: Grammar, options: GraphOptions,
-        cache: StageCache | None,
+        cache: StageCache | None, on_stage: OnStage | None,
     ) -> None:  # fmt: skip
         self.model, self.lexicon, self.grammar = model, lexicon, grammar
         self.options, self.cache = options, cache
         self.context: ContextMap | None = getattr(model, "context", None)
         self.n_positions = 1 if self.context is None else self.context.n_positions
-        self.stages = Stages(max_megabytes=options.max_memory_mb)
+        self.stages = Stages(max_megabytes=options.max_memory_mb, on_stage=on_stage)
         self.key = "" if cache is None else spelling_key(
             model, lexicon, grammar, options, self.n_positions)  # fmt: skip
 

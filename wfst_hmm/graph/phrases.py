@@ -95,6 +95,20 @@ class Grammar:
         used = np.unique(self.fst.arcs["ilabel"])
         return tuple(word for word in self.isymbols.strings(used) if word != BACKOFF)
 
+    def penalized(self, cost: float) -> Grammar:
+        """Return the grammar with `cost` nats more on every word that is spoken.
+
+        Above 0 sentences come out shorter, below 0 longer.
+        """
+        if not math.isfinite(cost):
+            raise UsageError("the penalty of a word must be finite", got=cost)
+        speaks = self.fst.arcs["ilabel"] != 0
+        if self.has_backoff:
+            speaks &= self.fst.arcs["ilabel"] != self.isymbols.id(BACKOFF)
+        arcs = self.fst.arcs.copy()
+        arcs["weight"][speaks] += cost
+        return dataclasses.replace(self, fst=dataclasses.replace(self.fst, arcs=arcs))
+
     def without(self, words: Iterable[str]) -> Grammar:
         """Return the grammar of the sentences that use none of `words`."""
         out = self.isymbols.ids(word for word in words if word in self.isymbols)

@@ -2,20 +2,23 @@
 
 In: machines as they are made. Out: rows ready for JSON, kept in ``Graph.info["stages"]``.
 
-Public names: `Stages`, `megabytes_in_use`, `peak_megabytes`.
+Public names: `OnStage`, `Stages`, `megabytes_in_use`, `peak_megabytes`.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from wfst_hmm.errors import GraphError
 from wfst_hmm.fst.arrays import Fst
 
-__all__ = ["Stages", "megabytes_in_use", "peak_megabytes"]
+__all__ = ["OnStage", "Stages", "megabytes_in_use", "peak_megabytes"]
+
+#: Is told the row of each stage that is done.
+OnStage = Callable[[Mapping[str, Any]], None]
 
 
 def peak_megabytes() -> float | None:
@@ -58,6 +61,8 @@ class Stages:
         Those of earlier steps.
     max_megabytes : float, optional
         Memory that the process may hold after a step.
+    on_stage : callable, optional
+        Called with each new row.
 
     Attributes
     ----------
@@ -67,8 +72,13 @@ class Stages:
     """
 
     def __init__(
-        self, rows: Iterable[Mapping[str, Any]] = (), *, max_megabytes: float | None = None
+        self,
+        rows: Iterable[Mapping[str, Any]] = (),
+        *,
+        max_megabytes: float | None = None,
+        on_stage: OnStage | None = None,
     ) -> None:
+        self._on_stage = on_stage
         self.max_megabytes = max_megabytes
         self.rows: list[dict[str, Any]] = [dict(row) for row in rows]
         self._since = time.perf_counter()
@@ -86,6 +96,8 @@ class Stages:
                           "seconds": round(now - self._since, 4), "peak_mb": peak_megabytes(),
                           **({"from_cache": True} if from_cache else {})})  # fmt: skip
         self._since = now
+        if self._on_stage is not None:
+            self._on_stage(self.rows[-1])
         self.afford(name, 0)
         return fst
 

@@ -124,6 +124,14 @@ class Units:
         """
         return np.concatenate([[0.0], self.enter.cost, self.step.cost, self.leave.cost])
 
+    def scaled(self, factor: float) -> Units:
+        """Return the units with all costs of moves times `factor`."""
+        if factor == 1.0:
+            return self
+        moves = (dataclasses.replace(m, cost=m.cost * factor + 0.0)
+                 for m in (self.enter, self.step, self.leave))  # fmt: skip
+        return Units(self.n_states, *moves)
+
     @classmethod
     def of_phones(cls, topologies: Sequence[Topology], labels: StateLabels) -> Units:
         """Return one unit for each phone, in order."""

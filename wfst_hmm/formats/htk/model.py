@@ -3,7 +3,7 @@
 In: model files and a list of HMMs (``tiedlist``). Out: `HtkModel`: mixtures, topologies and the
 map from phones in context to HMMs.
 
-Public names: `HtkModel`, `read_htk_model`, `read_hmm_list`.
+Public names: `HtkModel`, `read_htk_model`, `read_hmm_list`, `split_name`.
 
 Notes
 -----
@@ -104,6 +104,38 @@ class HtkModel:
             self.context_map(), tuple(silence_phones), self.mixture_set(), options,
             info={"made_by": "HTK", "kind": self.models.kind},
         )  # fmt: skip
+
+    def like_kaldi(self, rate: int = 16000) -> tuple[HtkModel, FeatureOptions]:
+        """Return the set with its dimensions in Kaldi's order, and features of that kind.
+
+        HTK puts C0 or the energy behind the other cepstra, Kaldi before them. The front ends
+        differ in details beyond that (HTK sums magnitudes, Kaldi powers), so that a model
+        trained on HTK's own features fits these only roughly.
+
+        Raises
+        ------
+        ModelError
+            The kind is not MFCC with C0 or energy and slopes.
+        """
+        base, *qualifiers = self.models.kind.upper().split("_")
+        order = 3 if "T" in qualifiers else 2 if "A" in qualifiers else int("D" in qualifiers)
+        last = {"0", "E"} & set(qualifiers)
+        n_static, rest = divmod(self.models.n_dims, order + 1)
+        if base != "MFCC" or len(last) != 1 or rest or "N" in qualifiers:
+            raise ModelError("features of this kind cannot be computed here",
+                             got=f"{self.models.kind}, {self.models.n_dims} dimensions",
+                             expected="MFCC_0 or MFCC_E with _D, _A, _T, _Z",
+                             fix="Score HTK's own feature files (formats.htk).")  # fmt: skip
+        options = FeatureOptions(
+            rate=rate, n_ceps=n_static, n_mels=26, window="hamming", remove_dc=False,
+            use_energy=last == {"E"}, delta_order=order,
+            cmvn="utterance" if "Z" in qualifiers else "none",
+        )  # fmt: skip
+        static = np.roll(np.arange(n_static), 1)
+        dims = np.concatenate([static + n_static * block for block in range(order + 1)])
+        models = dataclasses.replace(self.models, means=self.models.means[:, dims],
+                                     variances=self.models.variances[:, dims])  # fmt: skip
+        return dataclasses.replace(self, models=models), options
 
     def passed_by(self) -> dict[str, float]:
         """Return the phones that may be passed by without a frame, and with what probability.

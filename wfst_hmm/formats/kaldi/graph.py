@@ -4,7 +4,7 @@ In: a graph directory of Kaldi and the model that it was made for. Out: a `Graph
 labels are the transition-ids, ready for every search. The other way, a graph of this package is
 rewritten from state labels to transition-ids.
 
-Public names: `read_kaldi_graph`, `export_graph`, `to_transition_ids`.
+Public names: `read_kaldi_graph`, `export_graph`, `write_graph_files`, `to_transition_ids`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import FormatError, GraphError
 from wfst_hmm.files import atomic_directory, read_lines
-from wfst_hmm.formats.kaldi.lang import read_lang
+from wfst_hmm.formats.kaldi.lang import read_lang, write_silence_phones
 from wfst_hmm.formats.kaldi.model import KaldiModel
 from wfst_hmm.formats.kaldi.transitions import TransitionModel
 from wfst_hmm.fst.arrays import Fst
@@ -25,7 +25,7 @@ from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.lexicon import Entry, Lexicon
 
-__all__ = ["export_graph", "read_kaldi_graph", "to_transition_ids"]
+__all__ = ["export_graph", "read_kaldi_graph", "to_transition_ids", "write_graph_files"]
 
 
 def read_kaldi_graph(
@@ -187,16 +187,20 @@ def export_graph(graph: Graph, transitions: TransitionModel, path: str | Path) -
     transitions : TransitionModel
         Of the model in Kaldi's form.
     """
+    with atomic_directory(path) as folder:
+        write_graph_files(graph, transitions, folder)
+        Symbols(graph.phones).write(folder / "phones.txt")
+
+
+def write_graph_files(graph: Graph, transitions: TransitionModel, folder: Path) -> None:
+    """Write into a folder what `export_graph` writes, but for ``phones.txt``."""
     own_ids = len(graph.labels) == transitions.n_ids and graph.info.get("made_by") == "Kaldi"
     fst = graph.fst if own_ids else to_transition_ids(graph, transitions)
-    with atomic_directory(path) as folder:
-        fst.write(folder / "HCLG.fst")
-        graph.words.write(folder / "words.txt")
-        Symbols(graph.phones).write(folder / "phones.txt")
-        (folder / "phones").mkdir()
-        lines = [f"{e.word} {e.word} {' '.join(e.phones)}\n" for e in graph.lexicon.entries]
-        if graph.silence_phones:
-            lines.insert(0, f"<eps> <eps> {graph.silence_phones[0]}\n")
-        (folder / "phones" / "align_lexicon.txt").write_text("".join(lines), encoding="utf-8")
-        silence = "".join(f"{phone}\n" for phone in graph.silence_phones)
-        (folder / "phones" / "silence.txt").write_text(silence, encoding="utf-8")
+    fst.write(folder / "HCLG.fst")
+    graph.words.write(folder / "words.txt")
+    (folder / "phones").mkdir(exist_ok=True)
+    lines = [f"{e.word} {e.word} {' '.join(e.phones)}\n" for e in graph.lexicon.entries]
+    if graph.silence_phones:
+        lines.insert(0, f"<eps> <eps> {graph.silence_phones[0]}\n")
+    (folder / "phones" / "align_lexicon.txt").write_text("".join(lines), encoding="utf-8")
+    write_silence_phones(graph.silence_phones, folder)

@@ -2,12 +2,14 @@
 
 In: a ``lang`` or graph directory. Out: `KaldiLang`.
 
-Public names: `KaldiLang`, `read_lang`.
+Public names: `KaldiLang`, `read_lang`, `read_silence_phones`,
+`write_silence_phones`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from wfst_hmm.errors import FormatError
@@ -15,7 +17,7 @@ from wfst_hmm.files import read_lines
 from wfst_hmm.formats.kaldi.topologies import HmmTopologies, read_topologies
 from wfst_hmm.fst.symbols import Symbols
 
-__all__ = ["KaldiLang", "read_lang"]
+__all__ = ["KaldiLang", "read_lang", "read_silence_phones", "write_silence_phones"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,18 +59,31 @@ def read_lang(path: str | Path) -> KaldiLang:
         raise FormatError("no such directory", where=str(path), expected="a Kaldi lang directory")
     phones = Symbols.read(path / "phones.txt")
     words = Symbols.read(path / "words.txt")
-    silence = _phone_list(path / "phones", "silence", phones)
-    optional = _phone_list(path / "phones", "optional_silence", phones)
-    ordered = [*optional, *(phone for phone in silence if phone not in optional)]
     topo = path / "topo"
     return KaldiLang(
         phones,
         words,
-        tuple(ordered),
+        read_silence_phones(path, phones),
         tuple(_phone_list(path / "phones", "disambig", phones)),
         _word_boundary(path / "phones", phones),
         read_topologies(topo) if topo.is_file() else None,
     )
+
+
+def read_silence_phones(path: str | Path, phones: Symbols) -> tuple[str, ...]:
+    """Return the silence phones that the lists in ``phones/`` name, the optional one first."""
+    folder = Path(path) / "phones"
+    silence = _phone_list(folder, "silence", phones)
+    optional = _phone_list(folder, "optional_silence", phones)
+    return (*optional, *(phone for phone in silence if phone not in optional))
+
+
+def write_silence_phones(silence: Sequence[str], folder: Path) -> None:
+    """Write the lists ``phones/silence.txt`` and ``phones/optional_silence.txt``."""
+    (folder / "phones").mkdir(exist_ok=True)
+    for name, phones in (("silence", silence), ("optional_silence", silence[:1])):
+        text = "".join(f"{phone}\n" for phone in phones)
+        (folder / "phones" / f"{name}.txt").write_text(text, encoding="utf-8")
 
 
 def _phone_list(folder: Path, name: str, phones: Symbols) -> list[str]:

@@ -1,10 +1,9 @@
 """Kaldi's GMM model directories as models of this package, and back.
 
 In: a directory with ``final.mdl``, ``tree`` and ``phones.txt``. Out: `KaldiModel`, and from it a
-`ContextMap`, a `MixtureSet` and, for monophones, an `AcousticModel`. `export_model` writes an
-`AcousticModel` as Kaldi's files.
+`ContextMap`, a `MixtureSet`, a `ContextModel` and, for monophones, an `AcousticModel`.
 
-Public names: `KaldiModel`, `read_kaldi_model`, `export_model`.
+Public names: `KaldiModel`, `read_kaldi_model`.
 """
 
 from __future__ import annotations
@@ -18,13 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import FormatError, ModelError
-from wfst_hmm.files import atomic_directory, read_lines
+from wfst_hmm.files import read_lines
 from wfst_hmm.formats.kaldi.archives import read_object
-from wfst_hmm.formats.kaldi.gmm import DiagonalMixtures, read_model, write_model
-from wfst_hmm.formats.kaldi.lang import KaldiLang, read_lang
-from wfst_hmm.formats.kaldi.topologies import HmmState, HmmTopologies
+from wfst_hmm.formats.kaldi.gmm import DiagonalMixtures, read_model
+from wfst_hmm.formats.kaldi.lang import KaldiLang, read_lang, read_silence_phones
 from wfst_hmm.formats.kaldi.transitions import TransitionModel
-from wfst_hmm.formats.kaldi.tree import PDF_CLASS, DecisionTree, Node
+from wfst_hmm.formats.kaldi.tree import PDF_CLASS, DecisionTree
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.models.acoustic import AcousticModel
 from wfst_hmm.models.context import ContextMap, PhysicalHmm
@@ -34,7 +32,7 @@ from wfst_hmm.models.topology import StateLabels, Topology
 from wfst_hmm.signal.options import FeatureOptions
 from wfst_hmm.signal.transforms import affine, splice
 
-__all__ = ["KaldiModel", "export_model", "read_kaldi_model"]
+__all__ = ["KaldiModel", "read_kaldi_model"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,6 +52,8 @@ class KaldiModel:
         ``final.mat`` (LDA+MLLT), of the spliced features.
     splice : (int, int) or None
         Frames to the left and right, of ``splice_opts``.
+    unadapted : DiagonalMixtures or None
+        ``final.alimdl`` of a model trained speaker-adaptively: for speakers without a transform.
     """
 
     transitions: TransitionModel
@@ -63,6 +63,7 @@ class KaldiModel:
     silence_phones: tuple[str, ...] = ()
     transform: npt.NDArray[Any] | None = None
     splice: tuple[int, int] | None = None
+    unadapted: DiagonalMixtures | None = None
 
     def state_labels(self) -> StateLabels:
         """Return labels that are the transition-ids, for graphs that Kaldi made."""
@@ -116,14 +117,16 @@ class KaldiModel:
         Raises
         ------
         ModelError
-            Features need a transform, or the tree looks too far.
+            The tree looks too far, features are spliced unevenly or do not fit the model.
         """
-        if self.transform is not None:
-            raise ModelError("the model needs transformed features (final.mat)",
-                             fix="Use context_map() and mixture_set() on features of your own.")  # fmt: skip
+        left, right = (0, 0) if self.transform is None else self.splice or (4, 4)
+        if left != right:
+            raise ModelError("more frames are spliced on one side", got=f"{left} and {right}")
+        transform = None if self.transform is None else self.transform.astype(np.float32)
+        first = None if self.unadapted is None else self.unadapted.mixture_set()
         return ContextModel(
-            self.context_map(), self.silence_phones, self.mixture_set(), options,
-            info={"made_by": "Kaldi"},
+            self.context_map(), self.silence_phones, self.mixture_set(), options, transform,
+            info={"made_by": "Kaldi"}, splice=left, unadapted=first,
         )  # fmt: skip
 
     def acoustic_model(self, options: FeatureOptions) -> AcousticModel:
@@ -263,7 +266,7 @@ def read_kaldi_model(path: str | Path, lang: str | Path | None = None) -> KaldiM
         Holds ``final.mdl``, ``tree``, ``phones.txt`` and perhaps ``final.mat``, ``splice_opts``.
     lang : path, optional
         A ``lang`` or graph directory: says which phones are silence, and brings ``phones.txt``
-        when `path` has none.
+        when `path` has none. By default the lists in `path` itself, where there are some.
 
     Raises
     ------
@@ -292,10 +295,22 @@ def read_kaldi_model(path: str | Path, lang: str | Path | None = None) -> KaldiM
         mixtures,
         tree,
         phones,
-        names.silence_phones if names is not None else (),
+        names.silence_phones if names is not None else read_silence_phones(path, phones),
         read_object(transform) if transform.is_file() else None,
         _splice(path / "splice_opts"),
+        _unadapted(path / "final.alimdl", mixtures),
     )
+
+
+def _unadapted(path: Path, mixtures: DiagonalMixtures) -> DiagonalMixtures | None:
+    if not path.exists():
+        return None
+    _, found = read_model(_followed(path))
+    if (found.n_mixtures, found.n_dims) != (mixtures.n_mixtures, mixtures.n_dims):
+        raise FormatError("final.alimdl and final.mdl are of different models", where=str(path),
+                          got=(found.n_mixtures, found.n_dims),
+                          expected=(mixtures.n_mixtures, mixtures.n_dims))  # fmt: skip
+    return found
 
 
 def _followed(path: Path) -> Path:
@@ -320,58 +335,3 @@ def _splice(path: Path) -> tuple[int, int] | None:
                                   where=f"{path}:{number}", got=repr(option))  # fmt: skip
             found[name] = int(value)
     return found["--left-context"], found["--right-context"]
-
-
-def export_model(model: AcousticModel, path: str | Path, *, binary: bool = True) -> None:
-    """Write an `AcousticModel` as a directory with ``final.mdl``, ``tree`` and ``phones.txt``.
-
-    Raises
-    ------
-    ModelError
-        A phone can be entered in another state than its first: Kaldi has no such topologies.
-    """
-    shapes: dict[tuple[HmmState, ...], int] = {}
-    entry_of: dict[int, int] = {}
-    rows, log_probs = [], [0.0]
-    for number, (name, topology) in enumerate(zip(model.phones, model.topologies, strict=True), 1):
-        if topology.initial[0] != 1.0:
-            raise ModelError(f"phone {name} can be entered in other states than the first",
-                             got=topology.initial.tolist())  # fmt: skip
-        states = []
-        moves = np.column_stack([topology.transitions, topology.final])
-        for state, out in enumerate(moves):
-            goals = [int(goal) for goal in np.flatnonzero(out)]
-            states.append(HmmState(state, state, tuple((g, float(np.float32(1 / len(goals)))) for g in goals)))  # fmt: skip
-            column = int(model.columns[number - 1][state])
-            rows.append((number, state, column, column))
-            log_probs += [float(np.log(out[goal])) for goal in goals]
-        shape = (*states, HmmState(-1, -1, ()))
-        entry_of[number] = shapes.setdefault(shape, len(shapes))
-    transitions = TransitionModel(
-        HmmTopologies(tuple(shapes), entry_of),
-        np.array(rows, dtype=np.int32),
-        np.array(log_probs, dtype=np.float32),
-    )
-    with atomic_directory(path) as temporary:
-        write_model(temporary / "final.mdl", transitions, _mixtures_of(model.mixtures), binary=binary)  # fmt: skip
-        _monophone_tree(model).write(temporary / "tree", binary=binary)
-        Symbols(model.phones).write(temporary / "phones.txt")
-
-
-def _mixtures_of(mixtures: MixtureSet) -> DiagonalMixtures:
-    return DiagonalMixtures.from_parameters(
-        mixtures.log_weights, mixtures.means, mixtures.variances, mixtures.offsets
-    )
-
-
-def _monophone_tree(model: AcousticModel) -> DecisionTree:
-    n_phones = len(model.phones)
-    nodes = [Node("TE", 0, (), ()), Node("NULL")]
-    roots = []
-    for columns in model.columns:
-        roots.append(len(nodes))
-        leaves = tuple(range(len(nodes) + 1, len(nodes) + 1 + len(columns)))
-        nodes.append(Node("TE", PDF_CLASS, (), leaves))
-        nodes += [Node("CE", int(column)) for column in columns]
-    nodes[0] = Node("TE", 0, (), (1, *roots[:n_phones]))
-    return DecisionTree(1, 0, tuple(nodes))

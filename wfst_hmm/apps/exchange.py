@@ -1,0 +1,230 @@
+"""Models and graphs of other toolkits, to this package's directories and back.
+
+In: directories and files of Sphinx, Kaldi and HTK. Out: model and graph directories; the other
+way, directories for Kaldi and OpenFst.
+
+A model that came from Kaldi keeps Kaldi's own files in the folder ``kaldi`` of its directory, so
+that leaving again gives the same bytes: trees and transition-ids say more than decoding needs.
+
+Public names: `export_kaldi`, `export_openfst`, `import_htk`, `import_kaldi`, `import_sphinx`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from wfst_hmm.apps.info import kind_of
+from wfst_hmm.apps.recognizer import Recognizer, check_new
+from wfst_hmm.errors import ModelError, UsageError
+from wfst_hmm.files import atomic_directory
+from wfst_hmm.formats.htk.model import read_htk_model
+from wfst_hmm.formats.kaldi.config import read_feature_options
+from wfst_hmm.formats.kaldi.export import export_model, write_kaldi_model
+from wfst_hmm.formats.kaldi.graph import read_kaldi_graph, write_graph_files
+from wfst_hmm.formats.kaldi.model import KaldiModel, read_kaldi_model
+from wfst_hmm.formats.sphinx import wheel
+from wfst_hmm.formats.sphinx.model import read_sphinx_model
+from wfst_hmm.fst.text import write_fst_text
+from wfst_hmm.graph.compact import AnyGraph, CompactGraph, load_graph
+from wfst_hmm.models.context_model import ContextModel
+from wfst_hmm.models.loading import SpeechModel, load_model
+from wfst_hmm.signal.options import FeatureOptions
+
+__all__ = ["export_kaldi", "export_openfst", "import_htk", "import_kaldi", "import_sphinx"]
+
+_KALDI = "kaldi"
+_MODEL = "model"
+
+
+def import_sphinx(source: str | Path, out: str | Path) -> ContextModel:
+    """Import a Sphinx model directory, or ``en-us`` of the pocketsphinx wheel.
+
+    Raises
+    ------
+    FormatError
+        See `formats.sphinx.model.read_sphinx_model`.
+    """
+    check_new(out, "model.json", "model")
+    folder = wheel.en_us().acoustic if str(source) == "en-us" else Path(source)
+    model = read_sphinx_model(folder).context_model()
+    model.save(out)
+    return model
+
+
+def import_kaldi(
+    source: str | Path,
+    out: str | Path,
+    *,
+    lang: str | Path | None = None,
+    config: str | Path | None = None,
+    rate: int | None = None,
+    graph: str | Path | None = None,
+) -> SpeechModel | Recognizer:
+    """Import a Kaldi model directory, or with `graph` a decoding graph and its model.
+
+    Parameters
+    ----------
+    source : path
+        Holds ``final.mdl`` and ``tree``.
+    out : path
+        A model directory, or with `graph` a graph directory.
+    lang : path, optional
+        Says which phones are silence; by default `graph`.
+    config : path, optional
+        ``conf/mfcc.conf`` (`formats.kaldi.config.read_feature_options`).
+    rate : int, optional
+        Samples per second, where `config` does not say.
+    graph : path, optional
+        A directory with ``HCLG.fst``.
+
+    Raises
+    ------
+    FormatError
+        A file is missing or damaged, or the parts do not belong together.
+    ModelError
+        The tree looks further than one phone to either side, or features do not fit.
+    """
+    mark, what = ("graph.json", "graph") if graph is not None else ("model.json", "model")
+    check_new(out, mark, what)
+    kaldi = read_kaldi_model(source, lang if lang is not None else graph)
+    model = kaldi.context_model(read_feature_options(config, source, rate=rate))
+    if graph is None:
+        model.save(out)
+        _keep(kaldi, Path(out))
+        return model
+    made = read_kaldi_graph(graph, kaldi, model_hash=model.hash, frame_shift=model.frame_shift)
+    recognizer = Recognizer(made, model)
+    recognizer.save(out)
+    _keep(kaldi, Path(out) / _MODEL)
+    return recognizer
+
+
+def _keep(kaldi: KaldiModel, model: Path) -> None:
+    """Put Kaldi's own files into a model directory."""
+    write_kaldi_model(kaldi, model / _KALDI)
+
+
+def _kept(path: Path, model: SpeechModel) -> KaldiModel | None:
+    """Return what `_keep` kept, when it is still this very model."""
+    if not (path / _KALDI).is_dir() or not isinstance(model, ContextModel):
+        return None
+    options = model.feature_options
+    if not isinstance(options, FeatureOptions):
+        return None
+    kaldi = read_kaldi_model(path / _KALDI)
+    kaldi = dataclasses.replace(kaldi, silence_phones=model.silence_phones)
+    return kaldi if kaldi.context_model(options).hash == model.hash else None
+
+
+def import_htk(
+    files: Sequence[str | Path],
+    out: str | Path,
+    *,
+    hmm_list: str | Path | None = None,
+    silence_phones: Sequence[str] = (),
+    rate: int = 16000,
+) -> ContextModel:
+    """Import HTK model files.
+
+    Parameters
+    ----------
+    files : sequence of path
+        ``macros`` before ``hmmdefs``.
+    out : path
+    hmm_list : path, optional
+        ``tiedlist``: which logical models share which physical ones.
+    silence_phones : sequence of str, optional
+        By default those of ``sil`` and ``sp`` that there are.
+    rate : int
+        Samples per second: the files name the kind of features only.
+
+    Raises
+    ------
+    FormatError
+        See `formats.htk.model.read_htk_model`.
+    ModelError
+        Features of the models' kind cannot be computed here.
+    """
+    check_new(out, "model.json", "model")
+    htk = read_htk_model(files, hmm_list)
+    silence = tuple(silence_phones) or tuple(p for p in ("sil", "sp") if p in htk.phones)
+    htk, options = htk.like_kaldi(rate)
+    model = htk.context_model(options, silence)
+    model.save(out)
+    return model
+
+
+def export_kaldi(source: str | Path, out: str | Path, *, binary: bool = True) -> list[str]:
+    """Write a model or a graph directory as Kaldi's files.
+
+    Parameters
+    ----------
+    source : path
+        A model directory, or a graph directory with its model inside.
+    out : path
+        ``final.mdl``, ``tree``, ``phones.txt`` of a model; of a graph ``HCLG.fst`` and
+        ``words.txt`` as well.
+    binary : bool
+        Kaldi's binary form, or text.
+
+    Returns
+    -------
+    list of str
+        The files that were written.
+
+    Raises
+    ------
+    ModelError
+        Kaldi cannot express the model: codebooks of several streams, Sphinx's front end.
+    """
+    check_new(out, "final.mdl", "Kaldi directory")
+    kind, source = kind_of(source), Path(source)
+    if kind not in ("acoustic model", "decoding graph"):
+        raise UsageError(f"cannot export a {kind}", where=str(source),
+                         expected="a model or a graph directory")  # fmt: skip
+    graph: AnyGraph | None = None
+    folder = source
+    if kind == "decoding graph":
+        recognizer = Recognizer.load(source)
+        graph, model, folder = recognizer.graph, recognizer.model, source / _MODEL
+    else:
+        model = load_model(source)
+    with atomic_directory(out) as temporary:
+        kept = _kept(folder, model)
+        if kept is not None:
+            write_kaldi_model(kept, temporary, binary=binary)
+        else:
+            export_model(model, temporary, binary=binary)
+        if graph is not None:
+            transitions = read_kaldi_model(temporary).transitions
+            whole = graph.expanded() if isinstance(graph, CompactGraph) else graph
+            write_graph_files(whole, transitions, temporary)
+        return sorted(str(p.relative_to(temporary)) for p in temporary.rglob("*") if p.is_file())
+
+
+def export_openfst(source: str | Path, out: str | Path) -> AnyGraph:
+    """Write the machine of a graph directory for OpenFst's tools.
+
+    The folder gets ``graph.fst`` (vector, standard arcs), ``graph.txt`` (text form), and the
+    symbol tables ``isymbols.txt`` and ``osymbols.txt``.
+
+    Parameters
+    ----------
+    source : path
+        A graph directory; a compact one has units (``phone#HMM``) on its input side.
+    """
+    check_new(out, "graph.fst", "OpenFst directory")
+    graph = load_graph(source)
+    fst = graph.fst
+    if isinstance(graph, CompactGraph):
+        fst = fst.with_symbols(graph.unit_symbols(), graph.words)
+    with atomic_directory(out) as folder:
+        fst.write(folder / "graph.fst")
+        for name, table in (("isymbols.txt", fst.isymbols), ("osymbols.txt", fst.osymbols)):
+            if table is None:
+                raise ModelError("a graph without symbols", where=str(source))
+            table.write(folder / name)
+        write_fst_text(fst, folder / "graph.txt")
+    return graph

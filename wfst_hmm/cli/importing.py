@@ -1,0 +1,125 @@
+"""``import``: models of other toolkits become model directories.
+
+In: paths. Out: a model directory, or a graph directory with its model.
+
+Public names: `app`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfst_hmm.cli.shell import print_json, say
+from wfst_hmm.errors import UsageError
+
+if TYPE_CHECKING:
+    from wfst_hmm.apps.recognizer import Recognizer
+    from wfst_hmm.models.loading import SpeechModel
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Bring in models of Sphinx, Kaldi and HTK.", no_args_is_help=True)
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="The model directory to write.")]
+Json = Annotated[bool, typer.Option("--json", help="Print what was imported as JSON.")]
+Rate = Annotated[int | None, typer.Option(help="Samples per second that the model hears.")]
+
+
+@app.command("sphinx")
+def sphinx(
+    source: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Holds mdef, means, variances ...")
+    ] = None,
+    out: Out = Path("model"),
+    model: Annotated[
+        str | None, typer.Option(help="en-us: the model of the pocketsphinx wheel.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Import a model of CMU Sphinx: continuous, semi-continuous or phonetically tied.
+
+    Example: wfst-hmm import sphinx --model en-us --out en-us
+    """
+    from wfst_hmm.apps.exchange import import_sphinx
+
+    if (source is None) == (model is None):
+        raise UsageError("name one model: DIR, or --model en-us", where="import sphinx")
+    if model not in (None, "en-us"):
+        raise UsageError("no such model", where="--model", got=repr(model), expected="en-us")
+    _tell(import_sphinx(source if source is not None else "en-us", out), out, as_json)
+
+
+@app.command("kaldi")
+def kaldi(
+    source: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Holds final.mdl, tree and phones.txt.")
+    ],
+    out: Out,
+    lang: Annotated[
+        Path | None, typer.Option(help="A lang directory: says which phones are silence.")
+    ] = None,
+    graph: Annotated[
+        Path | None,
+        typer.Option(help="Holds HCLG.fst: --out becomes a graph directory, ready to decode."),
+    ] = None,
+    mfcc: Annotated[Path | None, typer.Option(help="The recipe's conf/mfcc.conf.")] = None,
+    rate: Rate = None,
+    as_json: Json = False,
+) -> None:
+    """Import a GMM model of Kaldi, or with --graph its decoding graph, too.
+
+    Example: wfst-hmm import kaldi exp/tri3b --lang data/lang --mfcc conf/mfcc.conf --out MODEL
+    """
+    from wfst_hmm.apps.exchange import import_kaldi
+
+    made = import_kaldi(source, out, lang=lang, config=mfcc, rate=rate, graph=graph)
+    _tell(made, out, as_json)
+
+
+@app.command("htk")
+def htk(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Model files: macros, hmmdefs.")
+    ],
+    out: Out,
+    hmm_list: Annotated[
+        Path | None, typer.Option("--list", help="The list of HMMs, such as tiedlist.")
+    ] = None,
+    silence: Annotated[
+        list[str] | None,
+        typer.Option(help="A silence phone, the one between words first. May be repeated."),
+    ] = None,
+    rate: Rate = None,
+    as_json: Json = False,
+) -> None:
+    """Import models of HTK.
+
+    The files name the kind of features only: MFCC_0_D_A and its like are computed at --rate.
+
+    Example: wfst-hmm import htk macros hmmdefs --list tiedlist --rate 16000 --out MODEL
+    """
+    from wfst_hmm.apps.exchange import import_htk
+
+    made = import_htk(
+        files, out, hmm_list=hmm_list, silence_phones=silence or (), rate=rate or 16000
+    )
+    _tell(made, out, as_json)
+
+
+def _tell(made: SpeechModel | Recognizer, out: Path, as_json: bool) -> None:
+    from wfst_hmm.apps.info import describe
+
+    facts = describe(out)
+    if as_json:
+        print_json(facts)
+        return
+    if facts["kind"] == "decoding graph":
+        say(f"{out}: a graph of {facts['states']:,} states, {facts['arcs']:,} arcs, "
+            f"{facts['words']:,} words, with its model")  # fmt: skip
+    else:
+        say(f"{out}: {len(facts['phones'])} phones, {facts['hmms']:,} HMMs, "
+            f"{facts['tied_states']:,} tied states, {facts['gaussians']:,} Gaussians, "
+            f"{facts['rate']} Hz")  # fmt: skip
