@@ -55,7 +55,7 @@ def context_models(draw, n_positions=None):
 
     def grid(centre, place):
         table = rng.choice(of_phone[centre], coarse)
-        if draw(st.booleans()):
+        if centre and draw(st.booleans()):
             table[0, 0] = -1
         return table[rows][:, columns]
 

@@ -91,6 +91,8 @@ class ContextMap:
             if len(hmm.columns) != n_states or min(hmm.columns) < 0:
                 raise ModelError(f"HMM {index} needs a score column for each state",
                                  got=hmm.columns, expected=f"{n_states} columns")  # fmt: skip
+        if not self.hmms:
+            raise ModelError("a model without any HMM")
         for centre, row in enumerate(self.tables):
             self._check_tables(centre, row)
 
