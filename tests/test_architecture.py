@@ -11,7 +11,7 @@ PACKAGE = Path(wfst_hmm.__file__).parent
 #: audio -> features -> scores -> graphs -> search -> lattice -> answers -> pictures
 ORDER = [
     "errors", "remote", "files", "signal", "fst", "models", "graph", "search", "lattice", "formats",
-    "training", "draw", "apps", "cluster", "bench", "cli", "__main__",
+    "training", "draw", "apps", "cluster", "service", "bench", "cli", "__main__",
 ]  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

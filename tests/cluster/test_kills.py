@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from tiny_speech import TinySpeech
 
-from wfst_hmm.bench.soak import CASES, Target, repeated, soak
+from wfst_hmm.bench.soak import CASES, soak
+from wfst_hmm.bench.target import Target, repeated
 
 #: every start takes a second: all commands, and Dask's processes, are killed by `wfst-hmm bench soak`
 QUICK = tuple(c for c in CASES if (c.command, c.engine) in (("decode", "processes"),

@@ -7,7 +7,7 @@ Real processes get SIGKILL at random moments: the command itself, a worker, Dask
 the same command is given again. Whatever it wrote at last is compared, byte by byte, with what an
 undisturbed run writes.
 
-Public names: `SoakReport`, `Target`, `bench_soak`, `soak`.
+Public names: `SoakReport`, `bench_soak`, `soak`.
 """
 
 from __future__ import annotations
@@ -25,24 +25,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from wfst_hmm.bench.report import Row
+from wfst_hmm.bench.target import Target, digit_target
 from wfst_hmm.errors import DataError
-from wfst_hmm.formats.data import read_corpus, write_manifest
-from wfst_hmm.signal.corpus import Corpus
+from wfst_hmm.formats.data import read_corpus
 
-__all__ = ["SoakReport", "Target", "bench_soak", "soak"]
+__all__ = ["SoakReport", "bench_soak", "soak"]
 
 Tell = Callable[[str], None]
 _PATIENCE = 300.0  # seconds that one run may take
-
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """What the commands work on."""
-
-    graph: Path
-    model: Path
-    lexicon: Path
-    corpus: Path
 
 
 @dataclasses.dataclass
@@ -309,7 +299,7 @@ def bench_soak(
     """
     with tempfile.TemporaryDirectory(prefix="wfst-hmm-soak-") as name:
         folder = Path(name)
-        target = _digits(folder, n_utterances, tell)
+        target = digit_target(folder, n_utterances, tell)
         report = soak(target, folder / "runs", n_kills=n_kills, seed=seed, tell=tell)
     note = ", ".join(f"{n} of a {what}" for what, n in sorted(report.kills.items()))
     for name in (*report.lost, *report.doubled, *report.different):
@@ -323,33 +313,3 @@ def bench_soak(
         Row("files unlike an undisturbed run's", "files", len(report.different), target=0,
             less_is_better=True),
     ]  # fmt: skip
-
-
-def _digits(folder: Path, n_utterances: int, tell: Tell) -> Target:
-    """Synthesize digits, train and build; the corpus repeats its utterances under other ids."""
-    from wfst_hmm.apps.building import build, train_model
-    from wfst_hmm.apps.digits import make_digits
-    from wfst_hmm.training.options import TrainingOptions
-
-    tell("making a corpus of digits and a model")
-    digits = make_digits(folder / "digits", n_train_strings=2, n_test_strings=2)
-    options = TrainingOptions(n_passes=10, n_gaussians=200, n_workers=1)
-    train_model(digits.train, digits.lexicon, folder / "model", options)
-    build(folder / "model", digits.lexicon, "loop", folder / "graph")
-    return Target(folder / "graph", folder / "model", digits.lexicon,
-                  repeated(digits.test, folder / "corpus.tsv", n_utterances))  # fmt: skip
-
-
-def repeated(corpus: Path, out: Path, n_utterances: int) -> Path:
-    """Write a manifest of so many utterances with the recordings of a smaller corpus."""
-    some = read_corpus(corpus).utterances
-    chosen = [some[i % len(some)] for i in range(n_utterances)]
-    utterances = tuple(
-        dataclasses.replace(
-            u, id=f"{u.id}-{i // len(some)}", speaker=f"{u.speaker}-{i // len(some)}",
-            audio=u.audio.absolute(),
-        )
-        for i, u in enumerate(chosen)
-    )  # fmt: skip
-    write_manifest(out, Corpus(utterances))
-    return out

@@ -268,6 +268,28 @@ def soak(
     print_rows(rows, "Kills", as_json=as_json)
 
 
+@app.command("serve")
+def serve(
+    graph: Annotated[Path | None, typer.Option(help="A graph; by default one of digits.")] = None,
+    data: Annotated[Path | None, typer.Option(help="With --graph: a corpus to speak.")] = None,
+    streams: Annotated[int, typer.Option(help="That speak at a time.", min=1)] = 16,
+    malformed: Annotated[int, typer.Option(help="Malformed sessions; 0: none.", min=0)] = 1000,
+    seconds: Annotated[float, typer.Option(help="Length of a stream.", min=1)] = 20.0,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Threads of the service.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Latency of the service when many speak, and what malformed sessions do to it.
+
+    Example: wfst-hmm bench serve --streams 16
+    """
+    from wfst_hmm.bench.report import print_rows
+    from wfst_hmm.bench.serve import bench_serve
+
+    rows = bench_serve(graph, data, n_streams=streams, n_malformed=malformed, seconds=seconds,
+                       n_threads=jobs, tell=_tell)  # fmt: skip
+    print_rows(rows, "Service", as_json=as_json)
+
+
 def _tell(text: str) -> None:
     """Say what is being done, on stderr: stdout is the table's or JSON's."""
     from wfst_hmm.cli.shell import warn

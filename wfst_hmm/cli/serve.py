@@ -1,0 +1,83 @@
+"""``serve``: recognition over the network.
+
+In: a graph, an address, limits. Out: a service, until a signal comes.
+
+Public names: `serve`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wfst_hmm.apps.speech_options import SPEECH
+from wfst_hmm.cli.shell import warn
+from wfst_hmm.errors import UsageError
+from wfst_hmm.service.limits import Limits
+
+__all__ = ["serve"]
+
+_HELP = {field.name: field.metadata["help"] for field in dataclasses.fields(Limits)}
+_DEFAULT = Limits()
+
+
+def serve(
+    graph: Annotated[Path, typer.Argument(help="Graph directory from wfst-hmm graph.")],
+    model: Annotated[
+        Path | None, typer.Option(help="Model directory; by default the one inside the graph.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than loopback need --tokens.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: a free one.", min=0, max=65535)] = 8000,
+    tokens: Annotated[
+        Path | None, typer.Option(help="File of tokens, one a line: clients must know one.")
+    ] = None,
+    name: Annotated[
+        list[str] | None, typer.Option(help="Name under which browsers reach it; may be repeated.")
+    ] = None,
+    certificate: Annotated[Path | None, typer.Option(help="PEM file, for TLS.")] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM file, for TLS.")] = None,
+    beam: Annotated[float, typer.Option(help="Beam of the search, nats.")] = SPEECH.beam,
+    threads: Annotated[
+        int, typer.Option("--threads", "-j", help="That recognize; 0: all processors.", min=0)
+    ] = 0,
+    max_sessions: Annotated[int, typer.Option(help=_HELP["max_sessions"])] = _DEFAULT.max_sessions,
+    max_seconds: Annotated[float, typer.Option(help=_HELP["max_seconds"])] = _DEFAULT.max_seconds,
+    max_upload: Annotated[int, typer.Option(help=_HELP["max_upload"])] = _DEFAULT.max_upload,
+    max_memory: Annotated[
+        float, typer.Option(help=_HELP["max_memory_mb"])
+    ] = _DEFAULT.max_memory_mb,
+    idle_seconds: Annotated[
+        float, typer.Option(help=_HELP["idle_seconds"])
+    ] = _DEFAULT.idle_seconds,
+    grace_seconds: Annotated[
+        float, typer.Option(help=_HELP["grace_seconds"])
+    ] = _DEFAULT.grace_seconds,
+) -> None:
+    """Recognize over the network: WebSocket, HTTP, and a page that records.
+
+    Example: wfst-hmm serve GRAPH --port 8000
+    """
+    try:
+        from wfst_hmm.service.server import check_address, read_tokens, warm_up
+        from wfst_hmm.service.server import serve as run
+        from wfst_hmm.service.sessions import Hub
+    except ImportError as error:
+        raise UsageError(f"serve needs more packages ({error})",
+                         fix='Install them: pip install "wfst_hmm[serve]".') from None  # fmt: skip
+    from wfst_hmm.apps.recognizer import Recognizer
+
+    known = () if tokens is None else read_tokens(tokens)
+    check_address(host, known)
+    limits = Limits(max_sessions=max_sessions, max_seconds=max_seconds, max_upload=max_upload,
+                    max_memory_mb=max_memory, idle_seconds=idle_seconds,
+                    grace_seconds=grace_seconds)  # fmt: skip
+    hub = Hub(Recognizer.load(graph, model), limits, options=SPEECH.replace(beam=beam),
+              tokens=known, n_threads=threads)  # fmt: skip
+    warm_up(hub)
+    run(hub, host, port, hosts=tuple(name or ()), certificate=certificate, key=key,
+        tell=lambda address: warn(f"listens at {address}"))  # fmt: skip
