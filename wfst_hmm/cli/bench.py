@@ -102,6 +102,23 @@ def digits(
     print_rows(rows, "Spoken digits and yes/no: word error rates", as_json=as_json)
 
 
+@app.command("confidence")
+def confidence(
+    data: Data = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Threads.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Reliability of word confidences on digits of unknown speakers, calibrated on others.
+
+    Example: wfst-hmm bench confidence --data recordings
+    """
+    from wfst_hmm.bench.confidence import bench_confidence
+    from wfst_hmm.bench.report import print_rows
+
+    rows = bench_confidence(data, n_threads=jobs, progress=_tell)
+    print_rows(rows, "Confidences", as_json=as_json)
+
+
 @app.command("train")
 def train(
     data: Data = None,
