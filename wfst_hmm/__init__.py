@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from wfst_hmm.graph.grammar import grammar_from_spec
     from wfst_hmm.graph.graph import Graph
     from wfst_hmm.graph.lexicon import read_lexicon
+    from wfst_hmm.lattice.answer import AnswerOptions
     from wfst_hmm.models.acoustic import AcousticModel
     from wfst_hmm.models.gmm import GMM, GaussianMixture
     from wfst_hmm.models.gmm_hmm import GaussianHmm, GmmHmm
@@ -47,6 +48,7 @@ __version__ = "0.1.0"
 #: public name -> the module that defines it
 _HOME = {
     "AcousticModel": "wfst_hmm.models.acoustic",
+    "AnswerOptions": "wfst_hmm.lattice.answer",
     "DiscreteHmm": "wfst_hmm.models.hmm",
     "Fst": "wfst_hmm.fst.arrays",
     "GMM": "wfst_hmm.models.gmm",
@@ -71,6 +73,7 @@ _HOME = {
 __all__ = [
     "GMM",
     "AcousticModel",
+    "AnswerOptions",
     "DiscreteHmm",
     "Fst",
     "GaussianHmm",
