@@ -2,7 +2,7 @@
 
 In: what the best path so far looks like. Out: whether the segment ends here.
 
-Public names: `ENDPOINTS`, `EndpointRule`, `EndpointRules`, `Trail`.
+Public names: `ENDPOINTS`, `EndpointRule`, `EndpointRules`, `Trail`, `pausing`.
 
 Notes
 -----
@@ -16,7 +16,7 @@ import math
 
 from wfst_hmm.errors import UsageError
 
-__all__ = ["ENDPOINTS", "EndpointRule", "EndpointRules", "Trail"]
+__all__ = ["ENDPOINTS", "EndpointRule", "EndpointRules", "Trail", "pausing"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,3 +113,17 @@ class EndpointRules:
 
 #: Kaldi's values.
 ENDPOINTS = EndpointRules()
+
+
+def pausing(seconds: float) -> EndpointRules:
+    """Return rules by which so many seconds of silence after speech end a segment in any case.
+
+    The rules that ask for a likely end ask for no more silence than that.
+    """
+    if not seconds > 0:
+        raise UsageError("a pause of no length", where="pause", got=seconds, expected="seconds")
+    return EndpointRules(
+        likely_end=EndpointRule(True, min(0.5, seconds), 2.0),
+        possible_end=EndpointRule(True, min(1.0, seconds), 8.0),
+        any_end=EndpointRule(True, seconds),
+    )
