@@ -144,7 +144,7 @@ def test_interrupted_decoding_leaves_older_results_alone(
     def interrupted(*arguments: object, **named: object) -> object:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(recognize, "decode", interrupted)
+    monkeypatch.setattr(recognize, "answer", interrupted)
     done = run("decode", tiny_speech.graph, tiny_speech.test, "--out", tmp_path)
     assert done.code == 130
     assert (tmp_path / "hyp.txt").read_text() == "old\n"
