@@ -35,7 +35,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Time the words, phones and states of known transcripts.",
     ),
     "listen": ("wfst_hmm.cli.listening", "Recognize speech while it is spoken."),
-    "align": ("wfst_hmm.cli.recognition", "Time the words and phones of known transcripts."),
     "features": ("wfst_hmm.cli.features", "Compute features, as Kaldi archives."),
     "score": ("wfst_hmm.cli.recognition", "Compute the word error rate and show what went wrong."),
     "diarize": ("wfst_hmm.cli.diarize", "Tell who spoke when."),
