@@ -164,7 +164,7 @@ function renderGraph(host, root) {
     const node = nodes.get(key)?.node;
     if (!node) return;
     const x = view.x + view.k * node.x, y = view.y + view.k * node.y;
-    const width = stage.clientWidth, height = stage.clientHeight, margin = 40;
+    const width = stage.clientWidth, height = stage.clientHeight, margin = 8;
     if (x < margin || x > width - margin || y < margin || y > height - margin) {
       view.x += width / 2 - x;
       view.y += height / 2 - y;
@@ -175,6 +175,7 @@ function renderGraph(host, root) {
   function update(next, anchor, fresh) {
     const before = anchor !== null ? nodes.get(anchor)?.node : null;
     scene = next;
+    hideTip();
     draw(fresh);
     const after = anchor !== null ? nodes.get(anchor)?.node : null;
     if (!moved) fit();
@@ -259,7 +260,7 @@ function renderGraph(host, root) {
     if (trail.length) {
       const join = (side) => trail.map((s) => s.row[side]).filter((s) => s !== "ε").join(" ") || "nothing";
       const cost = trail.reduce((sum, step) => sum + (step.row.cost ?? Infinity), 0);
-      details.append(make("div", { class: "trail" }, make("h3", {}, `Followed ${trail.length} arcs`),
+      details.append(make("div", { class: "trail" }, make("h3", {}, `Followed ${trail.length} ${trail.length > 1 ? "arcs" : "arc"}`),
         make("p", {}, `read: ${join("in")}`), make("p", {}, `wrote: ${join("out")}`),
         make("p", {}, `cost: ${nats(Number.isFinite(cost) ? cost : null)} nats`),
         button("Forget", "Forget the arcs followed so far", () => {
@@ -315,6 +316,7 @@ function renderGraph(host, root) {
     }
     if (!message.scene) return;
     const focus = message.focus?.length ? message.focus[0] : null;
+    if (message.path) moved = false; // show the whole of it
     update(message.scene, focus ?? chosen, new Set(message.new ?? []));
     if (message.ask === "reset") { chosen = null; showDetails(); }
     if (focus !== null && nodes.has(focus)) choose(focus, message.ask !== "follow");
