@@ -43,49 +43,59 @@ def notebook(page: Any, jupyter: Callable[..., str], tiny_speech: TinySpeech) ->
     page.wait(lambda: page.run(ready) == "idle", "a kernel", 60)
     page.run("window.jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait(lambda: page.count(".wfst.trellis .value"), "the last widget", 60)
+    page.run("document.querySelectorAll('.wfst.graph')[0].id = 'graph'")
     return page
+
+
+def test_widgets_in_jupyterlab(notebook: Any) -> None:
+    """One test, so that tests in parallel need one JupyterLab only; the steps build on each other."""
+    for step in (
+        a_graph_draws_and_a_click_expands_it, a_graph_is_searched_and_followed_by_keyboard,
+        symbols_and_weights_under_the_pointer, an_arc_is_followed_from_the_list,
+        hostile_labels_stay_text, a_film_steps, a_trellis_steps_and_writes_its_sums,
+        dark_theme_and_a_quiet_console,
+    ):  # fmt: skip
+        step(notebook)
 
 
 def scroll_to(page: Any, selector: str) -> None:
     page.run("document.querySelector(arguments[0]).scrollIntoView({block: 'start'})", selector)
 
 
-def test_a_graph_draws_and_a_click_expands_it(notebook: Any) -> None:
-    page, graph = notebook, ".wfst.graph"
+def a_graph_draws_and_a_click_expands_it(page: Any) -> None:
+    graph = "#graph"
     scroll_to(page, graph)
     before = page.count(f"{graph} .node:not(.stub)")
     page.shot("graph-at-first")
     hidden = page.run(
-        "const box = document.querySelector('.wfst.graph');"
+        "const box = document.querySelector('#graph');"
         "return box.querySelector('.node.stub').dataset.key;"
     )
     page.click(f"{graph} .node[data-key='{-1 - int(hidden)}'] circle")
-    first = f"document.querySelector('{graph}')"
-    shown = f"return {first}.querySelectorAll('.node:not(.stub)').length"
-    page.wait(lambda: page.run(shown) > 6, "more states after the click")
-    assert before >= 6
+    page.wait(lambda: page.count(f"{graph} .node:not(.stub)") > 6, "more states after the click")
+    assert before == 6
     assert "new states" in page.text(f"{graph} .status")
     assert "State" in page.text(f"{graph} .details h3")
     page.shot("graph-expanded")
 
 
-def test_a_graph_is_searched_and_followed_by_keyboard(notebook: Any) -> None:
+def a_graph_is_searched_and_followed_by_keyboard(page: Any) -> None:
     from selenium.webdriver.common.keys import Keys
 
-    page, graph = notebook, ".wfst.graph"
+    graph = "#graph"
     scroll_to(page, graph)
     page.click(f"{graph} input[type=search]")
     page.keys("su", Keys.ENTER)
     page.wait(lambda: page.count(f"{graph} .found button"), "symbols found")
     assert "su (output" in page.text(f"{graph} .found")
-    page.run("document.querySelector('.wfst.graph .found button').click()")
+    page.run("document.querySelector('#graph .found button').click()")
     page.wait(lambda: page.count(f"{graph} .edge.marked"), "the symbol's arcs marked")
-    page.run("const field = document.querySelector('.wfst.graph input'); field.value = 'ba su';"
-             "[...document.querySelectorAll('.wfst.graph .bar button')]"
+    page.run("const field = document.querySelector('#graph input'); field.value = 'ba su';"
+             "[...document.querySelectorAll('#graph .bar button')]"
              ".find((b) => b.textContent === 'Follow').click()")  # fmt: skip
     page.wait(lambda: "Path of" in page.text(f"{graph} .status"), "the path of two words")
     page.shot("graph-path")
-    page.run("document.querySelector('.wfst.graph .node.start').focus()")
+    page.run("document.querySelector('#graph .node.start').focus()")
     where = "return document.activeElement.dataset.key"
     start = page.run(where)
     page.keys(Keys.ARROW_RIGHT)
@@ -99,14 +109,14 @@ def test_a_graph_is_searched_and_followed_by_keyboard(notebook: Any) -> None:
     page.wait(lambda: page.count(f"{graph} .node:not(.stub)") == n - 1, "a state hidden")
 
 
-def test_symbols_and_weights_under_the_pointer(notebook: Any) -> None:
+def symbols_and_weights_under_the_pointer(page: Any) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
 
-    page, graph = notebook, ".wfst.graph"
+    graph = "#graph"
     scroll_to(page, graph)
-    page.run("[...document.querySelectorAll('.wfst.graph .bar button')]"
+    page.run("[...document.querySelectorAll('#graph .bar button')]"
              ".find((b) => b.textContent === 'Start over').click()")  # fmt: skip
-    page.wait(lambda: page.count(f"{graph} .node.start"), "the first states again")
+    page.wait(lambda: page.count(f"{graph} .node:not(.stub)") == 6, "the first states again")
     ActionChains(page.driver).move_to_element(page.find(f"{graph} .node.start circle")).perform()
     assert "start" in page.text(f"{graph} .tip")
     label = page.find(f"{graph} .edge text")
@@ -115,17 +125,16 @@ def test_symbols_and_weights_under_the_pointer(notebook: Any) -> None:
     assert "probability" in page.text(f"{graph} .tip")
 
 
-def test_an_arc_is_followed_from_the_list(notebook: Any) -> None:
-    page, graph = notebook, ".wfst.graph"
-    page.run("document.querySelector('.wfst.graph .node.start').focus()")
+def an_arc_is_followed_from_the_list(page: Any) -> None:
+    graph = "#graph"
+    page.run("document.querySelector('#graph .node.start').focus()")
     page.wait(lambda: page.count(f"{graph} .arcs button"), "the arcs of the start")
-    page.run("document.querySelector('.wfst.graph .arcs button').click()")
+    page.run("document.querySelector('#graph .arcs button').click()")
     page.wait(lambda: "Followed 1 arc" in page.text(f"{graph} .trail"), "a trail")
     assert "cost" in page.text(f"{graph} .trail")
 
 
-def test_hostile_labels_stay_text(notebook: Any) -> None:
-    page = notebook
+def hostile_labels_stay_text(page: Any) -> None:
     assert page.run("return document.querySelectorAll('.wfst.graph').length") == 2
     assert page.run("return window.broken") is None
     inside = "document.querySelectorAll('.wfst.graph')[1]"
@@ -136,10 +145,10 @@ def test_hostile_labels_stay_text(notebook: Any) -> None:
     page.shot("hostile")
 
 
-def test_a_film_steps(notebook: Any) -> None:
+def a_film_steps(page: Any) -> None:
     from selenium.webdriver.common.keys import Keys
 
-    page, film = notebook, ".wfst.film"
+    film = ".wfst.film"
     scroll_to(page, film)
     assert "Frame 0" in page.text(f"{film} .status")
     page.run("document.querySelector('.wfst.film [aria-label=\"One frame on\"]').click()")
@@ -161,8 +170,8 @@ def test_a_film_steps(notebook: Any) -> None:
     page.shot("film-playing")
 
 
-def test_a_trellis_steps_and_writes_its_sums(notebook: Any) -> None:
-    page, trellis = notebook, ".wfst.trellis"
+def a_trellis_steps_and_writes_its_sums(page: Any) -> None:
+    trellis = ".wfst.trellis"
     scroll_to(page, trellis)
     page.run("document.querySelector('.wfst.trellis [aria-label=\"Last column\"]').click()")
     assert "best path: 0 1 1" in page.text(f"{trellis} .status")
@@ -171,8 +180,7 @@ def test_a_trellis_steps_and_writes_its_sums(notebook: Any) -> None:
     page.shot("trellis")
 
 
-def test_dark_theme_and_a_quiet_console(notebook: Any) -> None:
-    page = notebook
+def dark_theme_and_a_quiet_console(page: Any) -> None:
     ground = "return getComputedStyle(document.querySelector('.wfst.graph')).backgroundColor"
     light = page.run(ground)
     page.run("document.body.dataset.jpThemeLight = 'false'")
