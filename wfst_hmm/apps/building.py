@@ -33,6 +33,7 @@ from wfst_hmm.training.monophone import train
 from wfst_hmm.training.options import TrainingOptions
 from wfst_hmm.training.progress import Watcher
 from wfst_hmm.training.recipe import RecipeOptions, train_ladder
+from wfst_hmm.training.workers import Workers
 
 __all__ = ["build", "corpus_from", "rate_of", "train_model"]
 
@@ -60,6 +61,7 @@ def train_model(
     guesses: bool = False,
     rate: int | None = None,
     watcher: Watcher | None = None,
+    workers: Workers | None = None,
 ) -> SpeechModel:
     """Train a model on a corpus and write it to `out`.
 
@@ -83,6 +85,8 @@ def train_model(
     rate : int, optional
         Samples per second that the model shall hear; by default those of the first recording.
     watcher : Watcher, optional
+    workers : Workers, optional
+        Who computes, such as `cluster.training.ClusterWorkers`; by default threads.
 
     Raises
     ------
@@ -109,9 +113,10 @@ def train_model(
     features = dataclasses.replace(options.features, rate=rate or rate_of(corpus))
     options = options.replace(features=features)
     if recipe == "mono":
-        return train(corpus, pronunciations, out, options, watcher=watcher)
+        return train(corpus, pronunciations, out, options, watcher=watcher, workers=workers)
     ladder = (ladder or RecipeOptions()).replace(training=options)
-    return train_ladder(corpus, pronunciations, out, recipe, ladder, watcher=watcher)
+    return train_ladder(corpus, pronunciations, out, recipe, ladder, watcher=watcher,
+                        workers=workers)  # fmt: skip
 
 
 def corpus_from(

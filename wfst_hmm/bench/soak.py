@@ -76,6 +76,7 @@ CASES = (
     _Case("align", "processes", ("command", "worker")),
     _Case("features", "threads", ("command",)),
     _Case("train", "threads", ("command",)),
+    _Case("train", "processes", ("command", "worker")),
     _Case("decode", "local", ("command", "worker")),
     _Case("decode", "scheduler", ("command", "worker", "scheduler")),
 )
@@ -184,7 +185,7 @@ class _Runner:
                       str(t.lexicon), *common],
             "features": ["features", str(t.corpus), "--model", str(t.model), *common],
             "train": ["train", str(t.corpus), str(self.out), "--lexicon", str(t.lexicon),
-                      "--passes", "8", "--gaussians", "40", "-j", "1"],
+                      "--passes", "8", "--gaussians", "40", "-j", "2", "--cluster", engine],
         }[self.case.command]  # fmt: skip
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -234,7 +235,8 @@ class _Runner:
             str(p.relative_to(self.out)): p.read_bytes()
             for p in sorted(self.out.rglob("*")) if p.is_file()
         }  # fmt: skip
-        left = [p.name for p in self.folder.iterdir() if "journal" in p.name or ".part" in p.name]
+        marks = ("journal", ".part", ".frames")
+        left = [p.name for p in self.folder.iterdir() if any(mark in p.name for mark in marks)]
         self.report.different += [f"{self.folder.name}: {name} is left" for name in left]
         for name in files:
             (self.out / name).unlink()

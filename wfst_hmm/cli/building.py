@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfst_hmm.cli.shell import console, print_json, say, warn
+from wfst_hmm.cli.working import Cluster, training_workers
 from wfst_hmm.signal.options import FeatureOptions
 from wfst_hmm.training.options import TrainingOptions
 from wfst_hmm.training.recipe import RecipeOptions
@@ -102,6 +103,7 @@ def train(
     ] = OnError.raise_,
     seed: Annotated[int, typer.Option(help=_HELP["seed"])] = 0,
     threads: Annotated[int, typer.Option("--threads", "-j", help=_HELP["n_workers"])] = 0,
+    cluster: Cluster = "threads",
     as_json: Json = False,
 ) -> None:
     """Train an acoustic model from recordings and transcripts.
@@ -120,8 +122,10 @@ def train(
         on_bad_audio=on_bad_audio.value, seed=seed, n_workers=threads,
     )  # fmt: skip
     ladder = RecipeOptions(leaves=leaves, gaussians=tied_gaussians)
-    made = train_model(data, lexicon, model, options, recipe=recipe.value, ladder=ladder,
-                       guesses=on_oov is OnOov.guess, rate=rate, watcher=_watcher())  # fmt: skip
+    with training_workers(model, cluster, threads) as workers:
+        made = train_model(data, lexicon, model, options, recipe=recipe.value, ladder=ladder,
+                           guesses=on_oov is OnOov.guess, rate=rate, watcher=_watcher(),
+                           workers=workers)  # fmt: skip
     training = made.info["training"]
     facts = {
         "out": str(model), "hash": made.hash, "phones": len(made.phones),

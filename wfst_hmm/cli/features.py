@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfst_hmm.cli.recognition import Channel, Cluster, Json, Resample, Threads, inputs
+from wfst_hmm.cli.recognition import Channel, Json, Resample, Threads, inputs
 from wfst_hmm.cli.shell import Advance, fail, print_json, progress, say, warn
-from wfst_hmm.cli.working import Working, working
+from wfst_hmm.cli.working import Cluster, Working, working
 
 if TYPE_CHECKING:
     import numpy as np

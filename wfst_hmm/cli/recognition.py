@@ -28,7 +28,7 @@ from wfst_hmm.cli.word_options import (
     RescoreLm,
     word_options_from,
 )
-from wfst_hmm.cli.working import working
+from wfst_hmm.cli.working import Cluster, working
 from wfst_hmm.errors import UsageError
 from wfst_hmm.search.options import SearchOptions
 
@@ -72,12 +72,6 @@ Channel = Annotated[
 ]
 Resample = Annotated[
     bool, typer.Option("--resample", help="Convert recordings of another sampling rate.")
-]
-Cluster = Annotated[
-    str,
-    typer.Option(
-        help="Who works: threads, processes, local (Dask here), tcp://SCHEDULER:8786, slurm ..."
-    ),
 ]
 Silence = Annotated[float, typer.Option(help="Probability of silence between words.")]
 

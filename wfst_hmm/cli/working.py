@@ -3,7 +3,7 @@
 In: a job, a corpus, an output, ``--cluster`` and ``--threads``. Out: a context that yields results;
 the journal vanishes when the context is left without an error.
 
-Public names: `Working`, `working`.
+Public names: `Cluster`, `Working`, `training_workers`, `working`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from wfst_hmm.cli.shell import warn
 
@@ -20,8 +22,16 @@ if TYPE_CHECKING:
     from wfst_hmm.cluster.jobs import Job
     from wfst_hmm.cluster.work import Work
     from wfst_hmm.signal.corpus import Corpus, Utterance
+    from wfst_hmm.training.workers import Workers
 
-__all__ = ["Working", "working"]
+__all__ = ["Cluster", "Working", "training_workers", "working"]
+
+Cluster = Annotated[
+    str,
+    typer.Option(
+        help="Who works: threads, processes, local (Dask here), tcp://SCHEDULER:8786, slurm ..."
+    ),
+]
 
 
 class Working:
@@ -54,3 +64,16 @@ def working(
     ):
         yield Working(work, engine)
         work.finish()
+
+
+@contextlib.contextmanager
+def training_workers(out: Path, cluster: str, n_threads: int) -> Iterator[Workers | None]:
+    """Give what computes a training's statistics; None where its own threads do."""
+    if cluster == "threads":
+        yield None
+        return
+    from wfst_hmm.cluster.engines import engine_for
+    from wfst_hmm.cluster.training import ClusterWorkers
+
+    with engine_for(cluster, n_threads, tell=warn) as engine:
+        yield ClusterWorkers(engine, out, max(1, n_threads))

@@ -25,11 +25,13 @@ from wfst_hmm.formats.rttm import Turn
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.lattice.answer import Alternative
 from wfst_hmm.lattice.lattice import Lattice
+from wfst_hmm.models.mixtures import MixtureStats
 from wfst_hmm.search.cross_check import CrossCheck
 from wfst_hmm.search.result import Decoded, NoPath, Phone, Word
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Utterance
 from wfst_hmm.signal.features import Features
+from wfst_hmm.training.passes import Statistics
 
 __all__ = ["pack", "unpack"]
 
@@ -44,7 +46,8 @@ class _Lattice:
 
 _CLASSES: dict[str, Any] = {
     kind.__name__: kind
-    for kind in (_Lattice, Alternative, CmvnStats, CrossCheck, Decoded, Features, NoPath, Outcome, Phone, Turn,
+    for kind in (_Lattice, Alternative, CmvnStats, CrossCheck, Decoded, Features, MixtureStats,
+                 NoPath, Outcome, Phone, Statistics, Turn,
                  Utterance, Word)
 }  # fmt: skip
 _ERRORS = {name: getattr(errors, name) for name in errors.__all__}

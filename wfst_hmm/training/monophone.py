@@ -57,6 +57,7 @@ def train(
     options: TrainingOptions | None = None,
     *,
     watcher: Watcher | None = None,
+    workers: Workers | None = None,
 ) -> AcousticModel:
     """Train monophones.
 
@@ -73,6 +74,8 @@ def train(
     options : TrainingOptions, optional
     watcher : Watcher, optional
         Hears of the progress, for example `ProgressBar`.
+    workers : Workers, optional
+        Who computes; by default as many threads as the options say. Changes no bit.
 
     Returns
     -------
@@ -95,7 +98,7 @@ def train(
     for utterance in corpus:
         if utterance.words is None:
             skipped.append(Skipped(utterance.id, "it has no transcript"))
-    with watcher, Workers(options.workers) as workers:
+    with watcher, workers or Workers(options.workers) as workers:
         watcher.stage(f"features of {len(corpus)} utterances")
         takes = training_takes(
             corpus, options.features, warps=options.perturb, workers=workers,
@@ -111,11 +114,12 @@ def train_on(
     options: TrainingOptions | None = None,
     *,
     watcher: Watcher | None = None,
+    workers: Workers | None = None,
 ) -> AcousticModel:
     """Train monophones on features that exist already; otherwise like `train`."""
     options = options or TrainingOptions()
     watcher = watcher or Watcher()
-    with watcher, Workers(options.workers) as workers:
+    with watcher, workers or Workers(options.workers) as workers:
         return _train(takes, lexicon, out, options, watcher, workers, [])
 
 

@@ -3,15 +3,16 @@
 In: the parameters so far and the `Material`. Out: `Statistics`, then new parameters and a
 `PassReport`.
 
-Public names: `PassReport`, `Parameters`, `Statistics`, `collect`, `global_variance`, `update`.
+Public names: `BlockWork`, `PassReport`, `Parameters`, `Statistics`, `collect`, `global_variance`,
+`update`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,16 +21,29 @@ from wfst_hmm.graph.units import Units
 from wfst_hmm.models.mixtures import MixtureSet, MixtureStats
 from wfst_hmm.models.topology import Topology
 from wfst_hmm.training.align import NO_ARC, align_utterances
-from wfst_hmm.training.alignment_graphs import AlignmentGraphs
+from wfst_hmm.training.alignment_graphs import AlignmentGraphs, GraphArrays
 from wfst_hmm.training.flat_start import FlatStart
 from wfst_hmm.training.material import Batch, Material
 from wfst_hmm.training.options import TrainingOptions
 from wfst_hmm.training.transitions import reestimated_topologies
 from wfst_hmm.training.workers import Workers
 
-__all__ = ["Parameters", "PassReport", "Statistics", "collect", "global_variance", "update"]
+__all__ = [
+    "BlockWork",
+    "Parameters",
+    "PassReport",
+    "Statistics",
+    "collect",
+    "global_variance",
+    "update",
+]
 
 _CHUNK = 1 << 16
+#: Blocks whose statistics are added up before they are added to the others': the order of all
+#: additions is fixed, and whoever computes a group may be anywhere.
+GROUP = 8
+
+Block: TypeAlias = tuple[Batch, ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -100,13 +114,13 @@ class Statistics:
     graph_cost : float
         Of the paths, in nats: transitions, pronunciations, silence.
     unaligned : list of str
-        Ids of utterances without a path.
+        Ids of utterances without a path (while blocks are summed up: their numbers).
     """
 
     mixtures: MixtureStats
     moves: npt.NDArray[np.float64]
     graph_cost: float = 0.0
-    unaligned: list[str] = dataclasses.field(default_factory=list)
+    unaligned: list[Any] = dataclasses.field(default_factory=list)
 
     @property
     def log_likelihood(self) -> float:
@@ -169,63 +183,95 @@ def collect(
         If false, nothing is aligned: `path` tells.
     """
     mixtures = parameters.mixtures
-
-    def work(block: tuple[Batch, ...]) -> Statistics:
-        sums = Statistics(mixtures.empty_stats(), np.zeros(n_moves))
-        first, last = block[0].first, block[-1].last
-        begin = int(material.borders[first])
-        states = np.full(int(material.borders[last]) - begin, -1, dtype=np.int64)
-        for batch in block:
-            borders = material.borders[batch.first : batch.last + 1]
-            here = slice(int(borders[0]), int(borders[-1]))
-            if path is not None and not realign:
-                arcs = path[here]
-            else:
-                arcs = _aligned(mixtures, material, graphs, batch, beam, start)
-                if path is not None:
-                    path[here] = arcs
-            own = states[here.start - begin : here.stop - begin]
-            lost = _count(graphs, batch, arcs, borders - borders[0], own, sums)
-            sums.unaligned += [material.ids[batch.first + int(u)] for u in lost]
-        frames = material.frames[begin : begin + len(states)]
-        mixtures.accumulate(frames, states, sums.mixtures)
-        return sums
-
+    work = BlockWork(mixtures, material.frames, material.borders, graphs, n_moves, beam, start,
+                     path, realign)  # fmt: skip
     total = Statistics(mixtures.empty_stats(), np.zeros(n_moves))
-    results = workers.map(work, material.blocks)
-    for block, sums in zip(material.blocks, results, strict=True):
-        total.add(sums)
+    blocks = material.blocks
+    groups = [blocks[at : at + GROUP] for at in range(0, len(blocks), GROUP)]
+
+    def done(block: Block) -> None:
         if advanced is not None:
             begin, end = material.borders[block[0].first], material.borders[block[-1].last]
             advanced(int(end - begin))
+
+    for sums in workers.summed(work, groups, done):
+        total.add(sums)
+    total.unaligned = [material.ids[number] for number in total.unaligned]
     return total
 
 
-def _aligned(
-    mixtures: MixtureSet,
-    material: Material,
-    graphs: AlignmentGraphs,
-    batch: Batch,
-    beam: float,
-    start: FlatStart | None,
-) -> npt.NDArray[np.int32]:
-    graph = graphs[batch.graph]
-    borders = material.borders[batch.first : batch.last + 1]
-    if start is not None:
+@dataclasses.dataclass(frozen=True, eq=False)
+class BlockWork:
+    """What the statistics of a block are computed from; it may travel to another process.
+
+    Attributes
+    ----------
+    mixtures : MixtureSet
+    frames : ndarray of float32, shape (F, D)
+    borders : ndarray of int64, shape (U + 1,)
+    graphs : AlignmentGraphs, or mapping of int to GraphArrays
+        Those of the blocks' utterances at least.
+    n_moves, beam, start, path, realign
+        As for `collect`.
+    origin : int
+        Frame at which `path` begins.
+    """
+
+    mixtures: MixtureSet
+    frames: npt.NDArray[np.float32]
+    borders: npt.NDArray[np.int64]
+    graphs: AlignmentGraphs | Mapping[int, GraphArrays]
+    n_moves: int
+    beam: float
+    start: FlatStart | None
+    path: npt.NDArray[np.int32] | None
+    realign: bool
+    origin: int = 0
+
+    def __call__(self, block: Block) -> Statistics:
+        """Align a block's utterances and sum up; their unaligned ones by number."""
+        sums = Statistics(self.mixtures.empty_stats(), np.zeros(self.n_moves))
+        begin, end = self.stretch(block)
+        states = np.full(end - begin, -1, dtype=np.int64)
+        for batch in block:
+            borders = self.borders[batch.first : batch.last + 1]
+            here = slice(int(borders[0]), int(borders[-1]))
+            known = slice(here.start - self.origin, here.stop - self.origin)
+            if self.path is not None and not self.realign:
+                arcs = self.path[known]
+            else:
+                arcs = _aligned(self, batch)
+                if self.path is not None:
+                    self.path[known] = arcs
+            own = states[here.start - begin : here.stop - begin]
+            lost = _count(self.graphs, batch, arcs, borders - borders[0], own, sums)
+            sums.unaligned += [batch.first + int(u) for u in lost]
+        self.mixtures.accumulate(self.frames[begin:end], states, sums.mixtures)
+        return sums
+
+    def stretch(self, *blocks: Block) -> tuple[int, int]:
+        """Return the frames of blocks that follow each other: the first, and the one behind."""
+        return int(self.borders[blocks[0][0].first]), int(self.borders[blocks[-1][-1].last])
+
+
+def _aligned(work: BlockWork, batch: Batch) -> npt.NDArray[np.int32]:
+    graph = work.graphs[batch.graph]
+    borders = work.borders[batch.first : batch.last + 1]
+    if work.start is not None:
         return np.concatenate(
             [
-                start.path(graph, material.frames[int(a) : int(b)], batch.first + u)
+                work.start.path(graph, work.frames[int(a) : int(b)], batch.first + u)
                 for u, (a, b) in enumerate(itertools.pairwise(borders))
             ]
         )
-    frames = material.frames[int(borders[0]) : int(borders[-1])]
-    scores = mixtures.log_likelihoods(frames, graph.columns)
-    path, _ = align_utterances(graph, scores, borders - borders[0], beam=beam)
+    frames = work.frames[int(borders[0]) : int(borders[-1])]
+    scores = work.mixtures.log_likelihoods(frames, graph.columns)
+    path, _ = align_utterances(graph, scores, borders - borders[0], beam=work.beam)
     return path
 
 
 def _count(
-    graphs: AlignmentGraphs,
+    graphs: AlignmentGraphs | Mapping[int, GraphArrays],
     batch: Batch,
     path: npt.NDArray[np.int32],
     borders: npt.NDArray[np.int64],

@@ -133,6 +133,7 @@ def train_ladder(
     options: RecipeOptions | None = None,
     *,
     watcher: Watcher | None = None,
+    workers: Workers | None = None,
 ) -> AcousticModel | ContextModel:
     """Train the stages of the ladder up to `recipe`.
 
@@ -148,6 +149,8 @@ def train_ladder(
     recipe : {"mono", "tri", "lda", "sat"}
     options : RecipeOptions, optional
     watcher : Watcher, optional
+    workers : Workers, optional
+        Who computes; by default as many threads as the options say. Changes no bit.
 
     Raises
     ------
@@ -170,12 +173,12 @@ def train_ladder(
 
     bare = dataclasses.replace(training.features, delta_order=0)
     watcher.stage(f"features of {len(corpus)} utterances")
-    with Workers(training.workers) as workers:
+    with workers or Workers(training.workers) as team:
         takes = training_takes(
-            corpus, bare, warps=training.perturb, workers=workers,
+            corpus, bare, warps=training.perturb, workers=team,
             on_error=skip if training.on_bad_audio == "skip" else None,
         )  # fmt: skip
-    return train_ladder_on(takes, lexicon, out, recipe, options, watcher=watcher)
+    return train_ladder_on(takes, lexicon, out, recipe, options, watcher=watcher, workers=workers)
 
 
 def train_ladder_on(
@@ -186,6 +189,7 @@ def train_ladder_on(
     options: RecipeOptions | None = None,
     *,
     watcher: Watcher | None = None,
+    workers: Workers | None = None,
 ) -> AcousticModel | ContextModel:
     """Train on normalized features without slopes; otherwise like `train_ladder`."""
     if recipe not in RECIPES:
@@ -193,12 +197,12 @@ def train_ladder_on(
     options = options or RecipeOptions()
     watcher = watcher or Watcher()
     ladder = _Ladder(takes, lexicon, Path(out), options, watcher)
-    phones = ladder.mono()
+    phones = ladder.mono(workers)
     if recipe == "mono":
         phones.save(out)
         return phones
-    with watcher, Workers(options.training.workers) as workers:
-        model = ladder.climb(phones, recipe, workers)
+    with watcher, workers or Workers(options.training.workers) as team:
+        model = ladder.climb(phones, recipe, team)
     model.save(out)
     return model
 
@@ -237,7 +241,7 @@ class _Ladder:
             for t in takes
         ]
 
-    def mono(self) -> AcousticModel:
+    def mono(self, workers: Workers | None = None) -> AcousticModel:
         """Train monophones, or load them."""
         path = self.folder / "mono"
         found = self._finished(path, AcousticModel)
@@ -245,7 +249,7 @@ class _Ladder:
             return found
         self.watcher.stage("mono: monophones")
         model = train_on(self.sloped, self.lexicon, path, self.options.training,
-                         watcher=self.watcher)  # fmt: skip
+                         watcher=self.watcher, workers=workers)  # fmt: skip
         info = {**model.info, "fingerprint": self.fingerprint}
         model = dataclasses.replace(model, info=info)
         model.save(path)

@@ -15,7 +15,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -23,6 +23,16 @@ __all__ = ["Workers"]
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
+
+
+class Summable(Protocol):
+    """What can be added up."""
+
+    def add(self, other: Any, /) -> None:
+        """Add another one to this."""
+
+
+_Sum = TypeVar("_Sum", bound=Summable)
 
 
 class Workers:
@@ -70,3 +80,32 @@ class Workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+    def summed(
+        self,
+        function: Callable[[_Task], _Sum],
+        groups: Sequence[Sequence[_Task]],
+        done: Callable[[_Task], None] = lambda task: None,
+    ) -> Iterator[_Sum]:
+        """Yield for each group, in order, the sum of its tasks' results, added up in order.
+
+        Parameters
+        ----------
+        function : callable
+            Its results have a method ``add``.
+        groups : sequence of sequences of tasks
+        done : callable
+            Hears of every task that is done.
+        """
+        results = self.map(function, [task for group in groups for task in group])
+        for group in groups:
+            total: _Sum | None = None
+            for task in group:
+                found = next(results)
+                if total is None:
+                    total = found
+                else:
+                    total.add(found)
+                done(task)
+            if total is not None:
+                yield total
