@@ -9,6 +9,7 @@ Public names: `expand_units`.
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Callable
 
 import numba
@@ -65,7 +66,7 @@ def expand_units(
     """
     if not fst.n_states:
         return fst.with_symbols(states, fst.osymbols)
-    tails = _Tails.of(units)
+    tails = _tails_of(units)
     ilabel = np.where(fst.arcs["ilabel"] > len(units), 0, fst.arcs["ilabel"])
     given = (
         fst.states, fst.arcs, ilabel, fst.start, tails.enter_start, tails.enter_tail,
@@ -77,6 +78,17 @@ def expand_units(
         afford(_ARC_BYTES * int(counts.sum()) + _STATE_BYTES * len(counts))
     counts, arcs, final, start = _expand(*given, False)
     return Fst.from_runs(int(start), counts, arcs, final, states, fst.osymbols)
+
+
+_TAILS: weakref.WeakKeyDictionary[Units, _Tails] = weakref.WeakKeyDictionary()
+
+
+def _tails_of(units: Units) -> _Tails:
+    """Return the tails, worked out once: parts of one graph may be expanded many times."""
+    tails = _TAILS.get(units)
+    if tails is None:
+        tails = _TAILS[units] = _Tails.of(units)
+    return tails
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

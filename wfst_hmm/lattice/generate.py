@@ -16,20 +16,24 @@ import numpy.typing as npt
 
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
-from wfst_hmm.graph.compact import AnyGraph
+from wfst_hmm.graph.compact import AnyGraph, CompactGraph
 from wfst_hmm.graph.graph import Graph
+from wfst_hmm.lattice.compact import search_and_part
 from wfst_hmm.lattice.determinize import determinize_lattice
 from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.beam import BeamSearch
-from wfst_hmm.search.begin import expanded_of
 from wfst_hmm.search.decode import decode_beam
-from wfst_hmm.search.decoded import decoded_from_arcs
+from wfst_hmm.search.decoded import decoded_from_arcs, decoded_of
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
 from wfst_hmm.search.result import Decoded, NoPath
 
 __all__ = ["decode_lattice", "decode_with_lattice", "lattice_of", "raw_lattice"]
+
+#: Two total costs within this share of each other count as equal.
+_SAME_COST = 1e-4
+_WIDEST = 1000.0  # nats; twice as many are none at all
 
 
 def raw_lattice(
@@ -198,7 +202,6 @@ def decode_with_lattice(
         The graph has epsilon cycles: a lattice could not be acyclic.
     """
     options = options or SearchOptions()
-    graph = expanded_of(graph)
     found = _best_and_lattice(graph, scores, options, ())
     if found is not None:
         return found
@@ -218,14 +221,45 @@ def decode_with_lattice(
 
 
 def _best_and_lattice(
-    graph: Graph, scores: Scores, options: SearchOptions, notes: tuple[str, ...]
+    graph: AnyGraph, scores: Scores, options: SearchOptions, notes: tuple[str, ...]
 ) -> tuple[Decoded, Lattice] | None:
-    search = BeamSearch(graph.fst, graph.labels.column, options, links=True)
-    search.advance(scores.array)
-    made = _lattice_and_arcs(search, graph.fst, options, graph.words, scores.frame_shift)
+    if isinstance(graph, CompactGraph):
+        return _of_part(graph, scores, options, notes)
+    made = _searched(graph, scores, options)
     if made is None:
         return None
     raw, arcs = made
     path = arcs[raw.best_arcs()]
     best = decoded_from_arcs(graph, scores, path, options.acoustic_scale, "beam", notes=notes)
     return best, determinize_lattice(raw)
+
+
+def _searched(
+    graph: Graph, scores: Scores, options: SearchOptions
+) -> tuple[Lattice, npt.NDArray[np.int32]] | None:
+    search = BeamSearch(graph.fst, graph.labels.column, options, links=True)
+    search.advance(scores.array)
+    return _lattice_and_arcs(search, graph.fst, options, graph.words, scores.frame_shift)
+
+
+def _of_part(
+    graph: CompactGraph, scores: Scores, options: SearchOptions, notes: tuple[str, ...]
+) -> tuple[Decoded, Lattice] | None:
+    """Search the compact graph, and for the lattice the part of it that was met, expanded.
+
+    The two searches prune at slightly different costs, so with narrow beams the second may lose
+    what the first one found; its beam is then widened.
+    """
+    first, part = search_and_part(graph, scores, options)
+    best = decoded_of(first, graph, scores, options.acoustic_scale, notes=notes)
+    if best is None or part is None:
+        return None
+    limit = best.total_cost + _SAME_COST * max(1.0, abs(best.total_cost))
+    while True:
+        made = _searched(part, scores, options)
+        if made is not None and made[0].backward()[0] <= limit:
+            return best, determinize_lattice(made[0])
+        if options.beam == np.inf and options.max_active == 0:
+            return None
+        beam = 2 * options.beam if options.beam < _WIDEST else np.inf
+        options = options.replace(beam=beam, max_active=0, min_active=0)

@@ -1,0 +1,59 @@
+"""Lattices of compact graphs: those of the expanded graph."""
+
+import numpy as np
+import pytest
+from compact_graphs import graphs, random_scores
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wfst_hmm.graph.compact import CompactGraph
+from wfst_hmm.lattice.answer import AnswerOptions, answer
+from wfst_hmm.lattice.generate import decode_with_lattice
+from wfst_hmm.lattice.lattice import Lattice
+from wfst_hmm.lattice.nbest import n_best
+from wfst_hmm.search.options import SearchOptions
+from wfst_hmm.search.prepare import plan_of
+from wfst_hmm.search.result import NoPath
+
+UNLIMITED = SearchOptions(beam=np.inf, max_active=0, lattice_beam=1e6)
+acyclic = graphs.filter(lambda graph: not plan_of(graph.fst).cyclic)
+
+
+def costs(lattice: Lattice) -> dict[tuple[str, ...], float]:
+    return {h.words: h.total_cost for h in n_best(lattice, 500)}
+
+
+@settings(deadline=None, max_examples=60)
+@given(acyclic, st.integers(0, 2**32 - 1), st.integers(0, 6))
+def test_lattices_equal_those_of_the_expanded_graph(
+    graph: CompactGraph, seed: int, n_frames: int
+) -> None:
+    scores = random_scores(seed, n_frames)
+    compact = decode_with_lattice(graph, scores, UNLIMITED)
+    whole = decode_with_lattice(graph.expanded(), scores, UNLIMITED)
+    if isinstance(whole, NoPath) or isinstance(compact, NoPath):
+        assert isinstance(whole, NoPath)
+        assert isinstance(compact, NoPath)
+        assert whole.reason == compact.reason
+        return
+    assert costs(compact[1]) == {
+        words: pytest.approx(cost, abs=1e-3) for words, cost in costs(whole[1]).items()
+    }
+    assert compact[0].total_cost == pytest.approx(whole[0].total_cost, abs=1e-3)
+    assert compact[0].total_cost == pytest.approx(min(costs(compact[1]).values()), abs=1e-3)
+
+
+@settings(deadline=None, max_examples=60)
+@given(acyclic, st.integers(0, 2**32 - 1), st.floats(0.5, 6.0))
+def test_with_a_beam_the_best_path_is_in_the_lattice(
+    graph: CompactGraph, seed: int, beam: float
+) -> None:
+    scores = random_scores(seed, 6)
+    options = SearchOptions(beam=beam, max_active=0, min_active=0, lattice_beam=3.0)
+    found = answer(graph, scores, options, AnswerOptions(n_best=5, keep_lattice=True))
+    if isinstance(found, NoPath):
+        return
+    assert found.lattice is not None
+    best = min(costs(found.lattice).values())
+    assert best <= found.decoded.total_cost + 1e-3
+    assert found.alternatives[0].decoded.total_cost == pytest.approx(best, abs=1e-3)
