@@ -18,6 +18,7 @@ from wfst_hmm.graph.grammar import grammar_from_spec
 from wfst_hmm.graph.lexicon import read_lexicon
 from wfst_hmm.graph.phone_loop import phone_loop
 from wfst_hmm.graph.word_machine import Phrase
+from wfst_hmm.lattice.answer import AnswerOptions
 from wfst_hmm.search.decode import decode
 from wfst_hmm.search.endpoints import EndpointRule, EndpointRules
 from wfst_hmm.search.online import decode_with_costs
@@ -253,3 +254,15 @@ def test_phrases_and_rejection_stream_as_they_decode(
     assert cut[0].decoded is not None
     assert cut[0].decoded.filler_margin == pytest.approx(batch.filler_margin, rel=1e-4)
     assert cut[0].decoded.total_cost == pytest.approx(batch.total_cost, rel=1e-5)
+
+
+def test_finished_segments_have_confidences(
+    recognizer: Recognizer, samples: np.ndarray, stats: CmvnStats
+) -> None:
+    wanted = AnswerOptions()
+    stream = Stream(recognizer, normalization=FIXED, stats=stats, endpoints=RULES, answers=wanted)
+    words = [word for segment in run(stream, samples, [1000] * 9) for word in segment.words]
+    assert [word.text for word in words] == ["ba", "su", "bi", "bi", "ba"]
+    assert all(word.confidence is not None and 0 <= word.confidence <= 1 for word in words)
+    with pytest.raises(UsageError, match="endpoint rules"):
+        Stream(recognizer, answers=wanted)

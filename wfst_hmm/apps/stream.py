@@ -11,12 +11,14 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.errors import UsageError
 from wfst_hmm.graph.word_costs import WordCosts
+from wfst_hmm.lattice.answer import AnswerOptions, answer
 from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.endpoints import EndpointRules
@@ -151,13 +153,17 @@ class Stream:
         Boosted phrases, another language model (`apps.word_costs.word_costs`).
     filler : Filler, optional
         A loop of phones beside which segments are judged and perhaps `rejected`.
+    answers : AnswerOptions, optional
+        Give the words of finished segments confidences: their scores are kept until they end, and
+        searched once more for a lattice. Only with `endpoints`, whose longest segment bounds what
+        is kept, and without `costs`.
     block_frames : int
         Frames scored and searched at a time: the smaller, the sooner the answer.
 
     Raises
     ------
     UsageError
-        A rate is wrong.
+        A rate is wrong, or `answers` are wanted where they cannot be had.
 
     Examples
     --------
@@ -183,6 +189,7 @@ class Stream:
         channel: int | None = None,
         costs: WordCosts | None = None,
         filler: Filler | None = None,
+        answers: AnswerOptions | None = None,
         block_frames: int = 10,
     ) -> None:
         model = recognizer.model
@@ -193,6 +200,11 @@ class Stream:
         self._endpoints = endpoints
         self._costs = costs
         self._filler = filler
+        if answers is not None and (endpoints is None or costs is not None):
+            raise UsageError("confidences need endpoint rules, and a graph without other costs",
+                             fix="Give endpoints, or leave the answers out.")  # fmt: skip
+        self._answers = answers
+        self._kept: list[npt.NDArray[np.float32]] = []  # scores of the segment
         self._samples = SampleStream(
             self._model.rate, rate, resample=resample, channel=channel
         )  # fmt: skip
@@ -287,6 +299,8 @@ class Stream:
         before = self._search.n_frames
         self._search.advance(scores)
         taken = self._search.n_frames - before
+        if self._answers is not None:
+            self._kept.append(scores.array[:taken])
         if self._beside is not None:
             self._beside.advance(Scores(scores.array[:taken], scores.frame_shift))
         return taken
@@ -295,10 +309,25 @@ class Stream:
         """Make a segment of what was searched; begin the next one."""
         start, end = self._first_frame, self._first_frame + self._search.n_frames
         result = self._search.result(self._shift)
+        if isinstance(result, Decoded) and self._answers is not None and result.words:
+            result = self._answered(result, self._answers)
+        self._kept = []
         if self._filler is not None and self._beside is not None and isinstance(result, Decoded):
-            result = judged(result, self._beside.cost(), self._filler, self._options)
+            result = judged(result, self._beside.acoustic_cost(), self._filler, self._options)
         segment = Segment(self._n_segments, start * self._shift, end * self._shift, result)
         self._n_segments += 1
         self._first_frame = end
         self._begin_segment()
         return segment
+
+    def _answered(self, result: Decoded, wanted: AnswerOptions) -> Decoded:
+        """Give words their confidences, where the second search finds the same ones."""
+        scores = Scores(np.concatenate(self._kept), self._shift)
+        found = answer(self._graph, scores, self._options, wanted)
+        if isinstance(found, NoPath) or found.decoded.text != result.text:
+            return result
+        words = tuple(
+            dataclasses.replace(word, confidence=other.confidence)
+            for word, other in zip(result.words, found.decoded.words, strict=True)
+        )
+        return dataclasses.replace(result, words=words)

@@ -168,6 +168,45 @@ def search(
     print_rows(rows, "Beam search", as_json=as_json)
 
 
+@app.command("stream")
+def stream(
+    data: Data = None,
+    minutes: Annotated[float, typer.Option(help="Length of the audio.")] = 60.0,
+    graph: Annotated[
+        Path | None, typer.Option(help="Graph of digits; by default one is trained and built.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """An hour of audio recognized while it comes in: memory, time, delay, errors.
+
+    Example: wfst-hmm bench stream --data recordings --minutes 60
+    """
+    from wfst_hmm.apps.recognizer import Recognizer
+    from wfst_hmm.bench.report import print_rows
+    from wfst_hmm.bench.stream import bench_stream
+
+    recognizer = Recognizer.load(graph) if graph is not None else None
+    rows = bench_stream(data, minutes=minutes, recognizer=recognizer, progress=_tell)
+    print_rows(rows, "Streaming", as_json=as_json)
+
+
+@app.command("reject")
+def reject(
+    data: Data = None,
+    unknown: Annotated[bool, typer.Option(help="Also a speaker whom training never heard.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Rejection of digits that the grammar lacks.
+
+    Example: wfst-hmm bench reject --data recordings
+    """
+    from wfst_hmm.bench.reject import bench_reject
+    from wfst_hmm.bench.report import print_rows
+
+    rows = bench_reject(data, unknown=unknown, progress=_tell)
+    print_rows(rows, "Rejection", as_json=as_json)
+
+
 @app.command("graph")
 def graph(
     words: Annotated[int, typer.Option(help="Words of the first graph.")] = 20_000,

@@ -155,9 +155,13 @@ class OnlineSearch:
                 break
         return -self._options.acoustic_scale * total
 
-    def cost(self) -> float:
-        """Return the cost of the best complete path so far, nats; +inf: none."""
-        return self._search.path()[0]
+    def acoustic_cost(self) -> float:
+        """Return the acoustic cost of the best complete path so far, nats; +inf: none."""
+        cost, arcs = self._search.path()
+        if cost == np.inf:
+            return np.inf
+        labels = self._graph.fst.arcs["ilabel"][arcs]
+        return self._settled_cost + self._acoustic_cost(labels[labels > 0])
 
     def result(self, frame_shift: float) -> Decoded | NoPath:
         """Return the best path of all frames, or why there is none, as far as can be told."""

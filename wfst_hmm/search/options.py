@@ -16,7 +16,7 @@ from wfst_hmm.errors import UsageError
 __all__ = ["FILLER_WEIGHT", "SEARCHES", "SearchOptions"]
 
 #: Nats per frame, near the equal error rate on spoken digits (``wfst-hmm bench reject``).
-FILLER_WEIGHT = 2.0
+FILLER_WEIGHT = 4.0
 SEARCHES = ("beam", "exact", "compose")
 
 

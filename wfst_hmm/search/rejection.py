@@ -1,6 +1,7 @@
 """Was anything said that the grammar knows? Beside the grammar, a loop of phones is searched.
 
-In: the best path through the grammar and the cost of the best one through the loop, the *filler*.
+In: the best path through the grammar and the acoustic cost of the best one through the loop, the
+*filler*.
 Out: the same result, `rejected` where the filler explains the speech better by too much.
 
 Public names: `Filler`, `filler_cost`, `judged`.
@@ -10,7 +11,8 @@ Notes
 The ratio of the likelihoods of a path through the grammar and of one through a loop of phones,
 per frame of speech: Rose & Paul (1990), *A hidden Markov model based keyword recognition system*;
 Rohlicek et al. (1989). A filler in parallel to the grammar, each frame of which costs the weight,
-would win in the same utterances.
+would win in the same utterances. Acoustic costs are compared, not those of the graphs: these say how
+probable the words are, not whether they were said.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import math
 from wfst_hmm.errors import UsageError
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.models.scores import Scores
-from wfst_hmm.search.beam import beam_path
+from wfst_hmm.search.online import OnlineSearch
 from wfst_hmm.search.options import FILLER_WEIGHT, SearchOptions
 from wfst_hmm.search.result import Decoded
 
@@ -50,9 +52,10 @@ class Filler:
 
 
 def filler_cost(filler: Filler, scores: Scores, options: SearchOptions) -> float:
-    """Return the cost of the best path through the filler, nats; +inf: none."""
-    columns = filler.graph.labels.column
-    return beam_path(filler.graph.fst, scores.array, columns, options)[0]
+    """Return the acoustic cost of the best path through the filler, nats; +inf: none."""
+    search = OnlineSearch(filler.graph, options)
+    search.advance(scores)
+    return search.acoustic_cost()
 
 
 def judged(result: Decoded, cost: float, filler: Filler, options: SearchOptions) -> Decoded:
@@ -62,7 +65,7 @@ def judged(result: Decoded, cost: float, filler: Filler, options: SearchOptions)
     ----------
     result : Decoded
     cost : float
-        Of the filler over the same frames.
+        Acoustic cost of the filler over the same frames (`filler_cost`).
     filler : Filler
     options : SearchOptions
         Those of both searches.
@@ -77,7 +80,7 @@ def judged(result: Decoded, cost: float, filler: Filler, options: SearchOptions)
     n_frames = sum(len(phone.states) for phone in result.phones if phone.text not in silence)
     if not n_frames or not result.words or cost == math.inf:
         return result
-    margin = (result.total_cost - cost) / options.acoustic_scale / n_frames
+    margin = (result.acoustic_cost - cost) / options.acoustic_scale / n_frames
     rejected = margin > filler.weight
     notes = result.notes
     if rejected:
