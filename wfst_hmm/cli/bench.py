@@ -351,3 +351,38 @@ def _tell(text: str) -> None:
     from wfst_hmm.cli.shell import warn
 
     warn(text)
+
+
+@app.command("ladder")
+def ladder(
+    folder: Annotated[
+        Path, typer.Argument(help="Holds parts of LibriSpeech: train... and dev... or test...")
+    ],
+    recipe: Annotated[str, typer.Option(help="The last rung: mono, tri, lda or sat.")] = "sat",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Keep the models here, and go on from them.")
+    ] = None,
+    prune: Annotated[
+        float, typer.Option(help="Prune the language model, for example 1e-7; 0: all of it.")
+    ] = 0.0,
+    every: Annotated[int, typer.Option(help="Decode every so many utterances only.", min=1)] = 1,
+    threads: Annotated[int, typer.Option("--threads", "-j", help="Threads.", min=1)] = 1,
+    as_json: Json = False,
+) -> None:
+    """Train and decode every rung of the ladder on LibriSpeech.
+
+    Example: wfst-hmm bench ladder librispeech -j 2
+    """
+    import dataclasses
+    import sys
+
+    from wfst_hmm.bench.ladder import LADDER_OPTIONS, bench_ladder
+    from wfst_hmm.bench.report import print_rows
+
+    training = LADDER_OPTIONS.training.replace(n_workers=threads)
+    options = dataclasses.replace(LADDER_OPTIONS, training=training)
+    rows = bench_ladder(
+        folder, recipe=recipe, options=options, out=out, prune=prune, every=every,
+        n_threads=threads, progress=lambda text: print(text, file=sys.stderr),
+    )  # fmt: skip
+    print_rows(rows, "The ladder", as_json=as_json)
