@@ -1,0 +1,64 @@
+"""The rungs of training, adaptation to speakers and corpora, on the command line."""
+
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine
+from tiny_speech import TinySpeech
+
+from wfst_hmm.models.context_model import ContextModel
+from wfst_hmm.models.loading import load_model
+
+
+def test_adapt(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None:
+    done = run("adapt", tiny_speech.model, tiny_speech.test, tmp_path / "m", "--lexicon",
+               tiny_speech.lexicon, "--weights", "--json")  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.json["n_utterances"] == 6
+    assert load_model(tmp_path / "m").hash == done.json["hash"]
+
+
+@pytest.fixture
+def ladder(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> Path:
+    """Train all rungs, build a graph for the last one."""
+    folder = tmp_path
+    done = run("train", tiny_speech.train, folder / "model", "--lexicon", tiny_speech.lexicon,
+               "--recipe", "sat", "--passes", "4", "--gaussians", "30", "--leaves", "20",
+               "--tied-gaussians", "40", "-j", "1")  # fmt: skip
+    assert done.code == 0, done.err
+    done = run("graph", "--model", folder / "model", "--lexicon", tiny_speech.lexicon, "--grammar",
+               "loop", "--out", folder / "graph")  # fmt: skip
+    assert done.code == 0, done.err
+    return folder
+
+
+def test_every_rung_decodes(run: CommandLine, tiny_speech: TinySpeech, ladder: Path) -> None:
+    said = dict(line.split(" ", 1) for line in (tiny_speech.test / "text").read_text().splitlines())
+    for extra in ((), ("--adapt",)):
+        done = run("decode", ladder / "graph", tiny_speech.test, *extra)
+        assert done.code == 0, done.err
+        found = dict(line.split(None, 1) for line in done.out.splitlines())
+        right = sum(found[id_].strip() == text for id_, text in said.items())
+        assert right >= len(said) - 1
+    stages = ladder / "model.stages"
+    models = [load_model(stages / name) for name in ("tri", "lda", "sat")]
+    assert all(isinstance(model, ContextModel) for model in models)
+    done = run("align", tiny_speech.test, "--model", ladder / "model", "--lexicon",
+               tiny_speech.lexicon, "--out", ladder / "aligned")  # fmt: skip
+    assert done.code == 0, done.err
+    done = run("decode", ladder / "graph", tiny_speech.test, "--adapt", "--cluster", "processes")
+    assert done.code == 2
+    assert "in this process only" in done.err
+
+
+def test_words_without_pronunciations_are_guessed(
+    run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path
+) -> None:
+    few = tmp_path / "few.txt"
+    lines = tiny_speech.lexicon.read_text().splitlines()
+    few.write_text("\n".join(line for line in lines if not line.startswith("bi")) + "\nib IY B\n")
+    done = run("align", tiny_speech.test, "--model", tiny_speech.model, "--lexicon", few, "--out",
+               tmp_path / "out", "--guess", "--form", "ctm")  # fmt: skip
+    assert done.code == 0, done.err
+    assert "guessed: bi =" in done.err
+    assert (tmp_path / "out" / "guessed.txt").read_text().startswith("bi ")

@@ -1,0 +1,67 @@
+"""``adapt``: a model moved towards a speaker or corpus whose words are known.
+
+In: paths and options. Out: a model directory.
+
+Public names: `adapt`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wfst_hmm.cli.shell import print_json, say, warn
+
+__all__ = ["adapt"]
+
+
+def adapt(
+    model: Annotated[Path, typer.Argument(help="Model directory from wfst-hmm train or import.")],
+    data: Annotated[Path, typer.Argument(help="Data directory or manifest with transcripts.")],
+    out: Annotated[Path, typer.Argument(help="The model directory to write.")],
+    lexicon: Annotated[
+        str, typer.Option(help="Pronunciations: a file, cmudict, pocketsphinx, cmudict+MINE.txt.")
+    ],
+    tau: Annotated[
+        float, typer.Option(help="So many frames the model's own means are worth.")
+    ] = 10.0,
+    passes: Annotated[int, typer.Option(help="Alignments.", min=1)] = 2,
+    weights: Annotated[bool, typer.Option("--weights", help="Adapt mixture weights, too.")] = False,
+    skip_oov: Annotated[
+        bool, typer.Option("--skip-oov", help="Leave out words that the lexicon lacks.")
+    ] = False,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="Convert recordings of another sampling rate.")
+    ] = False,
+    threads: Annotated[int, typer.Option("--threads", "-j", help="Threads.", min=1)] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
+) -> None:
+    """Adapt a model to a new speaker or corpus (MAP).
+
+    Graphs must be built anew for the adapted model.
+
+    Example: wfst-hmm adapt MODEL DATA ADAPTED --lexicon LEX
+    """
+    from wfst_hmm.apps.building import corpus_from
+    from wfst_hmm.apps.map_adaptation import MapOptions, map_adapt
+    from wfst_hmm.apps.recognizer import check_new
+    from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
+    from wfst_hmm.models.loading import load_model
+
+    check_new(out, "model.json", "model")
+    options = MapOptions(tau, passes, weights, on_oov="skip" if skip_oov else "raise",
+                         n_workers=threads)  # fmt: skip
+    made = map_adapt(
+        load_model(model), lexicon_from_spec(lexicon), corpus_from(data), options,
+        resample=resample, on_skip=lambda text: warn(f"left out: {text}"),
+    )  # fmt: skip
+    made.save(out)
+    facts = {"out": str(out), "hash": made.hash, **made.info["adapted"]}
+    if as_json:
+        print_json(facts)
+    else:
+        say(
+            f"{out}: adapted to {facts['n_utterances']:,} utterances ({facts['n_frames']:,} frames)"
+        )
