@@ -386,3 +386,21 @@ def ladder(
         n_threads=threads, progress=lambda text: print(text, file=sys.stderr),
     )  # fmt: skip
     print_rows(rows, "The ladder", as_json=as_json)
+
+
+@app.command("align")
+def align(
+    folder: Annotated[Path, typer.Argument(help="Recordings with .txt and PocketSphinx's .json.")],
+    model: Annotated[
+        Path | None, typer.Option(help="Model directory; by default the wheel's en-us.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Word beginnings beside those that PocketSphinx found.
+
+    Example: wfst-hmm bench align sphinx/librivox
+    """
+    from wfst_hmm.bench.align import bench_align
+    from wfst_hmm.bench.report import print_rows
+
+    print_rows(bench_align(folder, model), "Alignment", as_json=as_json)
