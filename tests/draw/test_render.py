@@ -136,7 +136,7 @@ def test_png_with_cairosvg(tmp_path: Path) -> None:
 
 def test_a_failing_engine_is_followed_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.shutil, "which", lambda name: None)
-    monkeypatch.setattr(module, "_wasm_svg", lambda picture: None)
+    monkeypatch.setattr(module, "_wasm", lambda dot, form: None)
     svg = render(topology_picture(Topology.left_to_right(1)), using="dot")
     assert b"<circle" in svg  # our own layout
 

@@ -19,6 +19,7 @@ from wfst_hmm.draw.machines import lattice_machine, machine_of
 from wfst_hmm.draw.picture import DrawOptions, Picture, fst_picture, topology_picture
 from wfst_hmm.draw.render import render, save, save_svg
 from wfst_hmm.draw.timeline import decoded_svg
+from wfst_hmm.draw.tree import tree_picture
 from wfst_hmm.draw.view import path_of, view
 from wfst_hmm.errors import UsageError
 from wfst_hmm.fst.arrays import Fst
@@ -29,6 +30,7 @@ from wfst_hmm.models.chain import Chain
 from wfst_hmm.models.gmm_hmm import GmmHmm
 from wfst_hmm.models.hmm import DiscreteHmm
 from wfst_hmm.models.topology import Topology
+from wfst_hmm.models.tree import Tree
 from wfst_hmm.search.result import Decoded
 
 __all__ = ["Drawing", "draw"]
@@ -69,6 +71,7 @@ def draw(
         | Graph
         | CompactGraph
         | Lattice
+        | Tree
         | Topology
         | Chain
         | DiscreteHmm
@@ -90,7 +93,7 @@ def draw(
 
     Parameters
     ----------
-    value : Fst, Graph, CompactGraph, Lattice, Topology, Chain, DiscreteHmm, GmmHmm, Decoded or Picture
+    value : Fst, Graph, CompactGraph, Lattice, Tree, Topology, Chain, DiscreteHmm, GmmHmm, Decoded or Picture
     names : sequence of str, optional
         Of the states of a chain or HMM.
     accept : str or sequence of str
@@ -102,7 +105,8 @@ def draw(
     radius : int
         How far the surroundings reach, in arcs.
     **options
-        Fields of `DrawOptions`; for a `Decoded` the arguments of `decoded_svg`.
+        Fields of `DrawOptions`; for a `Decoded` the arguments of `decoded_svg`; for a `Tree` also
+        ``phone`` and ``state``.
 
     Examples
     --------
@@ -119,6 +123,9 @@ def draw(
     if isinstance(value, Topology):
         options.setdefault("weights", "probabilities")
         return Drawing(topology_picture(value, DrawOptions(**options)))
+    if isinstance(value, Tree):
+        which = {name: options.pop(name, None) for name in ("phone", "state")}
+        return Drawing(tree_picture(value, DrawOptions(**options), **which))
     if isinstance(value, DiscreteHmm | GmmHmm):
         value = value.chain
     if isinstance(value, Chain):
@@ -151,6 +158,7 @@ for _drawable in (
     Graph,
     CompactGraph,
     Lattice,
+    Tree,
     Topology,
     Chain,
     DiscreteHmm,

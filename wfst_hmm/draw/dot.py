@@ -81,7 +81,9 @@ def _node_style(node: Node) -> str:
         style.append(f"tooltip={quoted(node.hint)}")
     if node.is_stub:
         style += ["shape=plaintext", f'fontcolor="{GREY}"', "fontsize=9", "width=0.2", "height=0.2"]
-    if node.is_final:
+    if node.is_box:
+        style += ["shape=box", 'style="filled,rounded"', "margin=0.1"]
+    elif node.is_final:
         style.append("shape=doublecircle")
     if node.is_marked:
         style += [f'color="{ORANGE}"', f'fillcolor="{PALE_ORANGE}"', "penwidth=1.8"]

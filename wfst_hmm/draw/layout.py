@@ -160,12 +160,22 @@ def _coordinates(picture: Picture, columns: list[list[int]]) -> dict[int, Point]
             span = max(1, abs(column_of[edge.source] - column_of[edge.target]))
             widest = max(text_width(line, _SIZE) for line in edge.lines)
             gap[left] = max(gap[left], widest / span + 30.0)
+    boxes = {node.key: _half_width(node) for node in picture.nodes}
     at, x = {}, 34.0
     for number, column in enumerate(columns):
+        half = max((boxes[key] for key in column), default=RADIUS)
+        x += half - RADIUS
         for i, key in enumerate(column):
             at[key] = (x, _ROW * (i - (len(column) - 1) / 2))
-        x += 2 * RADIUS + gap[number]
+        x += RADIUS + half + gap[number]
     return at
+
+
+def _half_width(node: Node) -> float:
+    """Return half the width of a node: circles are all alike, boxes as wide as their text."""
+    if not node.is_box:
+        return RADIUS
+    return max(RADIUS, 6.0 + max(text_width(line, 9.0) for line in node.text.split("\n")) / 2)
 
 
 def _bend(edge: Edge, at: dict[int, Point], loops: set[int], both_ways: bool) -> float:
@@ -252,6 +262,15 @@ def _draw_node(svg: Svg, node: Node, at: Point) -> None:
             svg.text(x, y + 3.0, node.text, size=9.0, fill=GREY)
             return
         colour = ORANGE if node.is_marked else INK
+        if node.is_box:
+            half = _half_width(node)
+            svg.rectangle(x - half, y - RADIUS, 2 * half, 2 * RADIUS, fill=PALE_BLUE,
+                          stroke=colour, radius=5.0)  # fmt: skip
+            lines = node.text.split("\n")
+            for number, line in enumerate(lines):
+                offset = (number - (len(lines) - 1) / 2) * 11.0
+                svg.text(x, y + 3.5 + offset, line, size=9.0, fill=INK)
+            return
         fill = PALE_ORANGE if node.is_marked else PALE_BLUE if node.is_start else PAPER
         svg.circle(x, y, RADIUS, fill=fill, stroke=colour,
                    width=1.8 if node.is_start or node.is_marked else 1.0)  # fmt: skip

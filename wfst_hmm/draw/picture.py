@@ -73,7 +73,10 @@ class DrawOptions:
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A state as drawn; a negative key is a stub that stands for arcs not drawn."""
+    """A state as drawn; a negative key is a stub that stands for arcs not drawn.
+
+    A node with a text too long for a circle is drawn as a box (`is_box`).
+    """
 
     key: int
     text: str
@@ -82,6 +85,7 @@ class Node:
     is_final: bool = False
     is_stub: bool = False
     is_marked: bool = False
+    is_box: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
