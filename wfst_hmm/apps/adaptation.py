@@ -5,7 +5,8 @@ fMLLR so that the model fits what a first pass heard (Gales 1998; the passes are
 Kaldi's ``decode_fmllr.sh``).
 
 A model that was trained speaker-adaptively has densities of its own for the first pass; any
-other model with Gaussian mixtures adapts to itself.
+other model with Gaussian mixtures adapts to itself. Models with tied mixtures keep the features
+and move their codebooks (`apps.codebook_speakers`).
 
 Public names: `AdaptationOptions`, `SpeakerReport`, `adapted_features`, `can_adapt`.
 """

@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from wfst_hmm.apps.adaptation import AdaptationOptions, SpeakerReport, adapted_features
+from wfst_hmm.apps.codebook_speakers import SpeakerModels
 from wfst_hmm.apps.info import kind_of
+from wfst_hmm.apps.librispeech import is_librispeech, read_librispeech
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.errors import UsageError, WfstHmmError
@@ -29,6 +31,7 @@ from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.lattice.answer import Alternative, Answer, AnswerOptions, answer
 from wfst_hmm.lattice.lattice import Lattice
+from wfst_hmm.models.codebooks import CodebookSet
 from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.loading import SpeechModel
 from wfst_hmm.models.scores import Scores
@@ -165,7 +168,9 @@ def corpus_of_inputs(
     utterances: list[Utterance] = []
     recordings: list[Path] = []
     for path in map(Path, paths):
-        if is_folder(path) or _is_manifest(path):
+        if is_librispeech(path):
+            utterances += read_librispeech(path)
+        elif is_folder(path) or _is_manifest(path):
             utterances += read_corpus(path, on_error=on_error)
         else:
             recordings.append(path)
@@ -369,8 +374,13 @@ def decode_corpus(
     corpus = corpus if isinstance(corpus, Corpus) else corpus_of_files(corpus)
     model = recognizer.model
     score: Callable[[Features], Scores] = model.score
+    speakers = None
     if adapt is not None and isinstance(model, ContextModel):
         score = functools.partial(model.score, adapted=True)
+        if isinstance(model.densities, CodebookSet):
+            speakers = SpeakerModels(model, model.densities, recognizer.graph,
+                                     lambda scores: decode(recognizer.graph, scores, options),
+                                     adapt)  # fmt: skip
 
     def work(item: tuple[Utterance, Features | WfstHmmError]) -> Outcome:
         utterance, features = item
@@ -378,7 +388,7 @@ def decode_corpus(
             return Outcome(utterance, None, features)
         begun = time.perf_counter()
         try:
-            scores = score(features)
+            scores = score(features) if speakers is None else speakers.score(utterance, features)
             checked = cross_check(recognizer.graph, scores, options) if check else None
             if checked is not None and not wanted.needs_lattice:
                 result = checked.results[options.search]
@@ -401,7 +411,9 @@ def decode_corpus(
                        found.alternatives)  # fmt: skip
 
     features = stream_features(corpus, model, resample=resample, stats=stats, n_threads=n_threads)
-    if adapt is not None:
+    if speakers is not None:
+        features = speakers.learned(features, [utterance.speaker for utterance in corpus])
+    elif adapt is not None:
         graph = recognizer.searched
         features = adapted_features(
             model, graph, features, lambda scores: decode(graph, scores, options),

@@ -28,6 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "wfst_hmm.cli.lint",
         "Find mistakes in a lexicon, a grammar, an FST or a graph.",
     ),
+    "transcribe": (
+        "wfst_hmm.cli.transcribe",
+        "Transcribe recordings with a ready-made model.",
+    ),
     "decode": ("wfst_hmm.cli.recognition", "Recognize speech."),
     "calibrate": ("wfst_hmm.cli.calibrate", "Fit confidences to speech whose words are known."),
     "lattice": ("wfst_hmm.cli.lattice", "Look into lattices, prune, rescore and convert them."),

@@ -404,3 +404,40 @@ def align(
     from wfst_hmm.bench.report import print_rows
 
     print_rows(bench_align(folder, model), "Alignment", as_json=as_json)
+
+
+@app.command("transcribe")
+def transcribe(
+    data: Annotated[
+        Path, typer.Argument(help="LibriSpeech's layout, a data directory or a manifest.")
+    ],
+    cache: Annotated[Path | None, typer.Option(help="Where the graph is kept.")] = None,
+    alone: Annotated[bool, typer.Option("--alone", help="Leave PocketSphinx out.")] = False,
+    max_utterances: Annotated[
+        int | None, typer.Option(help="Take so many, evenly spread, where time is short.", min=1)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """72,500 words with the en-us model, beside PocketSphinx: errors and processor time.
+
+    Example: wfst-hmm bench transcribe librispeech/dev
+    """
+    import json
+
+    from wfst_hmm.bench.report import machine, print_rows
+    from wfst_hmm.bench.transcribe import bench_transcribe
+    from wfst_hmm.cli.shell import say
+
+    rows, facts = bench_transcribe(data, cache=cache, with_peer=not alone,
+                                   max_utterances=max_utterances, watch=_tell)  # fmt: skip
+    if as_json:
+        say(json.dumps({"machine": machine(), "facts": facts,
+                        "rows": [row.to_dict() for row in rows]}, indent=2))  # fmt: skip
+        return
+    title = f"{facts['utterances']} utterances, {facts['words']:,} words, {facts['audio_seconds']} s"  # fmt: skip
+    print_rows(rows, title)
+    graph = facts["graph"]
+    say(f"graph: {graph['words']:,} words, {graph['arcs']:,} arcs, {graph['megabytes']} MB; "
+        f"{'built' if graph['built'] else 'loaded'} in {graph['seconds']} s")  # fmt: skip
+    if facts["peer"]:
+        say(f"the peer's errors: {facts['peer']}")

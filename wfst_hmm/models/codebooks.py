@@ -223,6 +223,36 @@ class CodebookSet:
             for rows in np.split(order, cuts) if len(rows)
         ]  # fmt: skip
 
+    def with_means(self, means: tuple[Array, ...]) -> CodebookSet:
+        """Return the set with other means; what was prepared of the weights is shared."""
+        moved = dataclasses.replace(self, means=means)
+        moved.__dict__["_by_codebook"] = self._by_codebook
+        return moved
+
+    def posteriors(self, stream: int, codebook: int, x: Array, states: Array) -> Array:
+        """Return by Gaussian of a codebook and stream its share in frames of known states.
+
+        Parameters
+        ----------
+        x : ndarray of float32, shape (n, D_f)
+            The stream's part of the frames.
+        states : ndarray of int, shape (n,)
+            States that use the codebook.
+
+        Returns
+        -------
+        ndarray of float32, shape (N, n)
+            Columns sum to 1.
+        """
+        bank = self._gaussians[stream][codebook]
+        shares = bank.score(bank.expand(x))
+        relative_densities(shares, np.zeros(len(x), dtype=np.float32))
+        shares *= self.weights[stream, states].T
+        totals = shares.sum(axis=0)
+        # where the best Gaussians have no weight in the state, all share alike
+        shares[:, totals == 0] = 1.0
+        return np.asarray(shares / np.where(totals > 0, totals, self.n_densities))
+
     def top_n_error(self, x: npt.ArrayLike, top_n: int, *, within: float = 10.0) -> float:
         """Return by how many nats `top_n` lowers the scores that matter, on average.
 

@@ -1,0 +1,197 @@
+"""Large vocabulary with the model of the pocketsphinx wheel: us and PocketSphinx, side by side.
+
+In: recordings with transcripts (LibriSpeech's layout, a data directory or a manifest). Out: word
+error rates and shares of real time, both sides in this process, one thread, processor time.
+
+Ours is taken from audio files to words: features, scores, search, and adaptation where there is
+one. Loading models and graphs counts on neither side.
+
+Public names: `Side`, `bench_transcribe`, `pocketsphinx_side`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wfst_hmm.apps.adaptation import AdaptationOptions
+from wfst_hmm.apps.recognize import corpus_of_inputs, decode_corpus
+from wfst_hmm.apps.transcription import Transcriber, faster, transcriber
+from wfst_hmm.apps.wer import score_words
+from wfst_hmm.bench.material import need
+from wfst_hmm.bench.report import Row
+from wfst_hmm.errors import DataError
+from wfst_hmm.models.threads import single_blas
+from wfst_hmm.search.options import SearchOptions
+from wfst_hmm.signal.audio import read_audio
+from wfst_hmm.signal.corpus import Corpus, Utterance
+
+__all__ = ["Side", "bench_transcribe", "pocketsphinx_side"]
+
+_RATE = 16000
+Watch = Callable[[str], None]
+
+
+@dataclasses.dataclass
+class Side:
+    """What one side said, and how long it took.
+
+    Attributes
+    ----------
+    name : str
+    substitutions, deletions, insertions, n_words : int
+    seconds, audio_seconds : float
+        Processor time, and length of the recordings.
+    """
+
+    name: str
+    substitutions: int = 0
+    deletions: int = 0
+    insertions: int = 0
+    n_words: int = 0
+    seconds: float = 0.0
+    audio_seconds: float = 0.0
+
+    def add(self, utterance: Utterance, words: Sequence[str]) -> None:
+        """Count the errors of one utterance."""
+        errors = score_words(utterance.words or (), words)
+        self.substitutions += errors.substitutions
+        self.deletions += errors.deletions
+        self.insertions += errors.insertions
+        self.n_words += errors.n_words
+
+    @property
+    def wer(self) -> float:
+        """Word error rate in per cent."""
+        wrong = self.substitutions + self.deletions + self.insertions
+        return 100.0 * wrong / max(self.n_words, 1)
+
+    @property
+    def real_time(self) -> float:
+        """Seconds of processor time for each second of audio."""
+        return self.seconds / max(self.audio_seconds, 1e-9)
+
+    @property
+    def note(self) -> str:
+        """The errors by kind."""
+        return f"{self.substitutions} sub, {self.deletions} del, {self.insertions} ins"
+
+
+def pocketsphinx_side(corpus: Corpus, watch: Watch = lambda text: None) -> Side:
+    """Decode with PocketSphinx and its own models, each utterance in one piece."""
+    pocketsphinx, name = need("pocketsphinx", "pocketsphinx")
+    decoder = pocketsphinx.Decoder(samprate=float(_RATE), loglevel="FATAL")
+    side = Side(name)
+    watch(f"decoding {len(corpus)} utterances: {name}")
+    for utterance in corpus:
+        audio = read_audio(utterance.audio, rate=_RATE, start=utterance.start, end=utterance.end)
+        pcm = np.clip(np.rint(audio.samples * 32768.0), -32768, 32767).astype("<i2").tobytes()
+        begun = time.process_time()
+        decoder.start_utt()
+        decoder.process_raw(pcm, no_search=False, full_utt=True)
+        decoder.end_utt()
+        found = decoder.hyp()
+        side.seconds += time.process_time() - begun
+        side.audio_seconds += audio.seconds
+        side.add(utterance, found.hypstr.split() if found is not None else [])
+    return side
+
+
+def _our_side(
+    name: str, ready: Transcriber, corpus: Corpus, options: SearchOptions,
+    adapt: AdaptationOptions | None, watch: Watch,
+) -> Side:  # fmt: skip
+    side = Side(name)
+    # kernels are loaded, the graph's pages are read: as PocketSphinx has its models in memory
+    for _ in decode_corpus(ready.recognizer, Corpus(corpus.utterances[:1]), options, adapt=adapt):
+        pass
+    begun = time.process_time()
+    watch(f"decoding {len(corpus)} utterances: {name}")
+    with single_blas():
+        outcomes = list(
+            decode_corpus(ready.recognizer, corpus, options, adapt=adapt, resample=True)
+        )
+    side.seconds = time.process_time() - begun
+    for outcome in outcomes:
+        words = [word.text for word in outcome.decoded.words] if outcome.decoded else []
+        side.add(outcome.utterance, words)
+        if outcome.decoded is not None:
+            side.audio_seconds += outcome.decoded.n_frames * outcome.decoded.frame_shift
+    return side
+
+
+def bench_transcribe(
+    data: str | Path,
+    *,
+    cache: str | Path | None = None,
+    with_peer: bool = True,
+    max_utterances: int | None = None,
+    watch: Watch = lambda text: None,
+) -> tuple[list[Row], dict[str, Any]]:
+    """Measure three of our operating points and the peer on the same recordings.
+
+    Parameters
+    ----------
+    data : path
+        What `apps.recognize.corpus_of_inputs` reads, with transcripts.
+    cache : path, optional
+        Where the graph is kept.
+    with_peer : bool
+        Whether PocketSphinx runs, too.
+    max_utterances : int, optional
+        Take so many, evenly spread.
+    watch : callable, optional
+        Told how far it is.
+
+    Returns
+    -------
+    rows : list of Row
+    facts : dict
+        About the data, the graph and its cache.
+
+    Raises
+    ------
+    DataError
+        An utterance has no transcript.
+    """
+    corpus = corpus_of_inputs([data])
+    if max_utterances is not None and max_utterances < len(corpus):
+        chosen = np.linspace(0, len(corpus) - 1, max_utterances).astype(int)
+        corpus = Corpus(tuple(corpus.utterances[i] for i in chosen), corpus.where)
+    for utterance in corpus:
+        if utterance.words is None:
+            raise DataError("no transcript", where=utterance.place)
+    ready = transcriber(cache=cache, progress=watch)
+    full, fast = ready.options, faster(ready.options)
+    adapt = AdaptationOptions(n_rounds=1)
+    sides = [
+        _our_side("adapted to the speaker", ready, corpus, full, adapt, watch),
+        _our_side("one pass", ready, corpus, full, None, watch),
+        _our_side("one pass, --fast", ready, corpus, fast, None, watch),
+    ]
+    peer = pocketsphinx_side(corpus, watch) if with_peer else None
+    asked = ((23.5, 0.20), (25.4, 0.08), (25.4, 0.08))
+    rows = []
+    for side, (wer, real_time) in zip(sides, asked, strict=True):
+        rows.append(Row(f"word error rate, {side.name}", "%", side.wer,
+                        peer.wer if peer else None, peer.name if peer else "", wer / 25.4,
+                        less_is_better=True, note=side.note))  # fmt: skip
+        rows.append(Row(f"processor time, {side.name}", "x real time", side.real_time,
+                        peer.real_time if peer else None, peer.name if peer else "",
+                        real_time / 0.269, less_is_better=True))  # fmt: skip
+    graph = ready.recognizer.graph
+    facts = {
+        "utterances": len(corpus),
+        "words": sides[0].n_words,
+        "audio_seconds": round(sides[0].audio_seconds, 1),
+        "peer": peer.note if peer else None,
+        "graph": {"words": len(graph.words) - 1, "states": graph.fst.n_states,
+                  "arcs": graph.fst.n_arcs, "megabytes": round(ready.megabytes),
+                  "built": ready.built, "seconds": round(ready.seconds, 2)},
+    }  # fmt: skip
+    return rows, facts

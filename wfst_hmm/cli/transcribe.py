@@ -1,0 +1,160 @@
+"""``transcribe``: recordings to text, from nothing but installed packages.
+
+In: recordings or data. Out: words on stdout, files below ``--out``.
+
+Public names: `transcribe`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfst_hmm.cli.recognition import Json, Threads, inputs, report
+from wfst_hmm.cli.shell import fail, print_json, progress, say, warn
+
+if TYPE_CHECKING:
+    from wfst_hmm.apps.transcription import Transcriber
+
+__all__ = ["transcribe"]
+
+_STAGES = 9  # steps of building a graph that are told
+
+
+def transcribe(
+    audio: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="AUDIO...|DATA", help="Recordings, or a data directory or manifest."
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option(help="en-us (of the pocketsphinx wheel), or a model directory.")
+    ] = "en-us",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Write hyp.txt and the forms here (default: ctm, json)."),
+    ] = None,
+    form: Annotated[
+        list[str] | None,
+        typer.Option("--form", help="ctm, textgrid, srt, vtt, json; may be repeated with --out."),
+    ] = None,
+    grammar: Annotated[
+        str | None,
+        typer.Option(help="A grammar (JSGF, phrase list ...) or a language model; en-us has one."),
+    ] = None,
+    lexicon: Annotated[
+        str | None,
+        typer.Option(help="Pronunciations: a file, pocketsphinx (default), pocketsphinx+MINE.txt."),
+    ] = None,
+    vocabulary: Annotated[
+        int | None, typer.Option(help="Only so many of the likeliest words.", min=1)
+    ] = None,
+    adapt: Annotated[
+        bool | None,
+        typer.Option(
+            "--adapt/--no-adapt",
+            help="Adapt to every speaker by a first pass; by default unless there is a grammar.",
+        ),
+    ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="A narrower beam, no adaptation: a few more errors.")
+    ] = False,
+    channel: Annotated[
+        int | None, typer.Option(help="Channel of recordings that have several, from 0.", min=0)
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Where graphs are kept; by default the user's cache.")
+    ] = None,
+    threads: Threads = 1,
+    as_json: Json = False,
+) -> None:
+    """Transcribe recordings with a ready-made model.
+
+    The decoding graph is built once (a minute for 72,500 words) and kept. Recordings are
+    converted to the model's rate; of several channels the first is taken; long ones are cut at
+    pauses.
+
+    Example: wfst-hmm transcribe talk.flac --out talk --form srt
+    """
+    from wfst_hmm.apps.adaptation import AdaptationOptions
+    from wfst_hmm.apps.preparation import prepared_corpus
+    from wfst_hmm.apps.recognize import Outcome, decode_corpus
+    from wfst_hmm.apps.results import (
+        check_folder,
+        check_forms,
+        check_printable,
+        printable,
+        write_results,
+    )
+    from wfst_hmm.apps.transcription import faster
+    from wfst_hmm.errors import UsageError
+
+    forms = check_forms(form or (("ctm", "json") if out is not None else ()))
+    printed = "json" if as_json else forms[0] if forms and out is None else None
+    if out is not None:
+        check_folder(out)
+    elif len(forms) > 1:
+        raise UsageError("files need a place", got=", ".join(forms),
+                         fix="Name a folder with --out.")  # fmt: skip
+    problems: list[str] = []
+    corpus = inputs(audio, problems, channel)
+    ready = _ready(model, grammar, lexicon, vocabulary, cache)
+    recognizer = ready.recognizer
+    corpus = prepared_corpus(corpus, recognizer.model.rate, warn)
+    if printed is not None:
+        check_printable(printed, corpus)
+    adapts = (grammar is None and not fast) if adapt is None else adapt
+    outcomes: list[Outcome] = []
+    with progress("transcribing") as advance:
+        results = decode_corpus(
+            recognizer, corpus, faster(ready.options) if fast else ready.options,
+            adapt=AdaptationOptions(n_rounds=1) if adapts else None, resample=True,
+            n_threads=threads,
+        )  # fmt: skip
+        for outcome in results:
+            advance(len(outcomes) + 1, len(corpus))
+            outcomes.append(outcome)
+            report(outcome, problems)
+            if printed is None and outcome.decoded is not None:
+                say(f"{outcome.utterance.id} {outcome.decoded.text}".rstrip())
+    if printed == "json":
+        print_json([outcome.to_dict() for outcome in outcomes])
+    elif printed is not None:
+        say(printable(outcomes, printed).rstrip("\n"))
+    if out is not None:
+        write_results(outcomes, out, forms)
+    if problems:
+        raise fail(f"{len(problems)} recordings could not be transcribed; see above")
+
+
+def _ready(
+    model: str, grammar: str | None, lexicon: str | None, vocabulary: int | None, cache: Path | None
+) -> Transcriber:
+    """Return the recognizer, telling on stderr what is being built and where it is kept."""
+    from wfst_hmm.apps.transcription import cache_folder, transcriber
+
+    done = 0
+    with progress("preparing") as advance:
+
+        def tell(text: str) -> None:
+            nonlocal done
+            if not done:
+                where = cache if cache is not None else cache_folder()
+                large = grammar is None and vocabulary is None
+                cost = "; about a minute and 2 GB of memory" if large else ""
+                warn(f"building the decoding graph, once (it is kept in {where}{cost})")
+            advance(done, _STAGES, text)
+            done += 1
+
+        ready = transcriber(model, grammar=grammar, lexicon=lexicon, vocabulary=vocabulary,
+                            cache=cache, progress=tell)  # fmt: skip
+    if ready.built:
+        graph = ready.recognizer.graph
+        warn(f"built in {ready.seconds:.0f} s: {len(graph.words) - 1:,} words, "
+             f"{graph.fst.n_arcs:,} arcs, {ready.megabytes:,.0f} MB in {ready.folder}")  # fmt: skip
+    sys.stderr.flush()
+    return ready
