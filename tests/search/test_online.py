@@ -1,15 +1,18 @@
 """One segment in blocks: the whole decoded at once, costs and times included."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
+from compact_graphs import chains, graphs, random_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_problems import WORDS, Problem, graph_of, problems
 from word_machines import word_costs
 
 from wfst_hmm.errors import UsageError
+from wfst_hmm.graph.compact import CompactGraph
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search import online
@@ -55,6 +58,38 @@ def test_blocks_give_the_result_of_the_whole(problem: Problem, sizes: list[int])
         # The whole is looked at for dead frames and counted; a stream sees where its path ended.
         seen_later = expected.reason in ("dead_frame", "too_few_frames")
         assert found.reason in (expected.reason, *(["no_match", "dead_frame"] * seen_later))
+
+
+@settings(deadline=None, max_examples=120)
+@given(st.one_of(graphs, chains), st.integers(0, 2**32 - 1), st.lists(st.integers(0, 4)))
+def test_compact_graphs_give_the_result_of_the_whole(
+    graph: CompactGraph, seed: int, sizes: list[int]
+) -> None:
+    graph = dataclasses.replace(graph, silence_phones=("P0",))
+    scores = random_scores(seed, 12)
+    search, at = OnlineSearch(graph, WIDE), 0
+    for size in [*sizes, 12]:
+        search.advance(Scores(scores.array[at : at + size]))
+        words, n_stable = search.words()
+        assert n_stable <= len(words)
+        at = min(at + size, 12)
+    trail = search.trail(0.01)
+    found, expected = search.result(0.01), decode(graph, scores, WIDE)
+    assert isinstance(found, Decoded) == isinstance(expected, Decoded)
+    if not (isinstance(found, Decoded) and isinstance(expected, Decoded)):
+        return
+    assert found.total_cost == pytest.approx(expected.total_cost, abs=1e-4)
+    assert found.acoustic_cost == pytest.approx(expected.acoustic_cost, abs=1e-4)
+    assert search.acoustic_cost() == pytest.approx(found.acoustic_cost, abs=1e-4)
+    assert found.text == expected.text
+    assert found.labels.tolist() == expected.labels.tolist()
+    assert found.arcs.tolist() == expected.arcs.tolist()
+    assert found.words == expected.words
+    if trail.relative_cost == 0:
+        silent = [phone.text in graph.silence_phones for phone in found.phones]
+        assert trail.speech == (not all(silent))
+        sound = [p.end for p, quiet in zip(found.phones, silent, strict=True) if not quiet]
+        assert trail.trailing_silence == pytest.approx(0.12 - max(sound, default=0.0))
 
 
 def searchable(problem: Problem) -> bool:

@@ -195,7 +195,7 @@ class Stream:
         model = recognizer.model
         # Nobody has adapted the model to this speaker yet.
         self._model = model.first_pass() if isinstance(model, ContextModel) else model
-        self._graph = recognizer.searched
+        self._graph = recognizer.graph
         self._options = options or SPEECH
         self._endpoints = endpoints
         self._costs = costs

@@ -3,7 +3,7 @@
 In: the graph, the scores and the search that found none. Out: `NoPath` with its reason, or the
 path after all.
 
-Public names: `may_have_path`, `why_not`.
+Public names: `fewest_frames`, `may_have_path`, `why_not`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import min_frames
 from wfst_hmm.search.result import Decoded, NoPath
 
-__all__ = ["may_have_path", "why_not"]
+__all__ = ["fewest_frames", "may_have_path", "why_not"]
 
 #: States times frames up to which an exact search settles whether a path exists.
 _AFFORDABLE = 200_000_000
@@ -27,11 +27,12 @@ _AFFORDABLE = 200_000_000
 
 def may_have_path(graph: AnyGraph, scores: Scores) -> bool:
     """Whether a wider beam could find anything: no dead frame, enough frames."""
-    fewest = _fewest(graph)
+    fewest = fewest_frames(graph)
     return fewest is not None and scores.n_frames >= fewest and _dead_frame(scores) is None
 
 
-def _fewest(graph: AnyGraph) -> int | None:
+def fewest_frames(graph: AnyGraph) -> int | None:
+    """Return how many frames the shortest complete path takes; None: no path at all."""
     frames_of = facts_of(graph).fewest if isinstance(graph, CompactGraph) else None
     return min_frames(graph.fst, frames_of)
 
@@ -55,7 +56,7 @@ def why_not(
 ) -> Decoded | NoPath:
     """Find out why no path was found; a beam search may find one here after all."""
     n_frames = scores.n_frames
-    fewest = _fewest(graph)
+    fewest = fewest_frames(graph)
     if fewest is None:
         return NoPath("empty_graph", "no path of the graph leads to a final state", n_frames)
     if n_frames < fewest:

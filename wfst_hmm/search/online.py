@@ -1,6 +1,6 @@
 """One segment of speech, searched while its scores still come in.
 
-In: a `Graph` and blocks of scores. Out: words so far, the end of the segment, at last `Decoded`
+In: a `Graph` or a `CompactGraph`, and blocks of scores. Out: words so far, the end of the segment, at last `Decoded`
 or `NoPath`; what is decided is put aside, so that memory does not grow with the segment.
 
 Public names: `OnlineSearch`, `decode_with_costs`.
@@ -10,25 +10,41 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.graph.graph import Graph
+from wfst_hmm.graph.compact import AnyGraph, CompactGraph
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.models.scores import Scores
-from wfst_hmm.search.beam import BeamSearch
+from wfst_hmm.search.begin import AnySearch, begin_search, expanded_of
+from wfst_hmm.search.compact_beam import CompactPath
 from wfst_hmm.search.decoded import decoded_from_labels
 from wfst_hmm.search.endpoints import Trail
 from wfst_hmm.search.fused import FusedSearch
+from wfst_hmm.search.hmm_table import facts_of
+from wfst_hmm.search.no_path import fewest_frames
 from wfst_hmm.search.options import SearchOptions
-from wfst_hmm.search.prepare import min_frames
 from wfst_hmm.search.result import Decoded, NoPath
+from wfst_hmm.search.unit_states import unit_states
 
 __all__ = ["OnlineSearch", "decode_with_costs"]
 
 Ints = npt.NDArray[np.int32]
 _SETTLE_EVERY = 50  # frames
+_NO_ENDS = np.zeros(0, dtype=np.int32)
+
+
+class _Stretch(NamedTuple):
+    """Part of a path: its arcs, state labels and words, and what it costs."""
+
+    arcs: Ints
+    labels: Ints
+    words: Ints
+    word_frames: Ints  # frames of the stretch before the arc of each word
+    acoustic: float
+    graph: float
 
 
 class OnlineSearch:
@@ -36,11 +52,12 @@ class OnlineSearch:
 
     Parameters
     ----------
-    graph : Graph
+    graph : Graph or CompactGraph
     options : SearchOptions
         ``search`` and ``retries`` do not matter: frames that are gone are not searched again.
     costs : WordCosts, optional
-        Costs of words that the graph does not hold: boosted phrases, another language model.
+        Costs of words that the graph does not hold: boosted phrases, another language model. A
+        compact graph is expanded for them.
 
     Attributes
     ----------
@@ -49,24 +66,24 @@ class OnlineSearch:
     """
 
     def __init__(
-        self, graph: Graph, options: SearchOptions, costs: WordCosts | None = None
+        self, graph: AnyGraph, options: SearchOptions, costs: WordCosts | None = None
     ) -> None:
-        self._graph = graph
         self._options = options
         self._costs = costs
-        columns = graph.labels.column
-        self._search: BeamSearch | FusedSearch
+        self._search: AnySearch | FusedSearch
+        self._graph = graph
         if costs is None:
-            self._search = BeamSearch(graph.fst, columns, options)
+            self._search = begin_search(graph, options)
         else:
-            self._search = FusedSearch(graph.fst, columns, costs, options)
+            self._graph = expanded_of(graph)
+            columns = graph.labels.column
+            self._search = FusedSearch(self._graph.fst, columns, costs, options)
         self.n_frames = 0
         self._dead_frame: int | None = None
         self._silent = np.isin(graph.phones, graph.silence_phones)[graph.labels.phone]
-        self._settled: list[Ints] = []
+        self._settled: list[_Stretch] = []
         self._settled_words: list[str] = []
         self._n_settled = 0  # frames
-        self._settled_cost = 0.0  # acoustic
         self._open: collections.deque[npt.NDArray[np.float32]] = collections.deque()
         self._next_settling = _SETTLE_EVERY
         # what the trail needs of the settled arcs: silent frames at their end, any speech
@@ -90,51 +107,70 @@ class OnlineSearch:
                 self._dead_frame = self.n_frames
             return
         if self.n_frames >= self._next_settling:
-            self._settle(self._search.settle())
+            self._settle()
             self._next_settling = self.n_frames + _SETTLE_EVERY
 
     def words(self) -> tuple[tuple[str, ...], int]:
         """Return the words of the best path so far, and how many of them will stay as they are."""
-        _, arcs = self._search.path(final=False)
-        olabels = self._graph.fst.arcs["olabel"][arcs]
+        path = self._path(final=False)
+        olabels = self._graph.fst.arcs["olabel"][path.arcs]
         words = (*self._settled_words, *(self._graph.words[int(w)] for w in olabels if w))
         return words, len(self._settled_words)
 
     def trail(self, frame_shift: float) -> Trail:
         """Return what endpoint rules look at."""
-        best, arcs = self._search.path(final=False)
-        final, _ = self._search.path(final=True)
-        silent = self._silence_of(arcs)
+        path = self._path(final=False)
+        silent = self._silence_of(path.arcs, path.ends)
         sound = np.flatnonzero(~silent)
         trailing = len(silent) - 1 - int(sound[-1]) if len(sound) else len(silent)
         if not len(sound):
             trailing += self._settled_silence
         return Trail(
             self.n_frames * frame_shift, trailing * frame_shift,
-            self._settled_speech or bool(len(sound)), final - best,
+            self._settled_speech or bool(len(sound)), self._path(final=True).cost - path.cost,
         )  # fmt: skip
 
-    def _silence_of(self, arcs: Ints) -> npt.NDArray[np.bool_]:
-        labels = self._graph.fst.arcs["ilabel"][arcs]
-        return np.asarray(self._silent[labels[labels > 0] - 1])
+    def acoustic_cost(self) -> float:
+        """Return the acoustic cost of the best complete path so far, nats; +inf: none."""
+        path = self._path(final=True)
+        if path.cost == np.inf:
+            return np.inf
+        return sum(part.acoustic for part in self._settled) + self._read(path).acoustic
 
-    def _settle(self, arcs: Ints) -> None:
-        """Put arcs aside with their costs; let the scores of their frames go."""
+    def _path(self, *, final: bool) -> CompactPath:
+        """Return what is not settled of the best path; arcs of one frame each have no `ends`."""
+        found = self._search.path(final=final)
+        if isinstance(found, CompactPath):
+            return found
+        return CompactPath(found[0], found[1], _NO_ENDS, True)
+
+    def _silence_of(self, arcs: Ints, ends: Ints) -> npt.NDArray[np.bool_]:
+        """Tell for each frame of open arcs whether it is silence."""
+        labels = self._graph.fst.arcs["ilabel"][arcs]
+        if not isinstance(self._graph, CompactGraph):
+            return np.asarray(self._silent[labels[labels > 0] - 1])
+        facts = facts_of(self._graph)
+        first = facts.enter_label[facts.table.enter_start[labels[labels > 0] - 1]]
+        lengths = np.diff(ends, prepend=np.int32(self._n_settled))
+        return np.repeat(self._silent[first - 1], lengths[labels > 0])
+
+    def _settle(self) -> None:
+        """Put decided arcs aside with their costs; let the scores of their frames go."""
+        found = self._search.settle()
+        arcs, ends = found if isinstance(found, tuple) else (found, _NO_ENDS)
         if not len(arcs):
             return
-        rows = self._graph.fst.arcs[arcs]
-        labels = rows["ilabel"][rows["ilabel"] > 0]
-        self._settled_cost += self._acoustic_cost(labels)
-        self._settled.append(arcs)
-        self._n_settled += len(labels)
-        self._settled_words += [self._graph.words[int(w)] for w in rows["olabel"] if w]
-        left = len(labels)
+        silent = self._silence_of(arcs, ends)
+        part = self._read(CompactPath(0.0, arcs, ends, True))
+        self._settled.append(part)
+        self._settled_words += [self._graph.words[int(w)] for w in part.words]
+        self._n_settled += len(part.labels)
+        left = len(part.labels)
         while left:
             block = self._open.popleft()
             if len(block) > left:
                 self._open.appendleft(block[left:])
             left -= min(left, len(block))
-        silent = self._silence_of(arcs)
         sound = np.flatnonzero(~silent)
         if len(sound):
             self._settled_speech = True
@@ -142,33 +178,44 @@ class OnlineSearch:
         else:
             self._settled_silence += len(silent)
 
-    def _acoustic_cost(self, labels: Ints) -> float:
-        """Return the acoustic cost of the first open frames under these labels."""
-        columns = self._graph.labels.column[labels - 1]
-        total, at = 0.0, 0
-        for block in self._open:
-            here = columns[at : at + len(block)]
-            picked = block[np.arange(len(here)), here]
-            total += float(picked.sum(dtype=np.float64))
-            at += len(here)
-            if at == len(columns):
-                break
-        return -self._options.acoustic_scale * total
+    def _read(self, path: CompactPath) -> _Stretch:
+        """Work out what open arcs stand for; final costs are not counted."""
+        rows = self._graph.fst.arcs[path.arcs]
+        speaks = rows["olabel"] > 0
+        graph = float(rows["weight"].sum(dtype=np.float64))
+        scale = self._options.acoustic_scale
+        if isinstance(self._graph, CompactGraph):
+            facts = facts_of(self._graph)
+            begins = np.concatenate([[self._n_settled], path.ends[:-1]]) - self._n_settled
+            labels, acoustic, moves = unit_states(
+                facts.table, facts.label, facts.enter_label, rows["ilabel"] - 1, path.ends,
+                self._n_settled, self._open_scores(), scale, path.complete,
+            )  # fmt: skip
+            graph += moves
+        else:
+            emits = rows["ilabel"] > 0
+            begins = np.cumsum(emits) - emits
+            labels = np.ascontiguousarray(rows["ilabel"][emits])
+            columns = self._graph.labels.column[labels - 1]
+            picked = self._open_scores()[np.arange(len(columns)), columns]
+            acoustic = -scale * float(picked.sum(dtype=np.float64))
+        return _Stretch(path.arcs, labels, rows["olabel"][speaks],
+                        begins[: len(rows)][speaks].astype(np.int32), acoustic, graph)  # fmt: skip
 
-    def acoustic_cost(self) -> float:
-        """Return the acoustic cost of the best complete path so far, nats; +inf: none."""
-        cost, arcs = self._search.path()
-        if cost == np.inf:
-            return np.inf
-        labels = self._graph.fst.arcs["ilabel"][arcs]
-        return self._settled_cost + self._acoustic_cost(labels[labels > 0])
+    def _open_scores(self) -> npt.NDArray[np.float32]:
+        if not self._open:
+            n_columns = int(self._graph.labels.column.max(initial=0)) + 1
+            return np.zeros((0, n_columns), dtype=np.float32)
+        if len(self._open) > 1:
+            self._open = collections.deque([np.concatenate(self._open)])
+        return self._open[0]
 
     def result(self, frame_shift: float) -> Decoded | NoPath:
         """Return the best path of all frames, or why there is none, as far as can be told."""
-        cost, arcs = self._search.path()
-        if cost < np.inf:
-            return self._decoded(arcs, frame_shift, complete=True)
-        fewest = min_frames(self._graph.fst)
+        path = self._path(final=True)
+        if path.cost < np.inf:
+            return self._decoded(path, frame_shift, complete=True)
+        fewest = fewest_frames(self._graph)
         n = self.n_frames
         if fewest is None:
             return NoPath("empty_graph", "no path of the graph leads to a final state", n)
@@ -177,8 +224,9 @@ class OnlineSearch:
             return NoPath("too_few_frames", detail, n, fewest)
         partial = None
         if n:
-            cost, arcs = self._search.path(final=False)
-            partial = self._decoded(arcs, frame_shift, complete=False) if cost < np.inf else None
+            path = self._path(final=False)
+            if path.cost < np.inf:
+                partial = self._decoded(path, frame_shift, complete=False)
         if self._dead_frame is not None:
             detail = (f"all scores of frame {self._dead_frame} "
                       f"({self._dead_frame * frame_shift:.2f} s) are -inf")  # fmt: skip
@@ -193,28 +241,28 @@ class OnlineSearch:
         detail = f"no path through all {n} frames ends in a final state"
         return NoPath("not_final", detail, n, fewest, partial)
 
-    def _decoded(self, arcs: Ints, frame_shift: float, *, complete: bool) -> Decoded:
-        rows = self._graph.fst.arcs[arcs]
-        acoustic = self._settled_cost + self._acoustic_cost(rows["ilabel"][rows["ilabel"] > 0])
-        whole = np.concatenate([*self._settled, arcs])
-        rows = self._graph.fst.arcs[whole]
-        emits, speaks = rows["ilabel"] > 0, rows["olabel"] > 0
-        words = rows["olabel"][speaks]
-        cost = float(rows["weight"].sum(dtype=np.float64))
+    def _decoded(self, path: CompactPath, frame_shift: float, *, complete: bool) -> Decoded:
+        parts = [*self._settled, self._read(path)]
+        begins = np.cumsum([0, *(len(part.labels) for part in parts)])
+        arcs = np.concatenate([part.arcs for part in parts])
+        words = np.concatenate([part.words for part in parts])
+        frames = np.concatenate([p.word_frames + b for p, b in zip(parts, begins, strict=False)])
+        cost = sum(part.graph for part in parts)
         if complete:
-            last = int(rows["nextstate"][-1]) if len(rows) else self._graph.fst.start
-            cost += float(self._graph.fst.states["final"][last])
+            fst = self._graph.fst
+            last = int(fst.arcs["nextstate"][arcs[-1]]) if len(arcs) else fst.start
+            cost += float(fst.states["final"][last])
         if self._costs is not None:
             cost += self._costs.cost(words.tolist(), complete=complete)
         times_only = Scores(np.zeros((0, 1), dtype=np.float32), frame_shift)
         return decoded_from_labels(
-            self._graph, times_only, np.ascontiguousarray(rows["ilabel"][emits]), words,
-            (np.cumsum(emits) - emits)[speaks], whole, acoustic, cost, "beam", complete=complete,
+            self._graph, times_only, np.concatenate([part.labels for part in parts]), words, frames,
+            arcs, sum(part.acoustic for part in parts), cost, "beam", complete=complete,
         )  # fmt: skip
 
 
 def decode_with_costs(
-    graph: Graph, scores: Scores, costs: WordCosts, options: SearchOptions | None = None
+    graph: AnyGraph, scores: Scores, costs: WordCosts, options: SearchOptions | None = None
 ) -> Decoded | NoPath:
     """Return the best path of whole scores through graph and word machines.
 
