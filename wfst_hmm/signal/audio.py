@@ -32,6 +32,7 @@ _SLACK = 0.1001
 #: Data sizes from here up are what programs write into a WAV header when they cannot go back to
 #: correct it (ffmpeg and sox into a pipe): the length is then simply the file's.
 _UNKNOWN_LENGTH = 0x7FFF0000
+_BLOCK = 1 << 22  # samples of all channels read at a time
 _OGG_TAIL_BYTES = 1 << 17  # an Ogg page is at most 65,307 bytes: the last one starts in here
 _OGG_LAST_PAGE = 4  # RFC 3533, header type flag "end of stream"
 
@@ -327,9 +328,15 @@ def _samples(path: Path, file: Any, first: int, last: int) -> npt.NDArray[np.flo
     try:
         if first:
             file.seek(first)
-        samples = file.read(last - first, dtype="float32", always_2d=True)
+        blocks = []
+        while first < last:  # a header may promise what would fill the memory, and hold nothing
+            wanted = min(last - first, max(1, _BLOCK // file.channels))
+            blocks.append(file.read(wanted, dtype="float32", always_2d=True))
+            first += len(blocks[-1])
+            if len(blocks[-1]) < wanted:
+                break
     except soundfile.SoundFileError as error:
         raise _truncated(path, str(error).removeprefix("Error : ").rstrip(".")) from None
-    if len(samples) < last - first:
-        raise _truncated(path, f"{file.frames} samples promised, {first + len(samples)} there")
-    return np.asarray(samples, dtype=np.float32)
+    if first < last:
+        raise _truncated(path, f"{file.frames} samples promised, {first} there")
+    return np.concatenate(blocks)
