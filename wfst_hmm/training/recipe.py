@@ -49,12 +49,13 @@ from wfst_hmm.models.tree import Tree
 from wfst_hmm.signal.corpus import Corpus
 from wfst_hmm.signal.features import add_deltas
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs
+from wfst_hmm.training.diagnostics import Diagnostics, diagnose
 from wfst_hmm.training.feature_space import FeatureSpace
 from wfst_hmm.training.features import Take, training_takes
 from wfst_hmm.training.material import Skipped, prepare
 from wfst_hmm.training.monophone import train_on
 from wfst_hmm.training.options import TrainingOptions
-from wfst_hmm.training.passes import Parameters, collect
+from wfst_hmm.training.passes import Parameters, PassReport, collect
 from wfst_hmm.training.progress import Watcher
 from wfst_hmm.training.stage_journal import StageJournal
 from wfst_hmm.training.tied import StageOptions, TiedState, TiedTraining
@@ -347,9 +348,11 @@ class _Ladder:
         journal = StageJournal(self.folder / f"{name}.journal", self.fingerprint)
         state, reports = training.run(state, journal)
         unadapted = training.unadapted(state) if name == "sat" else None
-        model = self._model(name, tree, state, unadapted, reports)
-        final = self._aligned(state.parameters.mixtures, state.parameters.topologies,
-                              training.space)  # fmt: skip
+        mixtures = state.parameters.mixtures
+        final = self._aligned(mixtures, state.parameters.topologies, training.space)
+        facts = diagnose(mixtures, training.material.frames, training.states_of(final), silent,
+                         self.material.borders, self.material.ids, space.speakers)  # fmt: skip
+        model = self._model(name, tree, state, unadapted, reports, facts)
         self._store(folder, model, final, state.adapted)
         journal.path.unlink(missing_ok=True)
         return _Rung(model, final, dict(state.adapted))
@@ -430,7 +433,13 @@ class _Ladder:
         return tree, Parameters(MixtureSet.from_gaussians(means, variances), tuple(topologies))
 
     def _model(
-        self, name: str, tree: Tree, state: TiedState, unadapted: MixtureSet | None, reports: Any
+        self,
+        name: str,
+        tree: Tree,
+        state: TiedState,
+        unadapted: MixtureSet | None,
+        reports: Sequence[PassReport],
+        facts: Diagnostics,
     ) -> ContextModel:
         training = self.options.training
         in_context = name in ("lda", "sat")
@@ -446,6 +455,7 @@ class _Ladder:
                 "n_frames": self.material.n_frames,
                 "skipped": [[entry.id, entry.reason] for entry in self.skipped],
                 "passes": [report.to_dict() for report in reports],
+                "diagnostics": facts.to_dict(),
             },
         }
         return ContextModel(
