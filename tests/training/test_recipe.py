@@ -198,3 +198,15 @@ def test_a_full_disk_leaves_the_last_pass(
     monkeypatch.setattr(stage_journal.np, "savez", real)
     model = train_ladder_on(takes(), WORDS, out, "sat", options())
     assert model.hash == whole[2].hash
+
+
+def test_likelihoods_count_the_stretch_of_transforms(
+    whole: tuple[Path, Notes, ContextModel],
+) -> None:
+    """Without their determinants, turning and adapting would look like losses."""
+    stages = whole[0].parent / "model.stages"
+    for name in ("lda", "sat"):
+        passes = load_model(stages / name).info["training"]["passes"]
+        likelihoods = [p["log_likelihood"] for p in passes]
+        assert (np.diff(likelihoods) > -0.05).all()
+        assert likelihoods[-1] > likelihoods[0]

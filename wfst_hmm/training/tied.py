@@ -131,6 +131,8 @@ class TiedTraining:
         self.options = options.replace(n_passes=stage.n_passes, n_gaussians=stage.n_gaussians)
         self._bare = material
         self.material = material
+        self._first_volume = _volume(space.matrix)
+        self._growth = 0.0
 
     def run(
         self, state: TiedState, journal: StageJournal | None = None
@@ -161,6 +163,16 @@ class TiedTraining:
         self.material = dataclasses.replace(self._bare, frames=self.space.frames())
         _, variance = global_variance(self.material.frames)
         self.floor = np.maximum(self.options.variance_floor * variance, 1e-10)
+        self._growth = _volume(state.matrix) - self._first_volume + self._mean_growth(state)
+
+    def _mean_growth(self, state: TiedState) -> float:
+        """Return the mean logarithm of the determinants of the speakers' transforms."""
+        if not state.adapted:
+            return 0.0
+        lengths = np.diff(self._bare.borders)
+        logs = {s: float(np.linalg.slogdet(w[:, :-1])[1]) for s, w in state.adapted.items()}
+        own = np.array([logs.get(speaker, 0.0) for speaker in self.space.speakers])
+        return float((own * lengths).sum() / max(lengths.sum(), 1))
 
     def _pass(self, state: TiedState, number: int) -> tuple[TiedState, PassReport]:
         units = self.units(state.parameters)
@@ -177,13 +189,15 @@ class TiedTraining:
             raise DataError("no utterance could be aligned", where=self.name,
                             got=" ".join(sums.unaligned[:20]))  # fmt: skip
         turned = state.matrix
-        parameters = state.parameters
+        grown = self._growth
         if number in self.stage.mllt_at:
             turned, parameters, report = self._turn(state, path, sums, units, number)
         else:
             parameters, report = update(
                 state.parameters, sums, units, self.options, number, self.floor
             )
+        # Transforms stretch the features: only with their determinants passes are comparable.
+        report = dataclasses.replace(report, log_likelihood=report.log_likelihood + grown)
         state = TiedState(parameters, path, turned, state.adapted)
         if number in self.stage.mllt_at:
             self.see(state)
@@ -287,3 +301,11 @@ class TiedTraining:
         made, _ = mixtures.reestimated(total, variance_floor=floor,
                                        min_occupancy=self.options.min_occupancy)  # fmt: skip
         return made
+
+
+def _volume(matrix: npt.NDArray[np.float32] | None) -> float:
+    """Return log sqrt(det(M M')): it grows by log|det A| when M becomes A M."""
+    if matrix is None:
+        return 0.0
+    square = matrix.astype(np.float64) @ matrix.astype(np.float64).T
+    return float(0.5 * np.linalg.slogdet(square)[1])
