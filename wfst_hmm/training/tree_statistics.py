@@ -9,7 +9,7 @@ Public names: `ContextStats`, `gaussian_log_likelihood`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -58,21 +58,19 @@ class ContextStats:
         """
         context = np.empty((0, 5), dtype=np.int32)
         moments = np.empty((0, 0))
-        for frames, rows in parts:
-            for begin in range(0, len(frames), _CHUNK):
-                some, own = frames[begin : begin + _CHUNK], rows[begin : begin + _CHUNK]
-                used = own[:, 1] >= 0
-                some, own = some[used].astype(np.float64), own[used]
-                if not len(own):
-                    continue
-                values = np.column_stack([some, some * some, np.ones(len(some))])
-                new, sums = _summed(own, values)
-                if not len(context):
-                    context, moments = new, sums
-                else:
-                    context, moments = _summed(
-                        np.concatenate([context, new]), np.concatenate([moments, sums])
-                    )
+        for frames, rows in _chunks(parts):
+            used = rows[:, 1] >= 0
+            some, own = frames[used].astype(np.float64), rows[used]
+            if not len(own):
+                continue
+            values = np.column_stack([some, some * some, np.ones(len(some))])
+            new, sums = _summed(own, values)
+            if not len(context):
+                context, moments = new, sums
+            else:
+                context, moments = _summed(
+                    np.concatenate([context, new]), np.concatenate([moments, sums])
+                )
         return cls(context, moments)
 
     def gaussians(
@@ -96,6 +94,22 @@ class ContextStats:
         variance = sums[:, d:-1] / sums[:, -1:] - mean**2
         occupancy = np.bincount(groups, weights=self.occupancy, minlength=n_groups)
         return occupancy.astype(np.float64), mean, np.maximum(variance, floor)
+
+
+def _chunks(
+    parts: Iterable[tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]],
+) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]]:
+    """Join parts until there are enough frames to make sorting worth while."""
+    waiting: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]] = []
+    n = 0
+    for frames, rows in parts:
+        waiting.append((frames, rows))
+        n += len(frames)
+        if n >= _CHUNK:
+            yield np.concatenate([f for f, _ in waiting]), np.concatenate([r for _, r in waiting])
+            waiting, n = [], 0
+    if waiting:
+        yield np.concatenate([f for f, _ in waiting]), np.concatenate([r for _, r in waiting])
 
 
 def _summed(context: npt.NDArray[np.int32], values: Array) -> tuple[npt.NDArray[np.int32], Array]:
