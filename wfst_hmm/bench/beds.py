@@ -24,7 +24,7 @@ from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.models.topology import StateLabels, Topology
 
-__all__ = ["BEDS", "Bed", "Phones", "digit_bed", "words_bed"]
+__all__ = ["BEDS", "Bed", "Phones", "digit_bed", "sampled_scores", "words_bed"]
 
 _DIGITS = {
     "zero": "Z IH R OW", "one": "W AH N", "two": "T UW", "three": "TH R IY", "four": "F AO R",
@@ -76,7 +76,7 @@ def digit_bed(folder: Path | None = None, *, n_frames: int = 20_000, seed: int =
     lexicon = Lexicon([Entry(word, tuple(phones.split())) for word, phones in _DIGITS.items()])
     model = Phones((*lexicon.phones, "SIL"))
     graph = build_graph(model, lexicon, grammar_from_spec("loop", lexicon))
-    return Bed("digit loop", graph, _sampled_scores(graph, n_frames, 0.6, seed))
+    return Bed("digit loop", graph, sampled_scores(graph, n_frames, 0.6, seed))
 
 
 def words_bed(folder: Path | None = None, *, n_frames: int = 1000, seed: int = 1) -> Bed:
@@ -104,14 +104,14 @@ def words_bed(folder: Path | None = None, *, n_frames: int = 1000, seed: int = 1
         graph = build_graph(phones, lexicon.restricted(chosen), grammar)
         if place is not None:
             graph.save(place)
-    return Bed("20k words", graph, _sampled_scores(graph, n_frames, 0.4, seed))
+    return Bed("20k words", graph, sampled_scores(graph, n_frames, 0.4, seed))
 
 
 #: Test beds by name: (folder for what takes long to build) -> Bed.
 BEDS: dict[str, Callable[[Path | None], Bed]] = {"digits": digit_bed, "words": words_bed}
 
 
-def _sampled_scores(graph: Graph, n_frames: int, spread: float, seed: int) -> Scores:
+def sampled_scores(graph: Graph, n_frames: int, spread: float, seed: int) -> Scores:
     """Draw a path by the graph's own probabilities, and Gaussian observations along it.
 
     Every column is a unit Gaussian around a mean of its own; `spread` is the standard

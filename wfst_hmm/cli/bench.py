@@ -190,6 +190,25 @@ def stream(
     print_rows(rows, "Streaming", as_json=as_json)
 
 
+@app.command("fuse")
+def fuse(
+    words: Annotated[int, typer.Option(help="Words of the graphs.")] = 5_000,
+    beam: Annotated[float, typer.Option(help="Of all searches.")] = 12.0,
+    phrases: Annotated[int, typer.Option(help="Phrases to boost.")] = 1_000,
+    repeat: Repeat = 3,
+    as_json: Json = False,
+) -> None:
+    """Language models and boosted phrases added while searching (needs pocketsphinx).
+
+    Example: wfst-hmm bench fuse --words 5000
+    """
+    from wfst_hmm.bench.fuse import bench_fuse
+    from wfst_hmm.bench.report import print_rows
+
+    rows = bench_fuse(words, beam=beam, n_phrases=phrases, repeat=repeat, progress=_tell)
+    print_rows(rows, "Costs of words added while searching", as_json=as_json)
+
+
 @app.command("reject")
 def reject(
     data: Data = None,
