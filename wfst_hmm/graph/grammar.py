@@ -56,6 +56,12 @@ def _read_jsgf(path: Path) -> Grammar:
     return Grammar(read_jsgf(path).to_fst(), str(path))
 
 
+def _read_fsg(path: Path) -> Grammar:
+    from wfst_hmm.graph.fsg import read_fsg
+
+    return Grammar(read_fsg(path), str(path))
+
+
 @dataclasses.dataclass(frozen=True)
 class Reader:
     """One kind of grammar file.
@@ -76,6 +82,8 @@ class Reader:
 #: Kinds of grammar files; the first that matches reads the file, the last matches always.
 READERS: list[Reader] = [
     Reader("OpenFst binary", lambda _, head: head.startswith(FST_MAGIC), _read_binary_fst),
+    Reader("Sphinx .fsg", lambda name, head: name.endswith(".fsg") or head.startswith(b"FSG_BEGIN"),
+           _read_fsg),
     Reader("Sphinx .lm.bin", lambda _, head: head.startswith(b"Trie Language Model"), _read_lm_bin),
     Reader("ARPA", lambda name, head: name.endswith((".arpa", ".lm")) or _has_arpa_mark(head),
            _read_arpa),
