@@ -460,3 +460,22 @@ def transcribe(
         f"{'built' if graph['built'] else 'loaded'} in {graph['seconds']} s")  # fmt: skip
     if facts["peer"]:
         say(f"the peer's errors: {facts['peer']}")
+
+
+@app.command("import")
+def imports(
+    data: Annotated[Path, typer.Argument(help="Holds sphinx/ (PocketSphinx's tests) or yesno/.")],
+    as_json: Json = False,
+) -> None:
+    """Imported models beside what Sphinx and Kaldi computed with them.
+
+    Example: wfst-hmm bench import shared/data
+    """
+    import tempfile
+
+    from wfst_hmm.bench.imports import bench_imports
+    from wfst_hmm.bench.report import print_rows
+
+    with tempfile.TemporaryDirectory() as folder:
+        rows = bench_imports(data, folder, watch=_tell)
+    print_rows(rows, "Imported models", as_json=as_json)

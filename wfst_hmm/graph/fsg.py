@@ -70,10 +70,10 @@ def read_fsg(path: str | Path) -> Fst:
     final = np.full(numbers["NUM_STATES"], np.inf)
     final[numbers["FINAL_STATE"]] = 0.0
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
-    source, target, label = (table[:, i].astype(np.int64) for i in range(3))
+    sources, targets, labels = (table[:, i].astype(np.int64) for i in range(3))
     symbols = Symbols(words)
-    return Fst.from_arcs(numbers["START_STATE"], source, label, label, table[:, 3], target, final,
-                         symbols, symbols)  # fmt: skip
+    return Fst.from_arcs(numbers["START_STATE"], sources, labels, labels, table[:, 3], targets,
+                         final, symbols, symbols)  # fmt: skip
 
 
 def _state(text: str, numbers: dict[str, int], where: str) -> int:
