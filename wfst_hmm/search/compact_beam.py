@@ -9,25 +9,25 @@ Public names: `CompactBeamSearch`, `CompactPath`.
 from __future__ import annotations
 
 import weakref
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.errors import GraphError
 from wfst_hmm.graph.compact import CompactGraph
-from wfst_hmm.search.backpointers import cut, live_entries, squeeze, trace
+from wfst_hmm.search.backpointers import trace
+from wfst_hmm.search.compact_frames import advance_units, first_links, first_units
+from wfst_hmm.search.compact_tokens import best_token, settle_units
 from wfst_hmm.search.hmm_table import HmmTable, facts_of
-from wfst_hmm.search.instances import Instances, enter, leave, new_instances, step, with_room
+from wfst_hmm.search.links import LinkStore, new_links, prune_links
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
-from wfst_hmm.search.tokens import close, cutoff_for, gather, grown
 
 __all__ = ["CompactBeamSearch", "CompactPath"]
 
 _COLLECT_AT = 1 << 19  # backpointers before the first garbage collection (6 MB)
-_BEAM_DELTA = 0.5  # nats
-_HUGE = np.float32(3e38)
+_PRUNE_AT = 1 << 17  # links before the first pruning of the lattice (2.5 MB)
 
 
 class CompactPath(NamedTuple):
@@ -51,24 +51,6 @@ class CompactPath(NamedTuple):
     complete: bool
 
 
-class _Tokens(NamedTuple):
-    """All that a search carries from frame to frame."""
-
-    items: Instances
-    n_items: int
-    lowest: float  # cost of the best HMM state
-    n_active: int  # HMM states within the beam
-    state: npt.NDArray[np.int32]  # tokens in states of the graph
-    cost: npt.NDArray[np.float32]
-    history: npt.NDArray[np.int32]
-    n: int
-    prev: npt.NDArray[np.int32]  # backpointers
-    pool_arc: npt.NDArray[np.int32]
-    pool_frame: npt.NDArray[np.int32]
-    n_pool: int
-    collect_at: int
-
-
 class CompactBeamSearch:
     """A search under way: `advance` it by chunks of scores, ask for its `path` at any time.
 
@@ -79,7 +61,11 @@ class CompactBeamSearch:
     graph : CompactGraph
     options : SearchOptions
     collect_at : int
-        Backpointers held before those that no active token needs are dropped.
+        Backpointers held before those that no active token needs are dropped; or links, with
+        `links`.
+    links : bool
+        Keep what a lattice is made from instead of backpointers; ask for `finish_links` then,
+        not for `path`.
     keep_pruned : bool
         Keep `pruned_above`, two numbers a frame, for a certificate.
     """
@@ -89,7 +75,8 @@ class CompactBeamSearch:
         graph: CompactGraph,
         options: SearchOptions | None = None,
         *,
-        collect_at: int = _COLLECT_AT,
+        collect_at: int | None = None,
+        links: bool = False,
         keep_pruned: bool = False,
     ) -> None:
         self._fst = graph.fst
@@ -105,10 +92,21 @@ class CompactBeamSearch:
         self._keep_pruned = keep_pruned
         self.pruned_above: list[npt.NDArray[np.float64]] = []
         self._offset = 0.0
-        self._tokens = _first_tokens(
+        if links:
+            _check_links(graph, self._facts.table)
+        self._lattice_beam = self._options.lattice_beam if links else -1.0
+        if collect_at is None:
+            collect_at = _PRUNE_AT if links else _COLLECT_AT
+        self._tokens = first_units(
             self._fst.states, self._fst.arcs, self._plan.has_epsilon, self._plan.slack,
             self._fst.start, collect_at, self._slot, self._facts.table.step.shape[1],
         )  # fmt: skip
+        self._links = new_links()
+        if links:
+            self._links = first_links(
+                self._links, self._fst.states, self._fst.arcs, self._plan.has_epsilon,
+                self._facts.table, self._lattice_beam, self._slot, self._tokens,
+            )  # fmt: skip
 
     def advance(self, scores: npt.NDArray[np.float32]) -> None:
         """Search the frames of one chunk, log-likelihoods of shape (n, S), C-contiguous."""
@@ -117,10 +115,11 @@ class CompactBeamSearch:
             return
         options = self._options
         above = np.full((len(scores), 2), np.inf)
-        n_done, n_pruned, added, self._tokens = _advance(
+        n_done, n_pruned, added, self._tokens, self._links = advance_units(
             self._fst.states, self._fst.arcs, self._plan.has_epsilon, self._plan.slack,
             self._facts.table, scores, options.acoustic_scale, options.beam, options.max_active,
-            options.min_active, self._slot, self._tokens, self.n_frames, above,
+            options.min_active, self._slot, self._tokens, self.n_frames, above, self._lattice_beam,
+            self._links,
         )  # fmt: skip
         above += self._offset
         self._offset += added
@@ -146,7 +145,7 @@ class CompactBeamSearch:
             be it within a unit, and after the last path died the best one before that.
         """
         tokens = self._tokens
-        total, token, back = _best(self._fst.states, tokens, final)
+        total, token, back = best_token(self._fst.states, tokens, final)
         nothing = np.zeros(0, dtype=np.int32)
         if total == np.inf or (final and self.lost_at is not None):
             return CompactPath(np.inf, nothing, nothing, False)
@@ -167,269 +166,38 @@ class CompactBeamSearch:
         if self.lost_at is not None:
             nothing = np.zeros(0, dtype=np.int32)
             return nothing, nothing
-        arcs, ends, self._tokens = _settle(self._tokens)
+        arcs, ends, self._tokens = settle_units(self._tokens)
         return arcs, ends
 
+    def finish_links(self) -> tuple[float, LinkStore, npt.NDArray[np.float64]]:
+        """Prune the links for good and return them, as `BeamSearch.finish_links` does.
 
-@numba.njit(cache=True, nogil=True)
-def _first_tokens(
-    states: npt.NDArray[Any],
-    arcs: npt.NDArray[Any],
-    has_epsilon: npt.NDArray[np.uint8],
-    slack: float,
-    start: int,
-    collect_at: int,
-    slot: npt.NDArray[np.int32],
-    slots: int,
-) -> Any:
-    """Return the tokens before the first frame: the start state and its epsilon closure."""
-    state = np.empty(64, dtype=np.int32)
-    cost = np.empty(64, dtype=np.float32)
-    arc = np.empty(64, dtype=np.int32)
-    source = np.empty(64, dtype=np.int32)
-    queue = np.empty(64, dtype=np.int32)
-    expanded = np.empty(64, dtype=np.float32)
-    slot[start] = 0
-    state[0] = start
-    cost[0] = 0.0
-    arc[0] = -1
-    source[0] = 0
-    n, _, state, cost, arc, source, queue, expanded = close(
-        states, arcs, has_epsilon, slack, np.inf, slot, 1, state, cost, arc, source, queue, expanded
-    )
-    room = max(len(state), 1024)
-    prev = np.empty(room, dtype=np.int32)
-    pool_arc = np.empty(room, dtype=np.int32)
-    pool_frame = np.zeros(room, dtype=np.int32)
-    pool_frame[0] = -1  # an entry without an arc ends nowhere
-    history = np.empty(len(state), dtype=np.int32)
-    for token in range(n):
-        prev[token] = -1 - source[token] if token else -1
-        pool_arc[token] = arc[token]
-        history[token] = token
-    return _Tokens(new_instances(1024, slots), 0, np.inf, 0, state, cost, history, n, prev, pool_arc,
-                   pool_frame, n, collect_at)  # fmt: skip
+        What the links stand for is told by `wfst_hmm.search.compact_links.meanings`.
+        """
+        tokens = self._tokens
+        total, _, _ = best_token(self._fst.states, tokens, True)
+        if self.lost_at is not None or total == np.inf:
+            return np.inf, self._links, np.zeros(0)
+        ending = self._fst.states["final"][tokens.state[: tokens.n]].astype(np.float64)
+        last = int(self._links.counts[2]) - 1
+        first, end = (int(self._links.first_token[i]) for i in (last, last + 1))
+        final = np.full(end - first, np.inf)
+        final[len(final) - tokens.n :] = ending
+        self._links.extra[first : end - tokens.n] = np.inf
+        self._links.extra[end - tokens.n : end] = tokens.cost[: tokens.n] + ending - total
+        number = np.arange(first, end, dtype=np.int32)
+        prune_links(self._links, self._lattice_beam, number, len(number), True)
+        return self._offset + total, self._links, final[number >= 0]
 
 
-@numba.njit(cache=True, nogil=True)
-def _cutoff(
-    items: Instances,
-    n_items: int,
-    n_active: int,
-    best: float,
-    beam: float,
-    max_active: int,
-    min_active: int,
-) -> float:
-    """Return the highest cost to go on from, as `cutoff_for` does, counting HMM states."""
-    if n_active >= min_active and (max_active == 0 or n_active <= max_active):
-        return best + beam
-    held = items.cost[:n_items].ravel()
-    cost = np.empty(len(held), dtype=np.float32)
-    n = 0
-    for value in held:
-        if value < np.inf:
-            cost[n] = value
-            n += 1
-    return float(cutoff_for(cost, n, best, beam, max_active, min_active))
-
-
-@numba.njit(cache=True, nogil=True)
-def _advance(
-    states: npt.NDArray[Any],
-    arcs: npt.NDArray[Any],
-    has_epsilon: npt.NDArray[np.uint8],
-    slack: float,
-    hmms: HmmTable,
-    scores: npt.NDArray[np.float32],
-    scale: float,
-    beam: float,
-    max_active: int,
-    min_active: int,
-    slot: npt.NDArray[np.int32],
-    tokens: _Tokens,
-    first_frame: int,
-    above: npt.NDArray[np.float64],
-) -> Any:
-    """Search one chunk.
-
-    Returns frames done, frames that lost tokens, cost taken off, and the tokens. Fills in
-    `above`, shape (n, 2), as `wfst_hmm.search.beam` does.
-    """
-    items, n_items, lowest, n_active = (
-        tokens.items, tokens.n_items, tokens.lowest, tokens.n_active
-    )  # fmt: skip
-    state, cost, history, n = tokens.state, tokens.cost, tokens.history, tokens.n
-    prev, pool_arc, pool_frame = tokens.prev, tokens.pool_arc, tokens.pool_frame
-    n_pool, collect_at = tokens.n_pool, tokens.collect_at
-    offset = 0.0
-    n_pruned = 0
-    room = max(len(state), 1024)
-    first_arc = np.empty(room, dtype=np.uint32)
-    end_arc = np.empty(room, dtype=np.uint32)
-    arc = np.empty(room, dtype=np.int32)
-    source = np.empty(room, dtype=np.int32)
-    queue = np.empty(room, dtype=np.int32)
-    expanded = np.empty(room, dtype=np.float32)
-    for frame in range(len(scores)):
-        best = np.float32(lowest)
-        for token in range(n):
-            best = min(best, cost[token])
-        cutoff = _cutoff(items, n_items, n_active, best, beam, max_active, min_active)
-        first_arc = grown(first_arc, 0, n)
-        end_arc = grown(end_arc, 0, n)
-        n_before = n
-        n, n_arcs = gather(
-            states, state, cost, history, n, cutoff + hmms.dearest_leave, best, first_arc, end_arc
+def _check_links(graph: CompactGraph, table: HmmTable) -> None:
+    if plan_of(graph.fst).cyclic:
+        raise GraphError(
+            "lattices need a graph without epsilon cycles",
+            fix="Remove its epsilons first (fst.ops.remove_epsilons).",
         )
-        width = beam if cutoff == best + beam else cutoff - best + _BEAM_DELTA
-        row = scores[frame]
-        n_moved, lost_before, lost_after, lowest = step(
-            hmms, items, n_items, cutoff, best, width, row, scale
-        )
-        if n_moved + n_arcs * hmms.most_ways > len(items.unit):
-            items = with_room(items, n_moved, n_moved + n_arcs * hmms.most_ways)
-        n_items, lost_entering, lowest = enter(
-            arcs, hmms, items, n_moved, cost, history, n, first_arc, end_arc, lowest, width,
-            row, scale,
+    if graph.fst.n_arcs * table.most_ways >= 1 << 31:
+        raise GraphError(
+            "too many arcs for lattices with HMMs that can be entered in several ways",
+            got=graph.fst.n_arcs, fix="Expand the graph (CompactGraph.expanded).",
         )  # fmt: skip
-        offset += best
-        if lost_before or n < n_before:
-            above[frame, 0] = offset + cutoff - best
-        if n_items == 0:
-            n_pruned += lost_before or lost_after or lost_entering or n < n_before
-            return frame, n_pruned, offset, _Tokens(
-                items, 0, np.inf, 0, state, cost, history, n, prev, pool_arc, pool_frame, n_pool, collect_at
-            )  # fmt: skip
-        limit = lowest + width
-        if n_items > len(state):
-            state = grown(state, 0, n_items)
-            cost = grown(cost, 0, len(state))
-        if len(state) > len(arc):
-            arc = grown(arc, 0, len(state))
-            source = grown(source, 0, len(state))
-            expanded = grown(expanded, 0, len(state))
-            queue = grown(queue, 0, len(state))
-        n, n_active, lost_leaving = leave(
-            hmms, items, n_items, limit, slot, state, cost, arc, source
-        )
-        n, lost_closing, state, cost, arc, source, queue, expanded = close(
-            states, arcs, has_epsilon, slack, limit, slot, n, state, cost, arc, source, queue,
-            expanded,
-        )  # fmt: skip
-        if lost_after or lost_entering or lost_leaving or lost_closing:
-            above[frame, 1] = offset + limit
-        n_pruned += min(above[frame, 0], above[frame, 1]) < np.inf
-        if n_pool + n > collect_at:
-            n_pool = _collect(prev, pool_arc, pool_frame, n_pool, items, n_items, source, n)
-            collect_at = max(collect_at, 2 * (n_pool + n))
-        if n_pool + n > len(prev):
-            prev = grown(prev, n_pool, n_pool + n)
-            pool_arc = grown(pool_arc, n_pool, n_pool + n)
-            pool_frame = grown(pool_frame, n_pool, n_pool + n)
-        if n > len(history):
-            history = grown(history, 0, n)
-        for token in range(n):
-            before = source[token]
-            prev[n_pool + token] = before if before >= 0 else n_pool - 1 - before
-            pool_arc[n_pool + token] = arc[token]
-            pool_frame[n_pool + token] = first_frame + frame + 1
-            history[token] = n_pool + token
-        n_pool += n
-    return len(scores), n_pruned, offset, _Tokens(
-        items, n_items, lowest, n_active, state, cost, history, n, prev, pool_arc, pool_frame, n_pool,
-        collect_at,
-    )  # fmt: skip
-
-
-@numba.njit(cache=True, nogil=True)
-def _roots(items: Instances, n_items: int, names: npt.NDArray[np.int32], n: int) -> Any:
-    """Return what instances and the first `n` tokens name; a token may name none (below 0)."""
-    cost, back = items.cost[:n_items].ravel(), items.back[:n_items].ravel()
-    roots = np.full(len(cost) + n, -1, dtype=np.int32)
-    for number in range(len(cost)):
-        if cost[number] < np.inf:
-            roots[number] = back[number] >> 32
-    for token in range(n):
-        roots[len(cost) + token] = max(names[token], -1)
-    return roots
-
-
-@numba.njit(cache=True, nogil=True)
-def _collect(
-    prev: npt.NDArray[np.int32],
-    pool_arc: npt.NDArray[np.int32],
-    pool_frame: npt.NDArray[np.int32],
-    n_pool: int,
-    items: Instances,
-    n_items: int,
-    names: npt.NDArray[np.int32],
-    n: int,
-) -> int:
-    """Drop the backpointers that neither instances nor tokens lead to; return how many stay.
-
-    What instances and tokens name is renumbered.
-    """
-    number_of, kept = live_entries(prev, n_pool, _roots(items, n_items, names, n))
-    squeeze(prev, number_of, True)
-    squeeze(pool_arc, number_of, False)
-    squeeze(pool_frame, number_of, False)
-    slots = items.cost.shape[1]
-    for number in range(n_items):
-        for slot in range(slots):
-            if items.cost[number, slot] < np.inf:
-                back = items.back[number, slot]
-                moved = np.int64(number_of[back >> 32])
-                items.back[number, slot] = (moved << 32) | (back & 0x7FFFFFFF)
-    for token in range(n):
-        if names[token] >= 0:
-            names[token] = number_of[names[token]]
-    return int(kept)
-
-
-@numba.njit(cache=True, nogil=True)
-def _settle(tokens: _Tokens) -> Any:
-    """Cut off what all paths have in common; return its arcs, their ends, and the tokens."""
-    prev, pool_arc, pool_frame = tokens.prev, tokens.pool_arc, tokens.pool_frame
-    common = cut(
-        prev, tokens.n_pool, _roots(tokens.items, tokens.n_items, tokens.history, tokens.n)
-    )
-    arcs = trace(prev, pool_arc, common)
-    ends = trace(prev, pool_frame, common)
-    n_pool = tokens.n_pool
-    if common >= 0:
-        prev[common] = -1
-        pool_arc[common] = -1
-        pool_frame[common] = -1
-        n_pool = _collect(
-            prev, pool_arc, pool_frame, n_pool, tokens.items, tokens.n_items, tokens.history,
-            tokens.n,
-        )  # fmt: skip
-    return arcs, ends, _Tokens(
-        tokens.items, tokens.n_items, tokens.lowest, tokens.n_active, tokens.state, tokens.cost,
-        tokens.history, tokens.n, prev, pool_arc, pool_frame, n_pool, tokens.collect_at,
-    )  # fmt: skip
-
-
-@numba.njit(cache=True, nogil=True)
-def _best(states: npt.NDArray[Any], tokens: _Tokens, final: bool) -> tuple[float, int, int]:
-    """Return the cost of the best token, and either its number or, with -1, its `back`."""
-    best = np.inf
-    found = -1
-    back = np.int64(-1)
-    for token in range(tokens.n):
-        total = float(tokens.cost[token])
-        if final:
-            total += states[tokens.state[token]].final
-        if total < best:
-            best = total
-            found = token
-    if not final:
-        slots = tokens.items.cost.shape[1]
-        cost = tokens.items.cost[: tokens.n_items].ravel()
-        for number in range(len(cost)):
-            if cost[number] < best:
-                best = float(cost[number])
-                found = -1
-                back = tokens.items.back[number // slots, number % slots]
-    return best, found, back

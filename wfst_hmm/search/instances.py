@@ -12,7 +12,8 @@ them, it moves small blocks of costs. A frame runs in three steps, each a functi
 2. `enter`: follow the arcs of the states that were reached in the frame before;
 3. `leave`: give each state of the graph its cheapest way out of a unit.
 
-Public names: `Instances`, `enter`, `leave`, `new_instances`, `step`.
+Public names: `Instances`, `enter`, `home`, `leave`, `mask_for`, `new_instances`, `rehash`, `step`,
+`with_room`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ import numpy.typing as npt
 from wfst_hmm.search.hmm_table import HmmTable
 from wfst_hmm.search.prefetch import prefetch
 
-__all__ = ["Instances", "enter", "leave", "new_instances", "step", "with_room"]
+__all__ = [
+    "Instances", "enter", "home", "leave", "mask_for", "new_instances", "rehash", "step", "with_room"
+]  # fmt: skip
 
 Numbers = npt.NDArray[np.uint32]  # unsigned: numba need not ask whether an index is negative
 Ints = npt.NDArray[np.int32]
@@ -87,18 +90,18 @@ def with_room(items: Instances, n: int, wanted: int) -> Any:
 
 
 @numba.njit(cache=True, nogil=True)
-def _home(unit: int, dest: int, mask: int) -> int:
+def home(unit: int, dest: int, mask: int) -> int:
     """Return where in the hash table an instance would be if there were no other."""
     key = (np.uint64(dest) << np.uint64(32)) ^ np.uint64(unit)
     return int(np.uint32((key * _MIX) >> np.uint64(32)) & np.uint32(mask))
 
 
 @numba.njit(cache=True, nogil=True)
-def _rehash(items: Instances, n: int, mask: int) -> None:
+def rehash(items: Instances, n: int, mask: int) -> None:
     """Enter the first `n` instances into the hash table, of which ``mask + 1`` entries are used."""
     unit, dest, place, table = items.unit, items.dest, items.place, items.table
     for number in range(n):
-        at = _home(unit[number], dest[number], mask)
+        at = home(unit[number], dest[number], mask)
         while table[at] < number and place[table[at]] == at:
             at = np.uint32(at + 1) & np.uint32(mask)
         table[at] = number
@@ -106,7 +109,7 @@ def _rehash(items: Instances, n: int, mask: int) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _mask(n: int) -> int:
+def mask_for(n: int) -> int:
     """Return one less than the power of two that gives `n` instances a roomy hash table."""
     size = 64
     while size < 2 * n:
@@ -140,7 +143,7 @@ def step(
     room = np.float32(min(width, _HUGE))
     best, limit = _HUGE, _HUGE
     lost_before = lost_after = False
-    mask = _mask(n)
+    mask = mask_for(n)
     moved = np.empty(slots, dtype=np.float32)
     came = np.empty(slots, dtype=np.int64)
     m = 0
@@ -202,7 +205,7 @@ def step(
             limit = min(best + room, _HUGE)
         d = dest[i]
         unit[m], dest[m] = u, d
-        at = _home(u, d, mask)
+        at = home(u, d, mask)
         while table[at] < m and place[table[at]] == at:  # taken: loops stay here, see `enter`
             at = np.uint32(at + 1) & np.uint32(mask)
         table[at] = m
@@ -244,7 +247,7 @@ def enter(
     lowest = np.float32(best)
     limit = min(lowest + room, _HUGE)
     lost = False
-    mask = _mask(n)
+    mask = mask_for(n)
     for token in range(n_tokens):
         if token + _AHEAD < n_tokens:
             ahead = first_arc[token + _AHEAD]
@@ -265,8 +268,8 @@ def enter(
                 # would count references to them in every call.
                 if 2 * n > mask:
                     mask = 2 * mask + 1
-                    _rehash(items, n, mask)
-                at = _home(u, d, mask)
+                    rehash(items, n, mask)
+                at = home(u, d, mask)
                 number = table[at]
                 while number < n and place[number] == at:
                     if unit[number] == u and dest[number] == d:

@@ -1,0 +1,264 @@
+"""Frames of a search over a compact graph, one after the other.
+
+In: the graph, its HMMs, tokens and scores. Out: the tokens after the last frame.
+
+Public names: `advance_units`, `first_links`, `first_units`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from wfst_hmm.search.compact_links import number_states, record_unit_links
+from wfst_hmm.search.compact_tokens import Tokens, collect_units
+from wfst_hmm.search.hmm_table import HmmTable
+from wfst_hmm.search.instances import Instances, enter, leave, new_instances, step, with_room
+from wfst_hmm.search.links import LinkStore, prune_links
+from wfst_hmm.search.tokens import close, cutoff_for, gather, grown
+
+__all__ = ["advance_units", "first_links", "first_units"]
+
+_BEAM_DELTA = 0.5  # nats
+_HUGE = np.float32(3e38)
+
+
+@numba.njit(cache=True, nogil=True)
+def first_units(
+    states: npt.NDArray[Any],
+    arcs: npt.NDArray[Any],
+    has_epsilon: npt.NDArray[np.uint8],
+    slack: float,
+    start: int,
+    collect_at: int,
+    slot: npt.NDArray[np.int32],
+    slots: int,
+) -> Any:
+    """Return the tokens before the first frame: the start state and its epsilon closure."""
+    state = np.empty(64, dtype=np.int32)
+    cost = np.empty(64, dtype=np.float32)
+    arc = np.empty(64, dtype=np.int32)
+    source = np.empty(64, dtype=np.int32)
+    queue = np.empty(64, dtype=np.int32)
+    expanded = np.empty(64, dtype=np.float32)
+    slot[start] = 0
+    state[0] = start
+    cost[0] = 0.0
+    arc[0] = -1
+    source[0] = 0
+    n, _, state, cost, arc, source, queue, expanded = close(
+        states, arcs, has_epsilon, slack, np.inf, slot, 1, state, cost, arc, source, queue, expanded
+    )
+    room = max(len(state), 1024)
+    prev = np.empty(room, dtype=np.int32)
+    pool_arc = np.empty(room, dtype=np.int32)
+    pool_frame = np.zeros(room, dtype=np.int32)
+    pool_frame[0] = -1  # an entry without an arc ends nowhere
+    history = np.empty(len(state), dtype=np.int32)
+    for token in range(n):
+        prev[token] = -1 - source[token] if token else -1
+        pool_arc[token] = arc[token]
+        history[token] = token
+    return Tokens(new_instances(1024, slots), 0, np.inf, 0, state, cost, history, n, prev, pool_arc,
+                   pool_frame, n, collect_at, np.empty(0, dtype=np.int32))  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
+def first_links(
+    links: LinkStore,
+    states: npt.NDArray[Any],
+    arcs: npt.NDArray[Any],
+    has_epsilon: npt.NDArray[np.uint8],
+    hmms: HmmTable,
+    lattice_beam: float,
+    slot: npt.NDArray[np.int32],
+    tokens: Tokens,
+) -> LinkStore:
+    """Record the links before the first frame: the epsilon closure of the start state."""
+    costs, numbers = np.empty(0, np.float32), np.empty(0, np.int32)
+    sources = (costs, numbers, np.empty(0, np.uint32), np.empty(0, np.uint32), 0)
+    for token in range(tokens.n):
+        tokens.history[token] = token
+    return record_unit_links(
+        links, states, arcs, has_epsilon, hmms, lattice_beam, np.inf, 0.0, costs, 1.0, costs,
+        numbers, numbers, 0, sources, tokens.items, 0, numbers, 0, slot, tokens.n, tokens.state,
+        tokens.cost,
+    )  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
+def _cutoff(
+    items: Instances,
+    n_items: int,
+    n_active: int,
+    best: float,
+    beam: float,
+    max_active: int,
+    min_active: int,
+) -> float:
+    """Return the highest cost to go on from, as `cutoff_for` does, counting HMM states."""
+    if n_active >= min_active and (max_active == 0 or n_active <= max_active):
+        return best + beam
+    held = items.cost[:n_items].ravel()
+    cost = np.empty(len(held), dtype=np.float32)
+    n = 0
+    for value in held:
+        if value < np.inf:
+            cost[n] = value
+            n += 1
+    return float(cutoff_for(cost, n, best, beam, max_active, min_active))
+
+
+@numba.njit(cache=True, nogil=True)
+def advance_units(
+    states: npt.NDArray[Any],
+    arcs: npt.NDArray[Any],
+    has_epsilon: npt.NDArray[np.uint8],
+    slack: float,
+    hmms: HmmTable,
+    scores: npt.NDArray[np.float32],
+    scale: float,
+    beam: float,
+    max_active: int,
+    min_active: int,
+    slot: npt.NDArray[np.int32],
+    tokens: Tokens,
+    first_frame: int,
+    above: npt.NDArray[np.float64],
+    lattice_beam: float,
+    links: LinkStore,
+) -> Any:
+    """Search one chunk.
+
+    With a `lattice_beam` above 0, links are recorded instead of backpointers. Returns frames
+    done, frames that lost tokens, cost taken off, the tokens and the links. Fills in
+    `above`, shape (n, 2), as `wfst_hmm.search.beam` does.
+    """
+    items, n_items, lowest, n_active = (
+        tokens.items, tokens.n_items, tokens.lowest, tokens.n_active
+    )  # fmt: skip
+    state, cost, history, n = tokens.state, tokens.cost, tokens.history, tokens.n
+    prev, pool_arc, pool_frame = tokens.prev, tokens.pool_arc, tokens.pool_frame
+    n_pool, collect_at, index = tokens.n_pool, tokens.collect_at, tokens.index
+    slots = items.cost.shape[1]
+    old_cost, old_index, origin = (
+        np.empty(0, np.float32), np.empty(0, np.int32), np.empty(0, np.int32)
+    )  # fmt: skip
+    sources = (old_cost, old_index, np.empty(0, np.uint32), np.empty(0, np.uint32), 0)
+    offset = 0.0
+    n_pruned = 0
+    room = max(len(state), 1024)
+    first_arc = np.empty(room, dtype=np.uint32)
+    end_arc = np.empty(room, dtype=np.uint32)
+    arc = np.empty(room, dtype=np.int32)
+    source = np.empty(room, dtype=np.int32)
+    queue = np.empty(room, dtype=np.int32)
+    expanded = np.empty(room, dtype=np.float32)
+    for frame in range(len(scores)):
+        best = np.float32(lowest)
+        for token in range(n):
+            best = min(best, cost[token])
+        cutoff = _cutoff(items, n_items, n_active, best, beam, max_active, min_active)
+        first_arc = grown(first_arc, 0, n)
+        end_arc = grown(end_arc, 0, n)
+        n_before = n
+        n, n_arcs = gather(
+            states, state, cost, history, n, cutoff + hmms.dearest_leave, best, first_arc, end_arc
+        )
+        width = beam if cutoff == best + beam else cutoff - best + _BEAM_DELTA
+        row = scores[frame]
+        if lattice_beam > 0:
+            old_cost = items.cost[:n_items].copy().ravel()
+            old_index = index[: n_items * slots].copy()
+            sources = (cost[:n].copy(), history[:n].copy(), first_arc[:n], end_arc[:n], n)
+            for number in range(n_items):  # so that `step` tells whose costs were moved where
+                for j in range(slots):
+                    items.back[number, j] = number
+        n_moved, lost_before, lost_after, lowest = step(
+            hmms, items, n_items, cutoff, best, width, row, scale
+        )
+        if lattice_beam > 0:
+            origin = _origins(items, n_moved)
+        if n_moved + n_arcs * hmms.most_ways > len(items.unit):
+            items = with_room(items, n_moved, n_moved + n_arcs * hmms.most_ways)
+        n_items, lost_entering, lowest = enter(
+            arcs, hmms, items, n_moved, cost, history, n, first_arc, end_arc, lowest, width,
+            row, scale,
+        )  # fmt: skip
+        offset += best
+        if lost_before or n < n_before:
+            above[frame, 0] = offset + cutoff - best
+        if n_items == 0:
+            n_pruned += lost_before or lost_after or lost_entering or n < n_before
+            return frame, n_pruned, offset, Tokens(
+                items, 0, np.inf, 0, state, cost, history, n, prev, pool_arc, pool_frame, n_pool, collect_at,
+                index,
+            ), links  # fmt: skip
+        limit = lowest + width
+        if n_items > len(state):
+            state = grown(state, 0, n_items)
+            cost = grown(cost, 0, len(state))
+        if len(state) > len(arc):
+            arc = grown(arc, 0, len(state))
+            source = grown(source, 0, len(state))
+            expanded = grown(expanded, 0, len(state))
+            queue = grown(queue, 0, len(state))
+        n, n_active, lost_leaving = leave(
+            hmms, items, n_items, limit, slot, state, cost, arc, source
+        )
+        n, lost_closing, state, cost, arc, source, queue, expanded = close(
+            states, arcs, has_epsilon, slack, limit, slot, n, state, cost, arc, source, queue,
+            expanded,
+        )  # fmt: skip
+        if lost_after or lost_entering or lost_leaving or lost_closing:
+            above[frame, 1] = offset + limit
+        n_pruned += min(above[frame, 0], above[frame, 1]) < np.inf
+        if n > len(history):
+            history = grown(history, 0, n)
+        if lattice_beam > 0:
+            index, n_states = number_states(items, n_items, index)
+            links = record_unit_links(
+                links, states, arcs, has_epsilon, hmms, lattice_beam, limit, best, row, scale,
+                old_cost, old_index, origin, n_moved, sources, items, n_items, index, n_states,
+                slot, n, state, cost,
+            )  # fmt: skip
+            for token in range(n):
+                history[token] = n_states + token
+            if links.counts[0] > collect_at:
+                # the tokens of the last frame all stay, in their order
+                prune_links(links, lattice_beam, np.empty(0, dtype=np.int32), 0, False)
+                collect_at = max(collect_at, 2 * links.counts[0])
+            continue
+        if n_pool + n > collect_at:
+            n_pool = collect_units(prev, pool_arc, pool_frame, n_pool, items, n_items, source, n)
+            collect_at = max(collect_at, 2 * (n_pool + n))
+        if n_pool + n > len(prev):
+            prev = grown(prev, n_pool, n_pool + n)
+            pool_arc = grown(pool_arc, n_pool, n_pool + n)
+            pool_frame = grown(pool_frame, n_pool, n_pool + n)
+        for token in range(n):
+            before = source[token]
+            prev[n_pool + token] = before if before >= 0 else n_pool - 1 - before
+            pool_arc[n_pool + token] = arc[token]
+            pool_frame[n_pool + token] = first_frame + frame + 1
+            history[token] = n_pool + token
+        n_pool += n
+    return len(scores), n_pruned, offset, Tokens(
+        items, n_items, lowest, n_active, state, cost, history, n, prev, pool_arc, pool_frame, n_pool,
+        collect_at, index,
+    ), links  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
+def _origins(items: Instances, n: int) -> npt.NDArray[np.int32]:
+    """Return the row that each of the first `n` instances had before the frame."""
+    origin = np.empty(n, dtype=np.int32)
+    for number in range(n):
+        for slot in range(items.cost.shape[1]):
+            if items.cost[number, slot] < np.inf:
+                origin[number] = items.back[number, slot]
+                break
+    return origin
