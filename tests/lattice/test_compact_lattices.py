@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from compact_graphs import graphs, random_scores
+from compact_graphs import chains, graphs, random_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +11,7 @@ from wfst_hmm.lattice.answer import AnswerOptions, answer
 from wfst_hmm.lattice.generate import decode_with_lattice
 from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.lattice.nbest import n_best
+from wfst_hmm.search.compact_beam import CompactBeamSearch
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
 from wfst_hmm.search.result import NoPath
@@ -40,6 +41,10 @@ def test_lattices_equal_those_of_the_expanded_graph(
         words: pytest.approx(cost, abs=1e-3) for words, cost in costs(whole[1]).items()
     }
     assert compact[0].total_cost == pytest.approx(whole[0].total_cost, abs=1e-3)
+    for hypothesis in n_best(compact[1], 50):
+        columns = graph.labels.column[np.asarray(hypothesis.labels) - 1]
+        heard = -float(scores.array[np.arange(n_frames), columns].sum())
+        assert hypothesis.acoustic_cost == pytest.approx(heard, abs=1e-3)
     assert compact[0].total_cost == pytest.approx(min(costs(compact[1]).values()), abs=1e-3)
 
 
@@ -57,3 +62,24 @@ def test_with_a_beam_the_best_path_is_in_the_lattice(
     best = min(costs(found.lattice).values())
     assert best <= found.decoded.total_cost + 1e-3
     assert found.alternatives[0].decoded.total_cost == pytest.approx(best, abs=1e-3)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.one_of(acyclic, chains), st.integers(0, 2**32 - 1), st.floats(0.5, 3.0))
+def test_pruning_on_the_way_leaves_the_same_lattice(
+    graph: CompactGraph, seed: int, lattice_beam: float
+) -> None:
+    if plan_of(graph.fst).cyclic:
+        return
+    scores = random_scores(seed, 8).array
+    options = SearchOptions(beam=4.0, max_active=6, min_active=1, lattice_beam=lattice_beam)
+    counts = []
+    for collect_at in (1, 1 << 20):
+        search = CompactBeamSearch(graph, options, links=True, collect_at=collect_at)
+        search.advance(scores[:3])
+        search.advance(scores[3:])
+        cost, links, final = search.finish_links()
+        n_links, n_tokens = (int(count) for count in links.counts[:2])
+        counts.append((round(cost, 3), n_links, n_tokens, len(final)))
+    if counts[0][0] < np.inf:
+        assert counts[0] == counts[1]

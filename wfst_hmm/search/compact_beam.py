@@ -130,11 +130,6 @@ class CompactBeamSearch:
             self.lost_at = self.n_frames + n_done
         self.n_frames += n_done
 
-    def reached(self) -> npt.NDArray[np.int32]:
-        """Return the states of the graph that have a token now, shape (n,)."""
-        states: npt.NDArray[np.int32] = self._tokens.state[: self._tokens.n].copy()
-        return states
-
     def path(self, *, final: bool = True) -> CompactPath:
         """Return the best path so far.
 

@@ -76,7 +76,7 @@ def first_links(
     lattice_beam: float,
     slot: npt.NDArray[np.int32],
     tokens: Tokens,
-) -> LinkStore:
+) -> Any:
     """Record the links before the first frame: the epsilon closure of the start state."""
     costs, numbers = np.empty(0, np.float32), np.empty(0, np.int32)
     sources = (costs, numbers, np.empty(0, np.uint32), np.empty(0, np.uint32), 0)
@@ -142,7 +142,7 @@ def advance_units(
     )  # fmt: skip
     state, cost, history, n = tokens.state, tokens.cost, tokens.history, tokens.n
     prev, pool_arc, pool_frame = tokens.prev, tokens.pool_arc, tokens.pool_frame
-    n_pool, collect_at, index = tokens.n_pool, tokens.collect_at, tokens.index
+    n_pool, collect_at, index = tokens.n_pool, tokens.collect_at, tokens.numbers
     slots = items.cost.shape[1]
     old_cost, old_index, origin = (
         np.empty(0, np.float32), np.empty(0, np.int32), np.empty(0, np.int32)

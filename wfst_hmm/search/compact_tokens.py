@@ -35,7 +35,7 @@ class Tokens(NamedTuple):
     pool_frame: npt.NDArray[np.int32]
     n_pool: int
     collect_at: int
-    index: npt.NDArray[np.int32]  # with links: numbers of the HMM states
+    numbers: npt.NDArray[np.int32]  # with links: numbers of the HMM states
 
 
 @numba.njit(cache=True, nogil=True)
@@ -104,7 +104,7 @@ def settle_units(tokens: Tokens) -> Any:
     return arcs, ends, Tokens(
         tokens.items, tokens.n_items, tokens.lowest, tokens.n_active, tokens.state, tokens.cost,
         tokens.history, tokens.n, prev, pool_arc, pool_frame, n_pool, tokens.collect_at,
-        tokens.index,
+        tokens.numbers,
     )  # fmt: skip
 
 
