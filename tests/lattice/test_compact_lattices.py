@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from compact_graphs import chains, graphs, random_scores
+from compact_graphs import CHAIN, chains, graphs, random_graph, random_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,3 +83,17 @@ def test_pruning_on_the_way_leaves_the_same_lattice(
         counts.append((round(cost, 3), n_links, n_tokens, len(final)))
     if counts[0][0] < np.inf:
         assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_active_units(seed: int) -> None:
+    graph = random_graph(seed, [CHAIN] * 4, 120)
+    scores = random_scores(seed, 12)
+    search = CompactBeamSearch(graph, UNLIMITED)
+    search.advance(scores.array)
+    active = search.active_units()
+    assert len(active) > 64
+    assert len(np.unique(active, axis=0)) == len(active)
+    found = decode_with_lattice(graph, scores, UNLIMITED.replace(lattice_beam=3.0))
+    assert not isinstance(found, NoPath)
+    assert found[0].total_cost == pytest.approx(search.path().cost, abs=1e-3)

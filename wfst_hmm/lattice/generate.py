@@ -21,16 +21,15 @@ from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.lattice.order import in_order
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.beam import BeamSearch
-from wfst_hmm.search.compact_beam import CompactBeamSearch, CompactPath
+from wfst_hmm.search.compact_beam import CompactBeamSearch
 from wfst_hmm.search.compact_links import meanings
 from wfst_hmm.search.decode import decode_beam
-from wfst_hmm.search.decoded import decoded_from_arcs, decoded_from_path
+from wfst_hmm.search.decoded import decoded_from_arcs, decoded_from_labels
 from wfst_hmm.search.links import LinkStore
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded, NoPath
 
 __all__ = ["decode_lattice", "decode_with_lattice", "lattice_of", "raw_lattice"]
-
 
 
 def raw_lattice(
@@ -129,23 +128,19 @@ def _from_links(
 
 def _compact_lattice(
     search: CompactBeamSearch, graph: CompactGraph, options: SearchOptions, frame_shift: float
-) -> tuple[Lattice, CompactPath] | None:
-    """Return the raw lattice of a finished search over a compact graph, and its best path."""
+) -> tuple[Lattice, npt.NDArray[np.int32]] | None:
+    """Return the raw lattice of a finished search over a compact graph.
+
+    And the graph's arc behind each of its arcs, -1 for those within units.
+    """
     cost, links, final_cost = search.finish_links()
     if cost == np.inf:
         return None
     meant = meanings(graph, links.arc[: links.counts[0]])
-    raw, order = _from_links(
+    made, order = _from_links(
         links, final_cost, meant.label, meant.word, meant.cost, options, graph.words, frame_shift
     )
-    path = order[raw.best_arcs()]
-    arc, leaves = meant.arc[path], meant.leaves[path]
-    frames = np.cumsum(meant.label[path] > 0)
-    # an arc ends where its unit is left; an epsilon where it is
-    has_unit = meant.label[path] > 0
-    ends = np.where(arc >= 0, frames, 0)
-    ends[(arc >= 0) & has_unit] = frames[leaves]
-    return raw, CompactPath(cost, arc[arc >= 0], ends[arc >= 0].astype(np.int32), True)
+    return made, meant.arc[order]
 
 
 def decode_lattice(
@@ -201,9 +196,7 @@ def _best_and_lattice(
         found = _compact_lattice(compact_search, graph, options, scores.frame_shift)
         if found is None:
             return None
-        raw, unit_path = found
-        best = decoded_from_path(graph, scores, unit_path, options.acoustic_scale, notes=notes)
-        return best, determinize_lattice(raw)
+        return _best_of(graph, scores, *found, notes), determinize_lattice(found[0])
     search = BeamSearch(graph.fst, graph.labels.column, options, links=True)
     search.advance(scores.array)
     made = _lattice_and_arcs(search, graph.fst, options, graph.words, scores.frame_shift)
@@ -213,3 +206,23 @@ def _best_and_lattice(
     path = arcs[raw.best_arcs()]
     best = decoded_from_arcs(graph, scores, path, options.acoustic_scale, "beam", notes=notes)
     return best, determinize_lattice(raw)
+
+
+def _best_of(
+    graph: CompactGraph,
+    scores: Scores,
+    raw: Lattice,
+    arcs: npt.NDArray[np.int32],
+    notes: tuple[str, ...],
+) -> Decoded:
+    """Return the best path of a raw lattice, its HMM states as they are there."""
+    path = raw.best_arcs()
+    counts = np.diff(raw.label_start)[path]
+    word = raw.word[path]
+    last = int(raw.target[path[-1]]) if len(path) else 0
+    return decoded_from_labels(
+        graph, scores, raw.labels[raw.label_start[path][counts > 0]], word[word > 0],
+        (np.cumsum(counts) - counts)[word > 0], arcs[path][arcs[path] >= 0],
+        float(raw.acoustic_cost[path].sum()),
+        float(raw.graph_cost[path].sum() + raw.final[last]), "beam", notes=notes,
+    )  # fmt: skip

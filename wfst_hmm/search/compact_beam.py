@@ -130,6 +130,11 @@ class CompactBeamSearch:
             self.lost_at = self.n_frames + n_done
         self.n_frames += n_done
 
+    def active_units(self) -> npt.NDArray[np.uint32]:
+        """Return unit and destination of every active instance, shape (n, 2)."""
+        n = self._tokens.n_items
+        return np.stack([self._tokens.items.unit[:n], self._tokens.items.dest[:n]], axis=1)
+
     def path(self, *, final: bool = True) -> CompactPath:
         """Return the best path so far.
 

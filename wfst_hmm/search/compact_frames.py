@@ -16,7 +16,15 @@ import numpy.typing as npt
 from wfst_hmm.search.compact_links import number_states, record_unit_links
 from wfst_hmm.search.compact_tokens import Tokens, collect_units
 from wfst_hmm.search.hmm_table import HmmTable
-from wfst_hmm.search.instances import Instances, enter, leave, new_instances, step, with_room
+from wfst_hmm.search.instances import (
+    Instances,
+    enter,
+    leave,
+    mask_for,
+    new_instances,
+    step,
+    with_room,
+)
 from wfst_hmm.search.links import LinkStore, prune_links
 from wfst_hmm.search.tokens import close, cutoff_for, gather, grown
 
@@ -170,6 +178,7 @@ def advance_units(
         )
         width = beam if cutoff == best + beam else cutoff - best + _BEAM_DELTA
         row = scores[frame]
+        mask = mask_for(n_items)
         if lattice_beam > 0:
             old_cost = items.cost[:n_items].copy().ravel()
             old_index = index[: n_items * slots].copy()
@@ -178,7 +187,7 @@ def advance_units(
                 for j in range(slots):
                     items.back[number, j] = number
         n_moved, lost_before, lost_after, lowest = step(
-            hmms, items, n_items, cutoff, best, width, row, scale
+            hmms, items, n_items, cutoff, best, width, row, scale, mask
         )
         if lattice_beam > 0:
             origin = _origins(items, n_moved)
@@ -186,7 +195,7 @@ def advance_units(
             items = with_room(items, n_moved, n_moved + n_arcs * hmms.most_ways)
         n_items, lost_entering, lowest = enter(
             arcs, hmms, items, n_moved, cost, history, n, first_arc, end_arc, lowest, width,
-            row, scale,
+            row, scale, mask,
         )  # fmt: skip
         offset += best
         if lost_before or n < n_before:

@@ -47,15 +47,12 @@ class LinkMeanings(NamedTuple):
         Cost of the graph and its HMMs, nats.
     arc : ndarray of int32
         Arc of the graph, -1 for moves within units.
-    leaves : ndarray of bool
-        Whether a unit is left.
     """
 
     label: Ints
     word: Ints
     cost: npt.NDArray[np.float64]
     arc: Ints
-    leaves: npt.NDArray[np.bool_]
 
 
 def meanings(graph: CompactGraph, code: Ints) -> LinkMeanings:
@@ -85,7 +82,7 @@ def meanings(graph: CompactGraph, code: Ints) -> LinkMeanings:
     leaves = ~on_arc & (move >= n_units * slots * slots)
     unit, state = np.divmod(move[leaves] - n_units * slots * slots, slots)
     cost[leaves] = table.leave[table.topology[unit], state]
-    return LinkMeanings(label, word, cost, arc, leaves)
+    return LinkMeanings(label, word, cost, arc)
 
 
 @numba.njit(cache=True, nogil=True)

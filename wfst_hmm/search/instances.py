@@ -127,10 +127,12 @@ def step(
     width: float,
     row: Floats,
     scale: float,
+    mask: int,
 ) -> tuple[int, bool, bool, float]:
     """Move all instances one frame on, in place; `base` is taken off all costs.
 
-    Returns how many are left, whether the cutoff dropped any before, whether the distance from
+    `mask` is one less than the size that is used of the hash table, which is filled anew. Returns
+    how many are left, whether the cutoff dropped any before, whether the distance from
     the best, `width`, dropped any afterwards, and the cost of the best.
     """
     unit, dest, cost, back = items.unit, items.dest, items.cost, items.back
@@ -143,7 +145,6 @@ def step(
     room = np.float32(min(width, _HUGE))
     best, limit = _HUGE, _HUGE
     lost_before = lost_after = False
-    mask = mask_for(n)
     moved = np.empty(slots, dtype=np.float32)
     came = np.empty(slots, dtype=np.int64)
     m = 0
@@ -229,11 +230,12 @@ def enter(
     width: float,
     row: Floats,
     scale: float,
+    mask: int,
 ) -> tuple[int, bool, float]:
     """Follow the arcs of the tokens into units.
 
-    Returns the instances, how many there are, whether `width` dropped a way in, and the cost of
-    the best.
+    `mask` is the one that `step` had. Returns how many instances there are, whether `width`
+    dropped a way in, and the cost of the best.
     """
     address = arcs.ctypes.data
     ways, way_cost, way_column, way_state = (
@@ -247,7 +249,6 @@ def enter(
     lowest = np.float32(best)
     limit = min(lowest + room, _HUGE)
     lost = False
-    mask = mask_for(n)
     for token in range(n_tokens):
         if token + _AHEAD < n_tokens:
             ahead = first_arc[token + _AHEAD]
