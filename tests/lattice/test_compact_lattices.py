@@ -1,11 +1,14 @@
 """Lattices of compact graphs: those of the expanded graph."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from compact_graphs import CHAIN, chains, graphs, random_graph, random_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.graph.compact import CompactGraph
 from wfst_hmm.lattice.answer import AnswerOptions, answer
 from wfst_hmm.lattice.generate import decode_with_lattice
@@ -87,13 +90,20 @@ def test_pruning_on_the_way_leaves_the_same_lattice(
 
 @pytest.mark.parametrize("seed", range(4))
 def test_many_active_units(seed: int) -> None:
-    graph = random_graph(seed, [CHAIN] * 4, 120)
-    scores = random_scores(seed, 12)
+    rng = np.random.default_rng(seed)
+    n_states, n_arcs = 60, 400
+    columns = (rng.integers(0, high, n_arcs) for high in (n_states, 5, 4, n_states))
+    source, unit, word, following = columns
+    unit[following <= source] = rng.integers(1, 5, int((following <= source).sum()))
+    fst = Fst.from_arcs(0, source, unit, word, rng.integers(0, 9, n_arcs) / 4, following,
+                        rng.random(n_states))  # fmt: skip
+    graph = dataclasses.replace(random_graph(seed, [CHAIN] * 4, 1), fst=fst)
+    scores = random_scores(seed, 20)
     search = CompactBeamSearch(graph, UNLIMITED)
     search.advance(scores.array)
     active = search.active_units()
-    assert len(active) > 64
+    assert len(active) > 100
     assert len(np.unique(active, axis=0)) == len(active)
-    found = decode_with_lattice(graph, scores, UNLIMITED.replace(lattice_beam=3.0))
+    found = decode_with_lattice(graph, scores, UNLIMITED.replace(lattice_beam=1.0))
     assert not isinstance(found, NoPath)
     assert found[0].total_cost == pytest.approx(search.path().cost, abs=1e-3)
