@@ -98,3 +98,23 @@ def test_complaints(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -
     assert "no such file" in run.fails("decode", graph, test, "--calibration", tmp_path / "no")
     (tmp_path / "bad").write_text("{}")
     assert "no calibration" in run.fails("decode", graph, test, "--calibration", tmp_path / "bad")
+
+
+def test_transcribe_tells_how_sure_it_is(
+    run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path
+) -> None:
+    """The same options on a graph of its own, words and phones in context or not."""
+    common = ["transcribe", tiny_speech.test, "--model", tiny_speech.model, "--lexicon",
+              tiny_speech.lexicon, "--grammar", "loop", "--cache", tmp_path / "cache"]  # fmt: skip
+    plain = run(*common)
+    assert plain.code == 0, plain.err
+    sure = run(*common, "--confidence").out.splitlines()
+    for line, told in zip(plain.out.splitlines(), sure, strict=True):
+        words = [part.rsplit(":", 1) for part in told.split()[1:]]
+        assert [word for word, _ in words] == line.split()[1:]
+        assert all(0 < float(share) <= 1 for _, share in words)
+    out = tmp_path / "out"
+    listed = run(*common, "--nbest", 2, "--lattice", "--out", out)
+    assert listed.out.split()[:2] == ["sp0-00", "1"]
+    assert len(read_lattices(out / "lattices.npz")) == 6
+    assert "--out" in run.fails(*common, "--lattice", code=2)

@@ -2,7 +2,7 @@
 
 In: paths and options. Out: words on stdout, files below ``--out``.
 
-Public names: `align`, `decode`, `inputs`, `report`, `score`, and types of shared options.
+Public names: `align`, `decode`, `inputs`, `print_words`, `report`, `score`, and types of shared options.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ __all__ = [
     "align",
     "decode",
     "inputs",
+    "print_words",
     "report",
     "score",
 ]
@@ -206,7 +207,7 @@ def decode(
             outcomes.append(outcome)
             report(outcome, problems)
             if printed is None:
-                _print_words(outcome, bool(confidence))
+                print_words(outcome, bool(confidence))
         if printed is not None:
             say(printable(outcomes, printed).rstrip("\n"))
         if out is not None:
@@ -268,7 +269,8 @@ def report(outcome: Outcome, problems: list[str]) -> None:
             warn(f"{outcome.utterance.place}: {note}")
 
 
-def _print_words(outcome: Outcome, with_confidence: bool) -> None:
+def print_words(outcome: Outcome, with_confidence: bool) -> None:
+    """Print what was recognized: the n-best list where there is one, else the best words."""
     if outcome.alternatives:
         for rank, other in enumerate(outcome.alternatives, start=1):
             words = _spelled(other.decoded, with_confidence)

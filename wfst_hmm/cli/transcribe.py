@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfst_hmm.cli.recognition import Json, Threads, inputs, report
+from wfst_hmm.cli.recognition import Json, Threads, inputs, print_words, report
 from wfst_hmm.cli.shell import fail, print_json, progress, say, warn
 
 if TYPE_CHECKING:
@@ -60,6 +60,13 @@ def transcribe(
             help="Adapt to every speaker by a first pass; by default unless there is a grammar.",
         ),
     ] = None,
+    confidence: Annotated[
+        bool, typer.Option("--confidence", help="Compute and print each word's confidence.")
+    ] = False,
+    nbest: Annotated[int, typer.Option(help="Print so many hypotheses.", min=0)] = 0,
+    lattice: Annotated[
+        bool, typer.Option("--lattice", help="Write lattices.npz (needs --out).")
+    ] = False,
     fast: Annotated[
         bool, typer.Option("--fast", help="A narrower beam, no adaptation: a few more errors.")
     ] = False,
@@ -81,6 +88,7 @@ def transcribe(
     Example: wfst-hmm transcribe talk.flac --out talk --form srt
     """
     from wfst_hmm.apps.adaptation import AdaptationOptions
+    from wfst_hmm.apps.calibration import calibration_of_graph
     from wfst_hmm.apps.preparation import prepared_corpus
     from wfst_hmm.apps.recognize import Outcome, decode_corpus
     from wfst_hmm.apps.results import (
@@ -92,13 +100,15 @@ def transcribe(
     )
     from wfst_hmm.apps.transcription import faster
     from wfst_hmm.errors import UsageError
+    from wfst_hmm.lattice.answer import AnswerOptions
+    from wfst_hmm.lattice.confidence import Calibration
 
     forms = check_forms(form or (("ctm", "json") if out is not None else ()))
     printed = "json" if as_json else forms[0] if forms and out is None else None
     if out is not None:
         check_folder(out)
-    elif len(forms) > 1:
-        raise UsageError("files need a place", got=", ".join(forms),
+    elif lattice or len(forms) > 1:
+        raise UsageError("files need a place", got="--lattice" if lattice else ", ".join(forms),
                          fix="Name a folder with --out.")  # fmt: skip
     problems: list[str] = []
     corpus = inputs(audio, problems, channel)
@@ -107,11 +117,13 @@ def transcribe(
     corpus = prepared_corpus(corpus, recognizer.model.rate, warn)
     if printed is not None:
         check_printable(printed, corpus)
+    fitted = calibration_of_graph(ready.folder) or Calibration()
+    answers = AnswerOptions(confidence, nbest, lattice, fitted)
     adapts = (grammar is None and not fast) if adapt is None else adapt
     outcomes: list[Outcome] = []
     with progress("transcribing") as advance:
         results = decode_corpus(
-            recognizer, corpus, faster(ready.options) if fast else ready.options,
+            recognizer, corpus, faster(ready.options) if fast else ready.options, answers=answers,
             adapt=AdaptationOptions(n_rounds=1) if adapts else None, resample=True,
             n_threads=threads,
         )  # fmt: skip
@@ -119,8 +131,8 @@ def transcribe(
             advance(len(outcomes) + 1, len(corpus))
             outcomes.append(outcome)
             report(outcome, problems)
-            if printed is None and outcome.decoded is not None:
-                say(f"{outcome.utterance.id} {outcome.decoded.text}".rstrip())
+            if printed is None:
+                print_words(outcome, confidence)
     if printed == "json":
         print_json([outcome.to_dict() for outcome in outcomes])
     elif printed is not None:
