@@ -30,6 +30,7 @@ from wfst_hmm.fst.binary import read_fst
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.fst.text import read_fst_text
 from wfst_hmm.graph.arpa import read_arpa
+from wfst_hmm.graph.fsg import read_fsg
 from wfst_hmm.graph.jsgf import read_jsgf
 from wfst_hmm.graph.lexicon import read_lexicon
 from wfst_hmm.graph.lexicon_silence import read_silence_lexicon, read_silence_probabilities
@@ -88,6 +89,14 @@ CAF\xc3\x89 K AE F EY
 """
 PHRASES = b"yes please\t0.5\nno\nturn on the light\t-1.5\n\n# comment\n"
 FST_TEXT = b"0 1 a x 0.5\n1 2 b y\n0 2 <eps> z 1.25\n2 2 a a 3\n2 0.5\n1\n"
+FSG = b"""FSG_BEGIN x
+NUM_STATES 3
+S 0
+FINAL_STATE 2
+TRANSITION 0 1 0.5 one # comment
+T 1 2 1.0
+FSG_END
+"""
 SYMBOLS = b"<eps> 0\na 1\nb 2\n#0 3\n"
 
 TEXT_SCRAPS = (
@@ -127,6 +136,7 @@ def parsers() -> dict[str, Parser]:
         "silprob": Parser(read_silence_probabilities, (SILPROB,), TEXT_SCRAPS),
         "fst_text": Parser(read_fst_text, (FST_TEXT,), TEXT_SCRAPS),
         "fst_binary": Parser(read_fst, (_binary(),), NUMBERS),
+        "fsg": Parser(read_fsg, (FSG,), TEXT_SCRAPS),
         "symbols": Parser(Symbols.read, (SYMBOLS,), TEXT_SCRAPS),
     }  # fmt: skip
 

@@ -10,6 +10,8 @@ _FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 _NOTEBOOKS = sorted(_FOLDER.glob("*.ipynb"))
 _SECONDS = 240  # of one cell, on a busy machine; a whole notebook takes less than 30 alone
 _LONGEST = 100_000  # bytes of a notebook file
+#: What a notebook cannot do without, beside the extra.
+_NEEDS = {"08-models-from-elsewhere": "pocketsphinx"}
 
 by_name = pytest.mark.parametrize("path", _NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -39,6 +41,8 @@ def test_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for module in ("nbclient", "ipykernel", "matplotlib"):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"needs {module} (notebooks extra)")
+    if path.stem in _NEEDS and importlib.util.find_spec(_NEEDS[path.stem]) is None:
+        pytest.skip(f"needs {_NEEDS[path.stem]}")
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
