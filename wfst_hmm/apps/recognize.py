@@ -414,7 +414,7 @@ def decode_corpus(
     if speakers is not None:
         features = speakers.learned(features, [utterance.speaker for utterance in corpus])
     elif adapt is not None:
-        graph = recognizer.searched
+        graph = recognizer.graph
         features = adapted_features(
             model, graph, features, lambda scores: decode(graph, scores, options),
             [utterance.speaker for utterance in corpus], adapt, told=told,
