@@ -89,16 +89,19 @@ def digits(
     cross_check: Annotated[
         bool, typer.Option("--cross-check", help="Decode by all three searches and compare.")
     ] = False,
+    recipe: Annotated[
+        str, typer.Option(help="mono; or tri, lda, sat, with speakers adapted to.")
+    ] = "mono",
     as_json: Json = False,
 ) -> None:
-    """Word error rates of monophones on digits, speakers known and unknown, and on yes and no.
+    """Word error rates on digits, speakers known and unknown, and of monophones on yes and no.
 
     Example: wfst-hmm bench digits --data recordings --cross-check
     """
     from wfst_hmm.bench.digits import bench_digits
     from wfst_hmm.bench.report import print_rows
 
-    rows = bench_digits(data, check=cross_check, progress=_tell)
+    rows = bench_digits(data, recipe=recipe, check=cross_check, progress=_tell)
     print_rows(rows, "Spoken digits and yes/no: word error rates", as_json=as_json)
 
 
