@@ -108,6 +108,11 @@ class Transcriber:
     seconds: float
     megabytes: float
 
+    @property
+    def graph_folder(self) -> Path:
+        """The graph directory within `folder`, where ``wfst-hmm calibrate`` takes it from."""
+        return self.folder / _GRAPH
+
 
 def cache_folder() -> Path:
     """Return the user's cache folder of this package, by the XDG base directory specification."""

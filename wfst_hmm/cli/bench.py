@@ -108,17 +108,29 @@ def digits(
 @app.command("confidence")
 def confidence(
     data: Data = None,
+    speech: Annotated[
+        Path | None,
+        typer.Option(help="Instead of digits: speech of several speakers, by the en-us model."),
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Where its graph is kept.")] = None,
+    max_utterances: Annotated[
+        int | None, typer.Option(help="Take so many of --speech, evenly spread.", min=1)
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="Threads.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Reliability of word confidences on digits of unknown speakers, calibrated on others.
+    """Reliability of word confidences, calibrated on other speakers.
 
     Example: wfst-hmm bench confidence --data recordings
     """
-    from wfst_hmm.bench.confidence import bench_confidence
+    from wfst_hmm.bench.confidence import bench_confidence, bench_transcription
     from wfst_hmm.bench.report import print_rows
 
-    rows = bench_confidence(data, n_threads=jobs, progress=_tell)
+    if speech is not None:
+        rows = bench_transcription(speech, cache=cache, max_utterances=max_utterances,
+                                   n_threads=jobs, progress=_tell)  # fmt: skip
+    else:
+        rows = bench_confidence(data, n_threads=jobs, progress=_tell)
     print_rows(rows, "Confidences", as_json=as_json)
 
 

@@ -108,7 +108,9 @@ def listen(
     reject_weight: RejectWeight = None,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for everything.")] = False,
 ) -> None:
-    """Recognize speech while it is spoken; Ctrl-C ends it.
+    """Recognize speech while it is spoken.
+
+    Ctrl-C ends it.
 
     Example: arecord -r 16000 -f S16_LE -c 1 | tail -c +45 | wfst-hmm listen GRAPH --stdin
     """

@@ -63,6 +63,10 @@ def transcribe(
     confidence: Annotated[
         bool, typer.Option("--confidence", help="Compute and print each word's confidence.")
     ] = False,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="From wfst-hmm calibrate; by default the graph's own, if it has one."),
+    ] = None,
     nbest: Annotated[int, typer.Option(help="Print so many hypotheses.", min=0)] = 0,
     lattice: Annotated[
         bool, typer.Option("--lattice", help="Write lattices.npz (needs --out).")
@@ -117,7 +121,7 @@ def transcribe(
     corpus = prepared_corpus(corpus, recognizer.model.rate, warn)
     if printed is not None:
         check_printable(printed, corpus)
-    fitted = calibration_of_graph(ready.folder) or Calibration()
+    fitted = calibration_of_graph(ready.graph_folder, calibration) or Calibration()
     answers = AnswerOptions(confidence, nbest, lattice, fitted)
     adapts = (grammar is None and not fast) if adapt is None else adapt
     outcomes: list[Outcome] = []
