@@ -50,6 +50,8 @@ class Recording:
         Whether the token was within the beam when the next frame began.
     cutoff : ndarray of float64, shape (n + 1,)
         The cost above which tokens were dropped after ``t`` frames; +inf: none were.
+    limit : ndarray of float64, shape (n + 1,)
+        The cost above which arcs into frame ``t`` were not followed.
     n_made : ndarray of int64, shape (n + 1,)
         Arcs followed into each frame, before the cheapest way into each state was chosen.
     n_frames : int
@@ -64,6 +66,7 @@ class Recording:
     before: Ints
     is_kept: npt.NDArray[np.bool_]
     cutoff: Floats
+    limit: Floats
     n_made: Ints
     n_frames: int
 
@@ -134,7 +137,7 @@ def record(
     check_scores(plan, scores, columns)
     start = _Tokens.of([fst.start], [0.0], [-1], [-1])
     frames = [_closed(fst, start, np.inf, plan.slack, 0)]
-    cutoffs, made, kept = [], [1], []
+    cutoffs, limits, made, kept = [], [np.inf], [1], []
     n_tokens = 0
     for row in scores:
         now = frames[-1]
@@ -150,6 +153,7 @@ def record(
             break
         limit = float(new.cost.min()) + width
         frames.append(_closed(fst, new, limit, plan.slack, n_tokens))
+        limits.append(limit)
         made.append(made_now)
         if n_tokens + len(frames[-1].state) > max_tokens:
             raise UsageError("too many tokens to write down", got=f"over {max_tokens:,}",
@@ -157,7 +161,7 @@ def record(
     if len(kept) < len(frames):
         kept.append(np.ones(len(frames[-1].state), dtype=bool))
         cutoffs.append(np.inf)
-    return _recording(fst, frames, kept, cutoffs, made, len(scores))
+    return _recording(fst, frames, kept, (cutoffs, limits), made, len(scores))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -260,8 +264,8 @@ def _closed(fst: Fst, tokens: _Tokens, limit: float, slack: float, first: int) -
 
 
 def _recording(
-    fst: Fst, frames: list[_Tokens], kept: list[Any], cutoffs: list[float], made: list[int],
-    n_frames: int,
+    fst: Fst, frames: list[_Tokens], kept: list[Any], bounds: tuple[list[float], list[float]],
+    made: list[int], n_frames: int,
 ) -> Recording:  # fmt: skip
     def joined(name: str) -> Any:
         return np.concatenate([getattr(tokens, name) for tokens in frames])
@@ -269,5 +273,5 @@ def _recording(
     first = np.cumsum([0, *(len(tokens.state) for tokens in frames)])
     return Recording(
         fst, first, joined("state"), joined("cost"), joined("arc"), joined("before"),
-        np.concatenate(kept), np.array(cutoffs), np.array(made), n_frames,
+        np.concatenate(kept), np.array(bounds[0]), np.array(bounds[1]), np.array(made), n_frames,
     )  # fmt: skip
