@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wfst_hmm.errors import DataError, FormatError, WfstHmmError
-from wfst_hmm.graph.lexicon import Entry, Lexicon, format_missing, read_lexicon
+from wfst_hmm.graph.lexicon import Entry, Lexicon, WordLines, format_missing, read_lexicon
 
 
 def read(tmp_path: Path, text: str | bytes, **options: bool) -> Lexicon:
@@ -120,3 +120,24 @@ def test_any_bytes_are_read_or_refused(
         assert len(read_lexicon(path)) > 0
     except WfstHmmError as error:
         assert str(error).startswith(str(path))  # noqa: PT017
+
+
+@given(lexicons())
+@settings(deadline=None, max_examples=40)
+def test_single_words_are_found_without_reading_all(tmp_path_factory, lexicon: Lexicon) -> None:
+    path = tmp_path_factory.mktemp("lexicon") / "lexicon.txt"
+    lexicon.write(path)
+    read = 0
+
+    def everything():
+        nonlocal read
+        read += 1
+        return read_lexicon(path, probabilities=True).entries
+
+    found = Lexicon.later(everything, WordLines(path))
+    for word in (*lexicon.words, "absent", lexicon.words[0][:1] + "absent"):
+        twin = [(e.phones, e.probability, e.silence) for e in lexicon.prons(word)]
+        assert [(e.phones, e.probability, e.silence) for e in found.prons(word)] == twin
+    assert read == 0
+    assert found.words == lexicon.words
+    assert read == 1

@@ -25,7 +25,7 @@ from wfst_hmm.errors import FormatError, ModelError
 from wfst_hmm.files import atomic_directory, read_arrays, read_json, write_json
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
-from wfst_hmm.graph.lexicon import Entry, Lexicon, read_lexicon
+from wfst_hmm.graph.lexicon import Entry, Lexicon, WordLines, read_lexicon
 from wfst_hmm.models.topology import StateLabels
 
 __all__ = ["GRAPH_VERSION", "Graph"]
@@ -160,7 +160,8 @@ class Graph:
             return cls(
                 fst, labels, words, phones,
                 tuple(str(phone) for phone in header["silence_phones"]),
-                Lexicon.later(lambda: _entries_of(folder / "lexicon.txt")),
+                Lexicon.later(lambda: _entries_of(folder / "lexicon.txt"),
+                              WordLines(folder / "lexicon.txt")),
                 str(header["model_hash"]), float(header["frame_shift"]), dict(header["info"]),
             )  # fmt: skip
         except (KeyError, ValueError, TypeError, AttributeError) as error:

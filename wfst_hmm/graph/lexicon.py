@@ -3,7 +3,7 @@
 In: a Kaldi ``lexicon.txt`` or ``lexiconp.txt``, or a CMUdict-style file; plain or gzip. Out:
 `Lexicon`, an immutable list of `Entry`.
 
-Public names: `Entry`, `Lexicon`, `MissingWord`, `read_lexicon`, `format_missing`.
+Public names: `Entry`, `Lexicon`, `MissingWord`, `WordLines`, `read_lexicon`, `format_missing`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from wfst_hmm.errors import DataError, FormatError
 from wfst_hmm.files import atomic_file, read_lines
 
-__all__ = ["Entry", "Lexicon", "MissingWord", "format_missing", "read_lexicon"]
+__all__ = ["Entry", "Lexicon", "MissingWord", "WordLines", "format_missing", "read_lexicon"]
 
 _VARIANT = re.compile(r"^(?P<word>.+)\((?P<number>[0-9]+)\)$")
 _NUMBER = re.compile(r"^[+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$")
@@ -62,6 +62,34 @@ class MissingWord:
         return f"{self.word}{hint}"
 
 
+class WordLines:
+    """Finds the lines of single words in a file that `Lexicon.write` wrote, without reading all.
+
+    Parameters
+    ----------
+    path : path
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        self._data: bytes | None = None
+
+    def __call__(self, word: str) -> tuple[Entry, ...]:
+        """Return the pronunciations of `word`; a `FormatError` when a line of it is damaged."""
+        if self._data is None:
+            self._data = b"\n" + self._path.read_bytes()
+        begin, found = b"\n" + word.encode("utf-8") + b" ", []
+        at = self._data.find(begin)
+        while at >= 0:
+            end = self._data.find(b"\n", at + 1)
+            line = self._data[at + 1 : end if end >= 0 else None].decode("utf-8")
+            fields, silence = _fields_of(line)
+            entry = _entry_of(fields, f"{self._path}, {word}", True, set())
+            found.append(dataclasses.replace(entry, silence=silence))
+            at = self._data.find(begin, end) if end >= 0 else -1
+        return tuple(found)
+
+
 class Lexicon:
     """An immutable pronunciation dictionary.
 
@@ -88,14 +116,23 @@ class Lexicon:
         self._entries: tuple[Entry, ...] | None = None
         self._n_merged = 0
         self._by_word: dict[str, tuple[Entry, ...]] = {}
+        self._find: Callable[[str], tuple[Entry, ...]] | None = None
         self._read: Callable[[], Iterable[Entry]] = lambda: entries
         self._fill()
 
     @classmethod
-    def later(cls, read: Callable[[], Iterable[Entry]]) -> Lexicon:
-        """Return a lexicon that calls `read` for its entries when they are first needed."""
+    def later(
+        cls,
+        read: Callable[[], Iterable[Entry]],
+        find: Callable[[str], tuple[Entry, ...]] | None = None,
+    ) -> Lexicon:
+        """Return a lexicon that calls `read` for its entries when they are first needed.
+
+        Until then, `find` is asked for the pronunciations of single words.
+        """
         made = cls.__new__(cls)
         made._entries, made._n_merged, made._by_word, made._read = None, 0, {}, read
+        made._find = find
         return made
 
     def _fill(self) -> tuple[Entry, ...]:
@@ -143,6 +180,10 @@ class Lexicon:
 
     def prons(self, word: str) -> tuple[Entry, ...]:
         """Return the pronunciations of `word`, none when the lexicon lacks it."""
+        if self._entries is None and self._find is not None:
+            if word not in self._by_word:
+                self._by_word[word] = self._find(word)
+            return self._by_word[word]
         self._fill()
         return self._by_word.get(word, ())
 
@@ -283,17 +324,23 @@ def _read_rows(path: str | Path) -> list[tuple[int, list[str], float | None]]:
     for number, line in read_lines(path):
         if line.lstrip().startswith((";;;", "##")):
             continue
-        fields = line.split()
-        silence = None
-        if "#" in fields[1:]:
-            at = fields.index("#", 1)
-            match fields[at + 1 :]:
-                case ["silence", value] if _NUMBER.match(value):
-                    silence = float(value)
-            del fields[at:]
+        fields, silence = _fields_of(line)
         if fields:
             rows.append((number, fields, silence))
     return rows
+
+
+def _fields_of(line: str) -> tuple[list[str], float | None]:
+    """Return the fields of a line and the probability of silence behind its comment sign."""
+    fields = line.split()
+    silence = None
+    if "#" in fields[1:]:
+        at = fields.index("#", 1)
+        match fields[at + 1 :]:
+            case ["silence", value] if _NUMBER.match(value):
+                silence = float(value)
+        del fields[at:]
+    return fields, silence
 
 
 def _probability(text: str) -> float:
