@@ -62,3 +62,14 @@ def test_words_without_pronunciations_are_guessed(
     assert done.code == 0, done.err
     assert "guessed: bi =" in done.err
     assert (tmp_path / "out" / "guessed.txt").read_text().startswith("bi ")
+
+
+def test_vtln(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None:
+    out = tmp_path / "spk2warp"
+    done = run("vtln", tiny_speech.test, "--graph", tiny_speech.graph, "--out", out)
+    assert done.code == 0, done.err
+    assert [line.split()[0] for line in out.read_text().splitlines()] == ["sp0", "sp1"]
+    assert "sp0: " in done.out
+    done = run("vtln", tiny_speech.test, "--out", out)
+    assert done.code == 2
+    assert "--graph" in done.err

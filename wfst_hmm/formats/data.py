@@ -1,9 +1,9 @@
 """Lists of recordings and transcripts: Kaldi data directories, TSV manifests, ``text`` files.
 
-In: a directory with ``wav.scp`` (and ``text``, ``utt2spk``, ``segments``), or a tab-separated
+In: a directory with ``wav.scp`` (and ``text``, ``utt2spk``, ``segments``, ``spk2warp``), or a tab-separated
 file with the header ``id audio text [speaker] [start] [end] [channel]``. Out: a `Corpus`; and back.
 
-Public names: `read_corpus`, `read_transcripts`; and from their own modules `read_text`,
+Public names: `read_corpus`, `read_transcripts`, `read_warps`, `write_warps`; and from their own modules `read_text`,
 `write_manifest`, `write_text`.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from wfst_hmm.errors import DataError, FormatError, WfstHmmError
-from wfst_hmm.files import read_lines
+from wfst_hmm.files import atomic_file, read_lines
 from wfst_hmm.formats.manifest import (
     channel,
     check_audio_name,
@@ -27,7 +27,15 @@ from wfst_hmm.formats.text import read_table, read_text, write_text
 from wfst_hmm.remote import as_url, exists, is_folder
 from wfst_hmm.signal.corpus import Corpus, Utterance
 
-__all__ = ["read_corpus", "read_text", "read_transcripts", "write_manifest", "write_text"]
+__all__ = [
+    "read_corpus",
+    "read_text",
+    "read_transcripts",
+    "read_warps",
+    "write_manifest",
+    "write_text",
+    "write_warps",
+]
 
 OnError = Callable[[str, WfstHmmError], None]
 
@@ -145,8 +153,38 @@ def _kaldi_directory(folder: Path, on_error: OnError | None) -> list[Utterance]:
             for id_, (name, where) in recordings.items()
         ]
     utterances = _with_speakers(folder / "utt2spk", utterances)
+    if exists(folder / "spk2warp"):
+        warps = read_warps(folder / "spk2warp")
+        utterances = [dataclasses.replace(u, warp=warps.get(u.speaker, 1.0)) for u in utterances]
     utterances = _with_words(folder / "text", utterances, on_error)
     return _with_recordings(utterances, listing, on_error)
+
+
+def read_warps(path: str | Path) -> dict[str, float]:
+    """Read Kaldi's ``spk2warp``: a warp factor for each speaker.
+
+    Raises
+    ------
+    FormatError
+        A line is not a speaker and a factor from 0.5 to 2.
+    """
+    warps = {}
+    for speaker, (text, where) in read_table(Path(path)).items():
+        try:
+            warp = float(text)
+        except ValueError:
+            warp = 0.0
+        if not 0.5 <= warp <= 2.0:
+            raise FormatError("not a warp factor", where=where, got=text, expected="0.5 to 2")
+        warps[speaker] = warp
+    return warps
+
+
+def write_warps(path: str | Path, warps: Mapping[str, float]) -> None:
+    """Write what `read_warps` reads."""
+    with atomic_file(path) as temporary:
+        lines = [f"{speaker} {warp:g}\n" for speaker, warp in sorted(warps.items())]
+        temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def _segments(

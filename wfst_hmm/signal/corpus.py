@@ -8,7 +8,7 @@ Public names: `Corpus`, `Utterance`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from wfst_hmm.errors import DataError
@@ -36,6 +36,9 @@ class Utterance:
         ``file:line`` that defines the utterance, for error messages.
     channel : int, optional
         Channel of the recording, from 0; None wants a recording with one channel.
+    warp : float
+        How the speaker's frequency axis is stretched before features are computed (vocal tract
+        length normalization); 1: not at all.
     """
 
     id: str
@@ -46,6 +49,7 @@ class Utterance:
     end: float | None = None
     where: str = ""
     channel: int | None = None
+    warp: float = 1.0
 
     @property
     def place(self) -> str:
@@ -103,6 +107,13 @@ class Corpus:
         for utterance in self.utterances:
             found.setdefault(utterance.speaker, []).append(utterance)
         return {speaker: tuple(utterances) for speaker, utterances in found.items()}
+
+    def warped(self, warps: Mapping[str, float]) -> Corpus:
+        """Return the corpus with the warp factor of every speaker; 1 for speakers left out."""
+        return Corpus(
+            tuple(dataclasses.replace(u, warp=warps.get(u.speaker, 1.0)) for u in self.utterances),
+            self.where,
+        )
 
     def words(self) -> tuple[str, ...]:
         """Every word of the transcripts once, sorted."""

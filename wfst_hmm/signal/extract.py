@@ -32,6 +32,13 @@ def utterance_mfcc(
 ) -> npt.NDArray[np.float32]:
     """Read one utterance's audio and compute its raw MFCCs.
 
+    Parameters
+    ----------
+    utterance : Utterance
+        Its own warp factor is applied, too.
+    options : FeatureOptions
+    vtln_warp : float
+
     Returns
     -------
     ndarray of float32, shape (T, n_ceps)
@@ -43,7 +50,7 @@ def utterance_mfcc(
     """
 
     def compute(audio: Audio) -> Raw:
-        return mfcc(audio, options, vtln_warp=vtln_warp)
+        return mfcc(audio, options, vtln_warp=vtln_warp * utterance.warp)
 
     return _computed(utterance, options.rate, options.resample, compute)
 
@@ -73,6 +80,9 @@ def utterance_cepstra(
         options = dataclasses.replace(options, resample=options.resample or resample)
         return utterance_mfcc(utterance, options)
     sphinx = options
+    if utterance.warp != 1.0:
+        raise DataError("Sphinx's front end does not warp frequencies", where=utterance.place,
+                        got=utterance.warp, fix="Leave spk2warp out.")  # fmt: skip
     return _computed(utterance, round(sphinx.samprate), resample,
                      lambda audio: sphinx_cepstra(audio.samples, sphinx))  # fmt: skip
 

@@ -1,0 +1,78 @@
+"""``vtln``: the frequency warp of every speaker.
+
+In: a data directory and a model. Out: ``spk2warp``.
+
+Public names: `vtln`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfst_hmm.cli.shell import print_json, say
+from wfst_hmm.errors import UsageError
+
+if TYPE_CHECKING:
+    from wfst_hmm.apps.vtln import WarpChoice
+
+__all__ = ["vtln"]
+
+
+def vtln(
+    data: Annotated[Path, typer.Argument(help="Kaldi data directory.")],
+    model: Annotated[
+        Path | None, typer.Option(help="Model directory, with --lexicon: words are known.")
+    ] = None,
+    lexicon: Annotated[
+        str | None, typer.Option(help="Pronunciations of the transcripts' words.")
+    ] = None,
+    graph: Annotated[
+        Path | None, typer.Option(help="Graph directory: a first pass finds the words.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="By default DATA/spk2warp.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the factors as JSON.")] = False,
+) -> None:
+    """Find the warp of every speaker's frequency axis.
+
+    Vocal tract length normalization: short vocal tracts have high formants.
+
+    Training, decoding and alignment apply what stands in DATA/spk2warp.
+
+    Example: wfst-hmm vtln DATA --model MODEL --lexicon LEX
+    """
+    from wfst_hmm.apps.building import corpus_from
+    from wfst_hmm.apps.recognizer import Recognizer
+    from wfst_hmm.apps.vtln import speaker_warps, states_by_search, states_by_words
+    from wfst_hmm.formats.data import write_warps
+    from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
+    from wfst_hmm.models.loading import load_model
+
+    corpus = corpus_from(data).warped({})
+    if graph is not None:
+        recognizer = Recognizer.load(graph, model)
+        acoustic, states = recognizer.model, states_by_search(recognizer, corpus)
+    elif model is not None and lexicon is not None:
+        acoustic = load_model(model)
+        states = states_by_words(acoustic, lexicon_from_spec(lexicon), corpus)
+    else:
+        raise UsageError("states are needed to compare warps",
+                         fix="Name --graph, or --model and --lexicon.")  # fmt: skip
+    found: list[WarpChoice] = []
+    warps = speaker_warps(acoustic, corpus, states, told=found.append)
+    path = out or data / "spk2warp"
+    write_warps(path, warps)
+    if as_json:
+        print_json({"out": str(path), "speakers": [
+            {"speaker": f.speaker, "warp": f.warp, "gain": f.gain, "frames": f.n_frames}
+            for f in found]})  # fmt: skip
+        return
+    for choice in found:
+        say(f"{choice.speaker}: {choice.warp:.2f}, {choice.gain:+.3f} nats a frame over "
+            f"{choice.n_frames:,} frames" if choice.n_frames
+            else f"{choice.speaker}: 1.00, nothing to go by")  # fmt: skip
+    say(f"{path}: {len(warps)} speakers")
