@@ -18,7 +18,7 @@ from wfst_hmm.models.scores import Scores
 from wfst_hmm.search import online
 from wfst_hmm.search.decode import decode
 from wfst_hmm.search.endpoints import ENDPOINTS, EndpointRule, Trail
-from wfst_hmm.search.online import OnlineSearch
+from wfst_hmm.search.online import OnlineSearch, decode_with_costs
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
 from wfst_hmm.search.result import Decoded, NoPath
@@ -117,6 +117,27 @@ def test_costs_of_words_are_in_the_total(
         spoken = costs.cost(WORDS.ids(word.text for word in found.words))
         plain = rows["weight"].sum() + problem.fst.states["final"][last]
         assert found.graph_cost == pytest.approx(plain + spoken, abs=1e-4)
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.one_of(graphs, chains), word_costs(), st.integers(0, 2**32 - 1),
+       st.lists(st.integers(0, 4)))  # fmt: skip
+def test_costs_of_words_in_compact_graphs(
+    graph: CompactGraph, costs: WordCosts, seed: int, sizes: list[int]
+) -> None:
+    arcs = graph.fst.arcs
+    if plan_of(graph.fst).cyclic and ((arcs["ilabel"] == 0) & (arcs["olabel"] > 0)).any():
+        return
+    scores = random_scores(seed, 9)
+    search, at = OnlineSearch(graph, WIDE, costs), 0
+    for size in [*sizes, 9]:
+        search.advance(Scores(scores.array[at : at + size]))
+        at = min(at + size, 9)
+    found = search.result(0.01)
+    expected = decode_with_costs(graph.expanded(), scores, costs, WIDE)
+    assert isinstance(found, Decoded) == isinstance(expected, Decoded)
+    if isinstance(found, Decoded) and isinstance(expected, Decoded):
+        assert found.total_cost == pytest.approx(expected.total_cost, abs=1e-4)
 
 
 @settings(deadline=None, max_examples=80)

@@ -394,7 +394,7 @@ def decode_corpus(
                 result = checked.results[options.search]
                 found = Answer(result) if isinstance(result, Decoded) else result
             elif costs is not None:
-                result = decode_with_costs(recognizer.searched, scores, costs, options)
+                result = decode_with_costs(recognizer.graph, scores, costs, options)
                 found = Answer(result) if isinstance(result, Decoded) else result
             else:
                 found = answer(recognizer.graph, scores, options, wanted)

@@ -2,7 +2,7 @@
 
 In: the graph, its HMMs, tokens and scores. Out: the tokens after the last frame.
 
-Public names: `advance_units`, `first_links`, `first_units`.
+Public names: `advance_units`, `cutoff_of_units`, `first_links`, `first_units`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from wfst_hmm.search.instances import (
 from wfst_hmm.search.links import LinkStore, prune_links
 from wfst_hmm.search.tokens import close, cutoff_for, gather, grown
 
-__all__ = ["advance_units", "first_links", "first_units"]
+__all__ = ["advance_units", "cutoff_of_units", "first_links", "first_units"]
 
 _BEAM_DELTA = 0.5  # nats
 _HUGE = np.float32(3e38)
@@ -98,7 +98,7 @@ def first_links(
 
 
 @numba.njit(cache=True, nogil=True)
-def _cutoff(
+def cutoff_of_units(
     items: Instances,
     n_items: int,
     n_active: int,
@@ -169,7 +169,7 @@ def advance_units(
         best = np.float32(lowest)
         for token in range(n):
             best = min(best, cost[token])
-        cutoff = _cutoff(items, n_items, n_active, best, beam, max_active, min_active)
+        cutoff = cutoff_of_units(items, n_items, n_active, best, beam, max_active, min_active)
         first_arc = grown(first_arc, 0, n)
         end_arc = grown(end_arc, 0, n)
         n_before = n

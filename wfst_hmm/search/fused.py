@@ -7,7 +7,7 @@ A token is a pair, a state of the graph and a state of the word machines; wherev
 a word, the machines are asked for its cost and their next state. Pairs are found by a hash table
 that is made anew for every frame. The steps of a frame are those of `search.tokens`.
 
-Public names: `FusedSearch`.
+Public names: `FusedSearch`, `check_words`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import check_scores, plan_of
 from wfst_hmm.search.tokens import cutoff_for, grown
 
-__all__ = ["FusedSearch"]
+__all__ = ["FusedSearch", "check_words"]
 
 Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
@@ -35,6 +35,16 @@ Floats = npt.NDArray[np.float32]
 _COLLECT_AT = 1 << 20  # backpointers before the first garbage collection (8 MB)
 _BEAM_DELTA = 0.5  # nats
 _HUGE = np.float32(3e38)
+
+
+def check_words(fst: Fst) -> None:
+    """Raise a `GraphError` where words could go round an epsilon cycle."""
+    on_epsilons = (fst.arcs["ilabel"] == 0) & (fst.arcs["olabel"] > 0)
+    if plan_of(fst).cyclic and bool(on_epsilons.any()):
+        raise GraphError(
+            "words on epsilon arcs, and an epsilon cycle: they cannot be given costs",
+            fix="Remove the graph's epsilons first (fst.ops.remove_epsilons).",
+        )
 
 
 class FusedSearch:
@@ -80,12 +90,7 @@ class FusedSearch:
         self._columns = columns
         self._costs = costs
         self._options = options or SearchOptions()
-        arcs = fst.arcs
-        if self._plan.cyclic and bool(((arcs["ilabel"] == 0) & (arcs["olabel"] > 0)).any()):
-            raise GraphError(
-                "words on epsilon arcs, and an epsilon cycle: they cannot be given costs",
-                fix="Remove the graph's epsilons first (fst.ops.remove_epsilons).",
-            )
+        check_words(fst)
         self.n_frames = 0
         self.lost_at: int | None = None
         self.n_pruned = 0

@@ -18,11 +18,12 @@ import numpy.typing as npt
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.models.scores import Scores
-from wfst_hmm.search.begin import AnySearch, begin_search, expanded_of
+from wfst_hmm.search.begin import AnySearch, begin_search
 from wfst_hmm.search.compact_beam import CompactPath
 from wfst_hmm.search.decoded import decoded_from_labels
 from wfst_hmm.search.endpoints import Trail
 from wfst_hmm.search.fused import FusedSearch
+from wfst_hmm.search.fused_compact import FusedCompactSearch
 from wfst_hmm.search.hmm_table import facts_of
 from wfst_hmm.search.no_path import fewest_frames
 from wfst_hmm.search.options import SearchOptions
@@ -56,8 +57,7 @@ class OnlineSearch:
     options : SearchOptions
         ``search`` and ``retries`` do not matter: frames that are gone are not searched again.
     costs : WordCosts, optional
-        Costs of words that the graph does not hold: boosted phrases, another language model. A
-        compact graph is expanded for them.
+        Costs of words that the graph does not hold: boosted phrases, another language model.
 
     Attributes
     ----------
@@ -70,14 +70,14 @@ class OnlineSearch:
     ) -> None:
         self._options = options
         self._costs = costs
-        self._search: AnySearch | FusedSearch
         self._graph = graph
+        self._search: AnySearch | FusedSearch | FusedCompactSearch
         if costs is None:
             self._search = begin_search(graph, options)
+        elif isinstance(graph, CompactGraph):
+            self._search = FusedCompactSearch(graph, costs, options)
         else:
-            self._graph = expanded_of(graph)
-            columns = graph.labels.column
-            self._search = FusedSearch(self._graph.fst, columns, costs, options)
+            self._search = FusedSearch(graph.fst, graph.labels.column, costs, options)
         self.n_frames = 0
         self._dead_frame: int | None = None
         self._silent = np.isin(graph.phones, graph.silence_phones)[graph.labels.phone]
