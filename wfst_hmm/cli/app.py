@@ -51,7 +51,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Enrol speakers, identify who speaks, verify a claim.",
     ),
     "words": ("wfst_hmm.cli.words", "Recognize isolated words: one GMM-HMM for each."),
-    "serve": ("wfst_hmm.cli.serve", "Recognize over the network: WebSocket, HTTP, a page."),
+    "serve": (
+        "wfst_hmm.cli.serve",
+        "Recognize over the network: WebSocket, HTTP, and a page that records.",
+    ),
     "draw": (
         "wfst_hmm.cli.showing",
         "Draw a graph, an FST, a lexicon or a phone; or film a search.",
