@@ -53,7 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "words": ("wfst_hmm.cli.words", "Recognize isolated words: one GMM-HMM for each."),
     "serve": (
         "wfst_hmm.cli.serve",
-        "Recognize over the network: WebSocket, HTTP, and a page that records.",
+        "Recognize over the network: WebSocket, HTTP, a page.",
     ),
     "draw": (
         "wfst_hmm.cli.showing",

@@ -58,7 +58,7 @@ def serve(
         float, typer.Option(help=_HELP["grace_seconds"])
     ] = _DEFAULT.grace_seconds,
 ) -> None:
-    """Recognize over the network: WebSocket, HTTP, and a page that records.
+    """Recognize over the network: WebSocket, HTTP, a page.
 
     Example: wfst-hmm serve GRAPH --port 8000
     """
