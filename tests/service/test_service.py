@@ -85,6 +85,7 @@ def test_a_session_says_what_a_stream_says(
     assert messages[-1] == {"type": "end", "seconds": round(len(samples) / RATE, 3)}
     segments = [m for m in messages if m["type"] == "segment"]
     assert " ".join(m["text"] for m in segments) == wanted
+    assert all(0 <= word["confidence"] <= 1 for m in segments for word in m["words"])
     partials = [m for m in messages if m["type"] == "partial"]
     assert partials
     assert all(0 <= m["n_stable"] <= len(m["text"].split()) for m in partials)

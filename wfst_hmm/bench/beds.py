@@ -2,7 +2,7 @@
 
 In: a name. Out: `Bed`: a decoding graph and scores drawn around a path through it.
 
-Public names: `Bed`, `Phones`, `digit_bed`, `words_bed`, `BEDS`.
+Public names: `Bed`, `Phones`, `digit_bed`, `sampled_bed`, `words_bed`, `words_graph`, `BEDS`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,16 @@ from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.models.topology import StateLabels, Topology
 
-__all__ = ["BEDS", "Bed", "Phones", "digit_bed", "sampled_scores", "words_bed"]
+__all__ = [
+    "BEDS",
+    "Bed",
+    "Phones",
+    "digit_bed",
+    "sampled_bed",
+    "sampled_scores",
+    "words_bed",
+    "words_graph",
+]
 
 _DIGITS = {
     "zero": "Z IH R OW", "one": "W AH N", "two": "T UW", "three": "TH R IY", "four": "F AO R",
@@ -84,27 +93,38 @@ def words_bed(folder: Path | None = None, *, n_frames: int = 1000, seed: int = 1
 
     The graph takes a minute to build; with a `folder` it is kept there and found again.
     """
-    from wfst_hmm.graph.lm_bin import read_lm_bin
-    from wfst_hmm.graph.ngram_fst import ngram_to_fst
-
     place = folder / "words-20k" if folder else None
     if place is not None and (place / "graph.json").is_file():
         graph = Graph.load(place)
     else:
-        pocketsphinx, _ = need("pocketsphinx", "pocketsphinx")
-        model_folder = Path(pocketsphinx.__file__).parent / "model" / "en-us"
-        lexicon = read_lexicon(model_folder / "cmudict-en-us.dict")
-        model = read_lm_bin(model_folder / "en-us.lm.bin").truncated(2)
-        unigrams = model.tables[0]
-        by_probability = unigrams.word[np.argsort(-unigrams.log_prob, kind="stable")]
-        known = (word for word in (model.words[int(i)] for i in by_probability) if word in lexicon)
-        chosen = [word for word, _ in zip(known, range(20_000), strict=False)]
-        grammar = Grammar(ngram_to_fst(model.restricted_to(chosen)), "en-us.lm.bin, 2-grams")
-        phones = Phones((*lexicon.phones, "SIL"))
-        graph = build_graph(phones, lexicon.restricted(chosen), grammar)
+        graph = words_graph(20_000)
         if place is not None:
             graph.save(place)
-    return Bed("20k words", graph, sampled_scores(graph, n_frames, 0.4, seed))
+    return sampled_bed("20k words", graph, n_frames, seed=seed)
+
+
+def words_graph(n_words: int) -> Graph:
+    """Return the graph of so many words with the 2-grams of the pocketsphinx package."""
+    from wfst_hmm.graph.lm_bin import read_lm_bin
+    from wfst_hmm.graph.ngram_fst import ngram_to_fst
+
+    pocketsphinx, _ = need("pocketsphinx", "pocketsphinx")
+    model_folder = Path(pocketsphinx.__file__).parent / "model" / "en-us"
+    lexicon = read_lexicon(model_folder / "cmudict-en-us.dict")
+    model = read_lm_bin(model_folder / "en-us.lm.bin").truncated(2)
+    unigrams = model.tables[0]
+    by_probability = unigrams.word[np.argsort(-unigrams.log_prob, kind="stable")]
+    known = (word for word in (model.words[int(i)] for i in by_probability) if word in lexicon)
+    chosen = [word for word, _ in zip(known, range(n_words), strict=False)]
+    grammar = Grammar(ngram_to_fst(model.restricted_to(chosen)), "en-us.lm.bin, 2-grams")
+    return build_graph(Phones((*lexicon.phones, "SIL")), lexicon.restricted(chosen), grammar)
+
+
+def sampled_bed(
+    name: str, graph: Graph, n_frames: int, *, spread: float = 0.4, seed: int = 1
+) -> Bed:
+    """Return a graph with scores drawn around a path through it."""
+    return Bed(name, graph, sampled_scores(graph, n_frames, spread, seed))
 
 
 #: Test beds by name: (folder for what takes long to build) -> Bed.

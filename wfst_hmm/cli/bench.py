@@ -380,6 +380,51 @@ def serve(
     print_rows(rows, "Service", as_json=as_json)
 
 
+@app.command("cluster")
+def cluster(
+    graph: Annotated[Path | None, typer.Option(help="A graph; by default one of digits.")] = None,
+    data: Annotated[Path | None, typer.Option(help="With --graph: a corpus.")] = None,
+    utterances: Annotated[int, typer.Option(help="Decode so many.", min=8)] = 624,
+    workers: Annotated[int, typer.Option(help="Workers of each engine.", min=1)] = 2,
+    repeat: Annotated[int, typer.Option(help="Turns; the least times count.", min=1)] = 1,
+    as_json: Json = False,
+) -> None:
+    """Decoding on one process, on threads, on processes and on Dask's local workers.
+
+    Example: wfst-hmm bench cluster --utterances 624
+    """
+    from wfst_hmm.bench.cluster import bench_cluster
+    from wfst_hmm.bench.report import print_rows
+
+    rows = bench_cluster(graph, data, n_utterances=utterances, n_workers=workers, repeat=repeat,
+                         tell=_tell)  # fmt: skip
+    print_rows(rows, "Many workers", as_json=as_json)
+
+
+@app.command("growth")
+def growth(
+    words: Annotated[
+        list[int] | None,
+        typer.Option(help="Vocabularies, may be repeated; 0: none; default: 1,000 to 20,000."),
+    ] = None,
+    hours: Annotated[
+        list[float] | None, typer.Option(help="Simulated hours; default: 0.1 to 100.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture: .svg, .png or .pdf.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Cost against vocabulary, beam, hours of speech and number of workers.
+
+    Example: wfst-hmm bench growth --plot growth.svg
+    """
+    from wfst_hmm.bench.growth import HOURS, SIZES, bench_growth
+    from wfst_hmm.bench.report import print_rows
+
+    sizes = SIZES if not words else tuple(size for size in words if size)
+    rows = bench_growth(sizes=sizes, hours=tuple(hours or HOURS), plot=plot, tell=_tell)
+    print_rows(rows, "Growth", as_json=as_json)
+
+
 def _tell(text: str) -> None:
     """Say what is being done, on stderr: stdout is the table's or JSON's."""
     from wfst_hmm.cli.shell import warn

@@ -50,6 +50,7 @@ _CLASSES: dict[str, Any] = {
                  NoPath, Outcome, Phone, Statistics, Turn,
                  Utterance, Word)
 }  # fmt: skip
+_MANY = {Phone, Turn, Word}  # an utterance has dozens of them
 _ERRORS = {name: getattr(errors, name) for name in errors.__all__}
 _ERROR_PARTS = ("what", "where", "got", "expected", "fix")
 _LEVEL = 1  # of compression: arrays of labels shrink tenfold at once, more effort gains little
@@ -91,6 +92,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if isinstance(value, tuple):
+        kinds = {type(item) for item in value}
+        if len(kinds) == 1 and kinds <= _MANY:
+            return {"many": [kinds.pop().__name__, _columns(value)]}
         return {"tuple": [_plain(item) for item in value]}
     if isinstance(value, dict):
         return {"dict": [[_plain(key), _plain(item)] for key, item in value.items()]}
@@ -108,6 +112,33 @@ def _plain(value: Any) -> Any:
         raise TypeError(f"{name} is no value that results are made of")
     fields = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     return {"class": [name, fields]}
+
+
+def _columns(values: tuple[Any, ...]) -> list[Any]:
+    """Return the fields of many values of one class side by side: quick to write and to read."""
+    columns: list[Any] = []
+    for field in dataclasses.fields(values[0]):
+        column = [getattr(value, field.name) for value in values]
+        if all(isinstance(item, (str, float, int, type(None))) for item in column):
+            columns.append(column)
+        elif all(type(i) is tuple and all(type(n) is int for n in i) for i in column):
+            columns.append({"tuples": column})
+        else:
+            columns.append({"mixed": [_plain(item) for item in column]})
+    return columns
+
+
+def _many(content: Any) -> tuple[Any, ...]:
+    name, columns = content
+    read = [column if isinstance(column, list) else _column(column) for column in columns]
+    kind = _CLASSES[name]
+    return tuple(kind(*row) for row in zip(*read, strict=True))
+
+
+def _column(column: dict[str, Any]) -> list[Any]:
+    if "tuples" in column:
+        return [tuple(item) for item in column["tuples"]]
+    return [_value(item) for item in column["mixed"]]
 
 
 def _compact(lattice: Lattice) -> _Lattice:
@@ -160,6 +191,7 @@ def _made(name: str, fields: dict[str, Any]) -> Any:
 
 
 _MAKERS: dict[str, Callable[[Any], Any]] = {
+    "many": _many,
     "tuple": lambda content: tuple(_value(item) for item in content),
     "dict": lambda content: {_value(key): _value(item) for key, item in content},
     "path": Path,

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.apps.stream import Partial, Segment, Stream
+from wfst_hmm.lattice.answer import AnswerOptions
 from wfst_hmm.search.endpoints import ENDPOINTS, EndpointRule
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.service.limits import Limits
@@ -137,8 +138,9 @@ class Session:
         self._seconds = 0.0
         self._shown: tuple[Any, ...] = ()
         self._stream = Stream(
-            hub.recognizer, hub.options, endpoints=hub.endpoints, rate=start.rate, resample=True
-        )
+            hub.recognizer, hub.options, endpoints=hub.endpoints, rate=start.rate, resample=True,
+            answers=AnswerOptions(),
+        )  # fmt: skip
 
     def ready(self) -> dict[str, Any]:
         """Return the first message to the client."""
