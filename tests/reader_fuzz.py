@@ -115,12 +115,15 @@ class Reader:
         By name below the folder. A single file is called ``input``.
     victims : tuple of str
         The files that are damaged; by default all.
+    writes : bool
+        Whether the reader changes the files.
     """
 
     read: Callable[[Path], object]
     files: dict[str, bytes]
     scraps: tuple[bytes, ...] = BINARY_SCRAPS
     victims: tuple[str, ...] = ()
+    writes: bool = False
 
     @property
     def is_folder(self) -> bool:
@@ -369,7 +372,7 @@ def _others(folder: Path) -> dict[str, Reader]:
     with contextlib.closing(ShardJournal(folder / "j", "work", [["a"], ["b"]])) as journal:
         journal.write(0, packed)
         files = {f"j.journal/{k}": v for k, v in files_of(journal.folder).items() if k != "lock"}
-    made["shard_journal"] = Reader(_journal, files, JSON_SCRAPS)
+    made["shard_journal"] = Reader(_journal, files, JSON_SCRAPS, writes=True)
     made |= _hdf5(folder)
     with contextlib.suppress(ImportError):
         from wfst_hmm.service.protocol import ProtocolError, parse_message, parse_start, samples_of
@@ -499,8 +502,10 @@ def fuzz(reader: Reader, folder: Path, *, n: int, seconds: float, seed: int) -> 
             return tally
         tally.slowest = max(tally.slowest, time.monotonic() - begin)
         tally.n_inputs += 1
-        if reader.is_folder:
-            laid_out(reader, folder)  # a reader may write, as the journal does
+        if reader.writes:
+            laid_out(reader, folder)
+        elif reader.is_folder:
+            (folder / victim).write_bytes(reader.files[victim])
     tally.grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
     if tally.grown > MAX_BYTES:
         tally.problem = f"{tally.grown >> 20} MB for one of the inputs"
@@ -517,7 +522,8 @@ def run_all(names: list[str], n: int, seconds: float, seed: int, jobs: int) -> i
     """Fuzz every reader in a process of its own; return how many problems there were."""
     readers()  # made once, inherited by the forks
     share, time_share = -(-n // len(names)), seconds * jobs / len(names)
-    folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a disk would set the pace
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory))
     context = multiprocessing.get_context("fork")
     waiting, running = list(names[::-1]), {}
     total, problems = Tally(), []

@@ -55,7 +55,7 @@ def as_url(path: str | Path) -> str | None:
     """
     text = str(path)
     match = _URL.fullmatch(text.replace("file:///", "file://localhost/", 1))
-    if match is None or "\0" in text or Path(text).exists():
+    if match is None or "\0" in text or _is_here(Path(text)):
         return None
     scheme, rest = match[1].lower(), match[2]
     if scheme not in SCHEMES or "::" in text:
@@ -70,17 +70,24 @@ def exists(path: str | Path) -> bool:
     """Tell whether a file or folder lies at a path or URL."""
     url = as_url(path)
     if url is None:
-        return Path(path).exists()
+        return _is_here(Path(path))
     with _complaining(url):
         system, name = _system(url)
         return bool(system.exists(name))
+
+
+def _is_here(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that is too long for the system, or holds a NUL
+        return False
 
 
 def is_folder(path: str | Path) -> bool:
     """Tell whether a folder lies at a path or URL."""
     url = as_url(path)
     if url is None:
-        return Path(path).is_dir()
+        return _is_here(Path(path)) and Path(path).is_dir()
     if url.startswith(("http://", "https://")):
         return False  # a web server lists no folders
     with _complaining(url):

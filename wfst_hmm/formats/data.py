@@ -120,7 +120,7 @@ def _recording(name: str, listing: Path, place: str) -> Path:
     if as_url(listing) is not None:
         return beside
     for candidate in (beside, here):
-        if candidate.exists():
+        if exists(candidate):
             return candidate
     tried = str(beside)
     if here.absolute() != beside.absolute():

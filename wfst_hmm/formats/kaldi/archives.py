@@ -23,6 +23,7 @@ import numpy.typing as npt
 from wfst_hmm.errors import FormatError
 from wfst_hmm.files import atomic_file, read_bytes, read_lines
 from wfst_hmm.formats.kaldi.stream import KaldiReader, KaldiWriter
+from wfst_hmm.remote import exists
 from wfst_hmm.signal.cmvn import CmvnStats
 
 __all__ = [
@@ -128,7 +129,7 @@ def _target(rest: str, script: Path, where: str) -> tuple[Path, int]:
         name = rest
     tails = [Path(*Path(name).parts[-n:]) for n in range(1, min(len(Path(name).parts), 4) + 1)]
     for file in (Path(name), script.parent / name, *(script.parent / tail for tail in tails)):
-        if file.is_file():
+        if exists(file) and file.is_file():
             return file, offset
     raise FormatError("names a file that does not exist", where=where, got=name,
                       fix=f"Put it beside {script.name} or correct the path.")  # fmt: skip
