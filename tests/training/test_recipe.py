@@ -210,3 +210,37 @@ def test_likelihoods_count_the_stretch_of_transforms(
         likelihoods = [p["log_likelihood"] for p in passes]
         assert (np.diff(likelihoods) > -0.05).all()
         assert likelihoods[-1] > likelihoods[0]
+
+
+def test_silent_and_clipped_recordings_do_no_harm(tmp_path: Path) -> None:
+    """Digital silence and a recording at full scale lie between good ones."""
+    import soundfile
+    import tiny_speech
+
+    from wfst_hmm.signal.options import FeatureOptions
+    from wfst_hmm.training.recipe import train_ladder
+
+    data = tiny_speech.write_corpus(tmp_path / "data", 14, 1)
+    lexicon = tiny_speech.write_lexicon(tmp_path / "lexicon.txt")
+    first, second = sorted(data.glob("*.wav"))[:2]
+    samples, rate = soundfile.read(first)
+    soundfile.write(first, np.zeros_like(samples), rate)
+    soundfile.write(second, np.sign(soundfile.read(second)[0]), rate)
+    training = small_options(n_gaussians=30, n_passes=3, features=FeatureOptions(rate=8000))
+    made = train_ladder(data, lexicon, tmp_path / "model", "sat",
+                        options(training=training, lda_dims=10, splice=2))  # fmt: skip
+    assert isinstance(made, ContextModel)
+    assert isinstance(made.densities, type(made.unadapted))
+    assert np.isfinite(made.densities.means).all()  # type: ignore[union-attr]
+    assert made.info["training"]["n_utterances"] == 14
+
+
+def test_mapped_frames_have_no_name(tmp_path: Path) -> None:
+    from wfst_hmm.training.feature_store import mapped_frames
+
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(size=(n, 3)).astype(np.float32) for n in (4, 0, 7)]
+    made = mapped_frames(iter(parts), tmp_path / "new")
+    np.testing.assert_array_equal(made, np.concatenate(parts))
+    assert not made.flags.writeable
+    assert not list((tmp_path / "new").iterdir())

@@ -14,11 +14,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.signal.transforms import affine, splice
+from wfst_hmm.training.feature_store import mapped_frames
 from wfst_hmm.training.features import Take
 from wfst_hmm.training.material import Material
 
@@ -67,9 +69,13 @@ class FeatureSpace:
         own = self.adapted.get(self.speakers[number]) if adapt else None
         return frames if own is None else affine(frames, own)
 
-    def frames(self, *, adapt: bool = True) -> Frames:
-        """Return the frames of all utterances, shape (F, m); without `adapt`, not adapted."""
-        return np.concatenate([self.utterance(u, adapt=adapt) for u in range(len(self.base))])
+    def frames(self, folder: Path, *, adapt: bool = True) -> Frames:
+        """Return the frames of all utterances, shape (F, m); without `adapt`, not adapted.
+
+        They are mapped from a nameless file in `folder`.
+        """
+        every = (self.utterance(u, adapt=adapt) for u in range(len(self.base)))
+        return mapped_frames(every, folder)
 
     def by_speaker(self, borders: npt.NDArray[np.int64]) -> dict[str, list[slice]]:
         """Return the stretches of frames of each speaker, speakers in order of appearance."""

@@ -67,7 +67,7 @@ class Material:
     @property
     def n_frames(self) -> int:
         """Frames of all utterances."""
-        return len(self.frames)
+        return int(self.borders[-1])
 
 
 def prepare(

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -51,6 +52,7 @@ from wfst_hmm.signal.features import add_deltas
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs
 from wfst_hmm.training.diagnostics import Diagnostics, diagnose
 from wfst_hmm.training.feature_space import FeatureSpace
+from wfst_hmm.training.feature_store import mapped_frames
 from wfst_hmm.training.features import Take, training_takes
 from wfst_hmm.training.material import Skipped, prepare
 from wfst_hmm.training.monophone import train_on
@@ -227,7 +229,6 @@ class _Ladder:
         self.takes, self.lexicon, self.options, self.watcher = takes, lexicon, options, watcher
         self.out = out
         self.folder = out.parent / f"{out.name}.stages"
-        training = options.training
         self.fingerprint = sha256_of(
             [
                 json.dumps(options.to_dict(), sort_keys=True),
@@ -236,10 +237,21 @@ class _Ladder:
                 *(np.ascontiguousarray(t.frames).data for t in takes),
             ]
         )
-        order, window = training.features.delta_order, training.features.delta_window
-        self.sloped = [
-            dataclasses.replace(t, frames=add_deltas(t.frames, order=order, window=window))
-            for t in takes
+        self.sloped = self._sloped()
+
+    def _sloped(self) -> list[Take]:
+        """Return the takes with slopes, mapped from a file."""
+        features = self.options.training.features
+        order, window = features.delta_order, features.delta_window
+        if not self.takes:
+            return []
+        every = mapped_frames(
+            (add_deltas(t.frames, order=order, window=window) for t in self.takes), self.folder
+        )
+        borders = np.cumsum([0, *(len(t.frames) for t in self.takes)])
+        return [
+            dataclasses.replace(take, frames=every[a:b])
+            for take, (a, b) in zip(self.takes, itertools.pairwise(borders), strict=True)
         ]
 
     def mono(self, workers: Workers | None = None) -> AcousticModel:
@@ -281,6 +293,8 @@ class _Ladder:
         self.graphs = AlignmentGraphs(compiler)
         self.material, self.skipped = prepare(self.sloped, self.lexicon, self.graphs,
                                               on_oov=training.on_oov)  # fmt: skip
+        # Every stage maps its own frames; these were needed to lay the utterances out.
+        self.material = dataclasses.replace(self.material, frames=self.material.frames[:0].copy())
         self.phones, self.silence = mono.phones, mono.silence_phones
         contexts = [self.graphs.context(number) for number in range(len(self.graphs))]
         self.contexts = contexts
@@ -303,7 +317,7 @@ class _Ladder:
         """Align everything with the graphs' present columns."""
         units = topology_units(topologies)
         self.graphs.reweight(units.move_costs)
-        material = dataclasses.replace(self.material, frames=space.frames())
+        material = dataclasses.replace(self.material, frames=space.frames(self.folder))
         path = np.full(len(material.frames), -1, dtype=np.int32)
         collect(Parameters(mixtures, tuple(topologies)), material, self.graphs,
                 len(units.move_costs), self.workers, beam=self.options.training.beam,
@@ -342,7 +356,7 @@ class _Ladder:
         self.watcher.stage(f"{name}: {tree.n_leaves} tied states")
         training = TiedTraining(
             name, self.material, space, self.graphs, _units, silent, self.options.stage(name),
-            self.options.training, self.workers, self.watcher,
+            self.options.training, self.workers, self.watcher, self.folder,
         )  # fmt: skip
         state = TiedState(parameters, path, space.matrix, dict(space.adapted))
         journal = StageJournal(self.folder / f"{name}.journal", self.fingerprint)
@@ -400,7 +414,7 @@ class _Ladder:
                 silent[list(hmm.columns)] = True
         training = TiedTraining(
             "sat", self.material, space, self.graphs, _units, silent, self.options.stage("sat"),
-            self.options.training, self.workers, self.watcher,
+            self.options.training, self.workers, self.watcher, self.folder,
         )  # fmt: skip
         parameters = Parameters(densities, before.model.context.topologies)
         training.see(TiedState(parameters, path, space.matrix))

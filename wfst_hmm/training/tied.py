@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,8 @@ class TiedTraining:
         Tied states of silence: speakers' transforms do not look at them.
     stage, options : StageOptions, TrainingOptions
     workers, watcher
+    folder : path
+        Where mapped frames lie.
     """
 
     def __init__(
@@ -125,7 +128,9 @@ class TiedTraining:
         options: TrainingOptions,
         workers: Workers,
         watcher: Watcher,
+        folder: Path,
     ) -> None:
+        self.folder = folder
         self.name, self.space, self.graphs, self.units = name, space, graphs, units
         self.silent, self.stage, self.workers, self.watcher = silent, stage, workers, watcher
         self.options = options.replace(n_passes=stage.n_passes, n_gaussians=stage.n_gaussians)
@@ -160,7 +165,7 @@ class TiedTraining:
     def see(self, state: TiedState) -> None:
         """Make the frames of the state's transforms."""
         self.space = dataclasses.replace(self.space, matrix=state.matrix, adapted=state.adapted)
-        self.material = dataclasses.replace(self._bare, frames=self.space.frames())
+        self.material = dataclasses.replace(self._bare, frames=self.space.frames(self.folder))
         _, variance = global_variance(self.material.frames)
         self.floor = np.maximum(self.options.variance_floor * variance, 1e-10)
         self._growth = _volume(state.matrix) - self._first_volume + self._mean_growth(state)
@@ -263,7 +268,7 @@ class TiedTraining:
 
     def adapted(self, state: TiedState) -> TiedState:
         """Return the state with new transforms of the speakers, for its parameters."""
-        bare = self.space.frames(adapt=False)
+        bare = self.space.frames(self.folder, adapt=False)
         stats = self._transform_stats(state.parameters.mixtures, state.path, bare,
                                       self.material.frames, spoken_only=True)  # fmt: skip
         made: dict[str, SpeakerTransform] = {
@@ -283,7 +288,7 @@ class TiedTraining:
         are those of the bare features (Kaldi's alignment model).
         """
         mixtures = state.parameters.mixtures
-        bare, states = self.space.frames(adapt=False), self.states_of(state.path)
+        bare, states = self.space.frames(self.folder, adapt=False), self.states_of(state.path)
         _, variance = global_variance(bare)
         floor = np.maximum(self.options.variance_floor * variance, 1e-10)
 
