@@ -39,6 +39,7 @@ from wfst_hmm.graph.lm_bin import read_lm_bin
 from wfst_hmm.graph.ngram import NgramModel
 from wfst_hmm.graph.ngram_fst import ngram_to_fst
 from wfst_hmm.graph.phrases import Grammar
+from wfst_hmm.lattice.confidence import Calibration
 from wfst_hmm.models.loading import SpeechModel, load_model
 from wfst_hmm.search.options import SearchOptions
 
@@ -60,11 +61,14 @@ class DecodingProfile:
     word_penalty : float
         Nats for each word.
     search : SearchOptions
+    confidence : Calibration
+        From lattice posteriors to confidences, with the model's own grammar.
     """
 
     graph: GraphOptions
     word_penalty: float
     search: SearchOptions
+    confidence: Calibration = Calibration()  # noqa: RUF009 (frozen)
 
 
 #: Chosen on the 80 development utterances of Mini LibriSpeech (`bench.transcribe`).
@@ -72,6 +76,7 @@ EN_US = DecodingProfile(
     GraphOptions(silence_probability=0.3, transition_scale=0.15, max_states=200_000_000),
     word_penalty=0.5,
     search=SPEECH.replace(acoustic_scale=0.15, beam=17.0, max_active=5000),
+    confidence=Calibration(0.533, -0.676, n_words=2631, n_correct=2027),
 )
 #: For models that nobody has tuned.
 PLAIN = DecodingProfile(GraphOptions(), 0.0, SPEECH)
@@ -99,6 +104,8 @@ class Transcriber:
         Time that building or loading took.
     megabytes : float
         Size of `folder`.
+    calibration : Calibration
+        From lattice posteriors to confidences, as far as it is known.
     """
 
     recognizer: Recognizer
@@ -107,6 +114,7 @@ class Transcriber:
     built: bool
     seconds: float
     megabytes: float
+    calibration: Calibration = Calibration()  # noqa: RUF009 (frozen)
 
     @property
     def graph_folder(self) -> Path:
@@ -175,7 +183,8 @@ def transcriber(
         _keep(recognizer, folder, work.made_from)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     seconds = time.perf_counter() - begun
-    return Transcriber(recognizer, work.profile.search, folder, built, seconds, size / 1e6)
+    known = work.profile.confidence if grammar is None else Calibration()
+    return Transcriber(recognizer, work.profile.search, folder, built, seconds, size / 1e6, known)
 
 
 def _kept(folder: Path) -> Recognizer | None:

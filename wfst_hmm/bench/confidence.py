@@ -206,9 +206,12 @@ def confidence_rows(speakers: Sequence[JudgedWords]) -> list[Row]:
     before = reliability(everyone.at(1.0), everyone.correct, n_bins=_N_BINS)
     after = reliability(np.concatenate(sure), everyone.correct, n_bins=_N_BINS)
     scales = ", ".join(f"{fit.scale:g}" for fit in fits)
+    whole = fit_best_scale(everyone)
+    fitted = f"scale {whole.scale:g}, slope {whole.slope:.3f}, offset {whole.offset:.3f}"
     rows = [
         Row("normalized cross entropy, calibrated", "NCE", after.nce, before.nce,
-            "posteriors", note=f"{after.n_correct} of {after.n_words} words right; scales {scales}"),
+            "posteriors", note=f"{after.n_correct} of {after.n_words} words right; scales {scales}; "
+            f"all together: {fitted}"),
         Row("expected calibration error, calibrated", "ECE", after.ece, before.ece,
             "posteriors", less_is_better=True),
     ]  # fmt: skip

@@ -105,7 +105,6 @@ def transcribe(
     from wfst_hmm.apps.transcription import faster
     from wfst_hmm.errors import UsageError
     from wfst_hmm.lattice.answer import AnswerOptions
-    from wfst_hmm.lattice.confidence import Calibration
 
     forms = check_forms(form or (("ctm", "json") if out is not None else ()))
     printed = "json" if as_json else forms[0] if forms and out is None else None
@@ -121,7 +120,7 @@ def transcribe(
     corpus = prepared_corpus(corpus, recognizer.model.rate, warn)
     if printed is not None:
         check_printable(printed, corpus)
-    fitted = calibration_of_graph(ready.graph_folder, calibration) or Calibration()
+    fitted = calibration_of_graph(ready.graph_folder, calibration) or ready.calibration
     answers = AnswerOptions(confidence, nbest, lattice, fitted)
     adapts = (grammar is None and not fast) if adapt is None else adapt
     outcomes: list[Outcome] = []
