@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wfst_hmm.apps.recognize import decode_corpus
     from wfst_hmm.apps.recognizer import Recognizer
+    from wfst_hmm.apps.stream import Stream
     from wfst_hmm.errors import WfstHmmError
     from wfst_hmm.fst.arrays import Fst
     from wfst_hmm.fst.sausage import sausage
@@ -58,6 +59,7 @@ _HOME = {
     "Graph": "wfst_hmm.graph.graph",
     "Recognizer": "wfst_hmm.apps.recognizer",
     "SearchOptions": "wfst_hmm.search.options",
+    "Stream": "wfst_hmm.apps.stream",
     "Symbols": "wfst_hmm.fst.symbols",
     "WfstHmmError": "wfst_hmm.errors",
     "build_graph": "wfst_hmm.graph.compiler",
@@ -82,6 +84,7 @@ __all__ = [
     "Graph",
     "Recognizer",
     "SearchOptions",
+    "Stream",
     "Symbols",
     "WfstHmmError",
     "__version__",

@@ -37,6 +37,7 @@ def searched(search: OnlineSearch, problem: Problem, sizes: list[int]) -> Decode
 @pytest.fixture(autouse=True)
 def settle_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(online, "_SETTLE_EVERY", 2)
+    monkeypatch.setattr(online, "_MOST_PARTS", 2)
 
 
 @settings(deadline=None, max_examples=200)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,7 +34,8 @@ from wfst_hmm.search.unit_states import unit_states
 __all__ = ["OnlineSearch", "decode_with_costs"]
 
 Ints = npt.NDArray[np.int32]
-_SETTLE_EVERY = 50  # frames
+_SETTLE_EVERY = 25  # frames
+_MOST_PARTS = 64  # settled stretches before they become one
 _NO_ENDS = np.zeros(0, dtype=np.int32)
 
 
@@ -163,6 +165,8 @@ class OnlineSearch:
         silent = self._silence_of(arcs, ends)
         part = self._read(CompactPath(0.0, arcs, ends, True))
         self._settled.append(part)
+        if len(self._settled) > _MOST_PARTS:
+            self._settled = [_joined(self._settled)]
         self._settled_words += [self._graph.words[int(w)] for w in part.words]
         self._n_settled += len(part.labels)
         left = len(part.labels)
@@ -242,23 +246,31 @@ class OnlineSearch:
         return NoPath("not_final", detail, n, fewest, partial)
 
     def _decoded(self, path: CompactPath, frame_shift: float, *, complete: bool) -> Decoded:
-        parts = [*self._settled, self._read(path)]
-        begins = np.cumsum([0, *(len(part.labels) for part in parts)])
-        arcs = np.concatenate([part.arcs for part in parts])
-        words = np.concatenate([part.words for part in parts])
-        frames = np.concatenate([p.word_frames + b for p, b in zip(parts, begins, strict=False)])
-        cost = sum(part.graph for part in parts)
+        whole = _joined([*self._settled, self._read(path)])
+        cost = whole.graph
         if complete:
             fst = self._graph.fst
-            last = int(fst.arcs["nextstate"][arcs[-1]]) if len(arcs) else fst.start
+            last = int(fst.arcs["nextstate"][whole.arcs[-1]]) if len(whole.arcs) else fst.start
             cost += float(fst.states["final"][last])
         if self._costs is not None:
-            cost += self._costs.cost(words.tolist(), complete=complete)
+            cost += self._costs.cost(whole.words.tolist(), complete=complete)
         times_only = Scores(np.zeros((0, 1), dtype=np.float32), frame_shift)
         return decoded_from_labels(
-            self._graph, times_only, np.concatenate([part.labels for part in parts]), words, frames,
-            arcs, sum(part.acoustic for part in parts), cost, "beam", complete=complete,
+            self._graph, times_only, whole.labels, whole.words, whole.word_frames, whole.arcs,
+            whole.acoustic, cost, "beam", complete=complete,
         )  # fmt: skip
+
+
+def _joined(parts: Sequence[_Stretch]) -> _Stretch:
+    """Return stretches that follow each other as one."""
+    begins = np.cumsum([0, *(len(part.labels) for part in parts)])
+    frames = [p.word_frames + np.int32(b) for p, b in zip(parts, begins, strict=False)]
+    return _Stretch(
+        np.concatenate([part.arcs for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.words for part in parts]), np.concatenate(frames),
+        sum(part.acoustic for part in parts), sum(part.graph for part in parts),
+    )  # fmt: skip
 
 
 def decode_with_costs(
