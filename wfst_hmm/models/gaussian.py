@@ -7,7 +7,7 @@ Diagonal covariances cost one matrix product with the frames and their squares s
 
     log w_g N(x; m_g, v_g) = c_g + sum_d x_d m_gd / v_gd - sum_d x_d^2 / (2 v_gd).
 
-Full covariances are whitened by their Cholesky factors L: (x-m)' C^-1 (x-m) = |L^-1 (x-m)|^2.
+Full covariances are whitened by their Cholesky factors L: ``(x-m)' C^-1 (x-m) = |L^-1 (x-m)|^2``.
 Frames are centred first, which keeps the differences of large numbers small.
 
 Public names: `NEVER`, `DiagonalGaussians`, `FullGaussians`, `Gaussians`, `cholesky`,

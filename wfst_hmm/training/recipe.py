@@ -5,12 +5,16 @@ folder with every stage on the way.
 
 Each stage begins with the alignment of the one before:
 
-``mono``  phones without context, from a flat start (`training.monophone`).
-``tri``   phones in context, states tied by a decision tree; MFCC with slopes.
-``lda``   13 MFCC of seven or more frames side by side, the directions that tell tied states
-          apart (LDA), turned so that diagonal Gaussians fit (MLLT); a tree of its own.
-``sat``   the same features mapped for each speaker (fMLLR), re-estimated while the model is
-          trained; a second set of densities for a first pass over unknown speakers.
+``mono``
+    phones without context, from a flat start (`training.monophone`).
+``tri``
+    phones in context, states tied by a decision tree; MFCC with slopes.
+``lda``
+    13 MFCC of seven or more frames side by side, the directions that tell tied states apart
+    (LDA), turned so that diagonal Gaussians fit (MLLT); a tree of its own.
+``sat``
+    the same features mapped for each speaker (fMLLR), re-estimated while the model is trained; a
+    second set of densities for a first pass over unknown speakers.
 
 This is the order of Kaldi's recipes (Povey et al. 2011), which people know by its names.
 
