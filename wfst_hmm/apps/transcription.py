@@ -73,8 +73,8 @@ class DecodingProfile:
 
 #: Chosen on the 80 development utterances of Mini LibriSpeech (`bench.transcribe`).
 EN_US = DecodingProfile(
-    GraphOptions(silence_probability=0.3, transition_scale=0.15, max_states=200_000_000),
-    word_penalty=0.5,
+    GraphOptions(silence_probability=0.3, transition_scale=0.3, max_states=200_000_000),
+    word_penalty=0.7,
     search=SPEECH.replace(acoustic_scale=0.15, beam=17.0, max_active=5000),
     confidence=Calibration(0.533, -0.676, n_words=2631, n_correct=2027),
 )
@@ -83,8 +83,8 @@ PLAIN = DecodingProfile(GraphOptions(), 0.0, SPEECH)
 
 
 def faster(options: SearchOptions) -> SearchOptions:
-    """Return options with a beam that is a third narrower and half as many active states."""
-    return options.replace(beam=0.7 * options.beam, max_active=options.max_active // 2)
+    """Return options with a beam that is a fifth narrower and fewer active states."""
+    return options.replace(beam=0.8 * options.beam, max_active=options.max_active * 3 // 5)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
