@@ -6,10 +6,12 @@ import json
 import numpy as np
 import pytest
 from tiny_speech import TinySpeech
+from typer.testing import CliRunner
 
 from wfst_hmm.apps.align import align_corpus
 from wfst_hmm.apps.recognize import decode_corpus
 from wfst_hmm.apps.recognizer import Recognizer
+from wfst_hmm.cli.app import assemble
 from wfst_hmm.errors import FormatError, ModelError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.compact import CompactGraph, load_graph
@@ -86,3 +88,30 @@ def test_graphs_of_both_kinds_refuse_another_model(plain, tiny_speech, tmp_path)
     other = dataclasses.replace(plain, silence_phones=())
     with pytest.raises(ModelError, match="another acoustic model"):
         Recognizer(load_graph(tmp_path / "graph"), other)
+
+
+def test_the_commands_take_both_kinds(plain, tiny_speech, tmp_path):
+    in_context(plain).save(tmp_path / "model")
+    lexicon = tiny_speech.lexicon
+    made = run("graph", "--model", tmp_path / "model", "--lexicon", lexicon, "--grammar", "loop",
+               "--out", tmp_path / "graph", "--compact")  # fmt: skip
+    assert made.exit_code == 0, made.output
+    facts = json.loads(run("info", tmp_path / "graph", "--json").stdout)
+    assert (facts["kind"], facts["compact"]) == ("decoding graph", True)
+    assert facts["carries_its_model"]
+    facts = json.loads(run("info", tmp_path / "model", "--json").stdout)
+    assert facts["hmms"] == len(plain.phones)
+    decoded = run("decode", tmp_path / "graph", tiny_speech.test)
+    twin = run("decode", tiny_speech.graph, tiny_speech.test)
+    assert decoded.stdout == twin.stdout != ""
+    aligned = run("align", tiny_speech.test, "--model", tmp_path / "model", "--lexicon", lexicon,
+                  "--out", tmp_path / "aligned")  # fmt: skip
+    assert aligned.exit_code == 0, aligned.output
+    drawn = run("draw", tmp_path / "model", "--phone", "SIL", "--out", tmp_path / "sil.svg")
+    assert drawn.exit_code == 0, drawn.output
+    assert run("lint", "--lexicon", lexicon, "--model", tmp_path / "model").exit_code == 0
+
+
+def run(*arguments):
+    arguments = [str(a) for a in arguments]
+    return CliRunner().invoke(assemble(arguments), arguments)
