@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from wfst_hmm.search.decode import decode
     from wfst_hmm.search.options import SearchOptions
     from wfst_hmm.training.monophone import train
+    from wfst_hmm.training.recipe import train_ladder
 
 __version__ = "0.1.0"
 
@@ -70,6 +71,7 @@ _HOME = {
     "read_lexicon": "wfst_hmm.graph.lexicon",
     "sausage": "wfst_hmm.fst.sausage",
     "train": "wfst_hmm.training.monophone",
+    "train_ladder": "wfst_hmm.training.recipe",
 }
 
 __all__ = [
@@ -96,6 +98,7 @@ __all__ = [
     "read_lexicon",
     "sausage",
     "train",
+    "train_ladder",
 ]
 
 
