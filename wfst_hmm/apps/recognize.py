@@ -3,7 +3,7 @@
 In: a `Recognizer` and a `Corpus` or audio files. Out: an `Outcome` per utterance, in the order
 of the input. A wrong utterance is an outcome with its error, and the next one goes on.
 
-Public names: `Outcome`, `corpus_of_files`, `corpus_of_inputs`, `decode_corpus`, `in_order`,
+Public names: `Outcome`, `corpus_of_files`, `corpus_of_inputs`, `decode_corpus`, `in_order`, `is_list`,
 `pools_speakers`, `stream_features`, `utterance_stats`.
 """
 
@@ -54,6 +54,7 @@ __all__ = [
     "corpus_of_inputs",
     "decode_corpus",
     "in_order",
+    "is_list",
     "pools_speakers",
     "stream_features",
     "utterance_stats",
@@ -181,6 +182,11 @@ def corpus_of_inputs(
             for u in utterances
         ]
     return Corpus(tuple(utterances), "the command line")
+
+
+def is_list(path: Path) -> bool:
+    """Tell whether a path names many recordings: a data directory or a manifest."""
+    return is_folder(path) or _is_manifest(path)
 
 
 def _is_manifest(path: Path) -> bool:

