@@ -7,10 +7,8 @@ Public names: `align`, `decode`, `inputs`, `print_words`, `report`, `score`, and
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import enum
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,10 +31,8 @@ from wfst_hmm.errors import UsageError
 from wfst_hmm.search.options import SearchOptions
 
 if TYPE_CHECKING:
-    from wfst_hmm.apps.adaptation import SpeakerReport
     from wfst_hmm.apps.recognize import Outcome
     from wfst_hmm.apps.wer import WordErrors
-    from wfst_hmm.cluster.jobs import DecodeJob
     from wfst_hmm.search.result import Decoded
     from wfst_hmm.signal.corpus import Corpus
 
@@ -147,6 +143,7 @@ def decode(
 
     Example: wfst-hmm decode GRAPH recording.wav --form srt
     """
+    from wfst_hmm.apps.adaptation import AdaptationOptions
     from wfst_hmm.apps.calibration import calibration_of_graph
     from wfst_hmm.apps.results import (
         check_folder,
@@ -190,19 +187,15 @@ def decode(
             lattice,
             calibration_of_graph(graph, calibration) or Calibration(),
         ),
+        adapt=AdaptationOptions() if adapt else None,
     )
     problems: list[str] = []
     corpus = inputs(audio, problems, channel)
     if printed is not None:
         check_printable(printed, corpus)
     outcomes: list[Outcome] = []
-    with contextlib.ExitStack() as stack:
-        if adapt:
-            results = _adapted(job, corpus, cluster, threads)
-        else:
-            results = stack.enter_context(working(job, corpus, out, cluster, threads)).results()
-        advance = stack.enter_context(progress("decoding"))
-        for outcome in results:
+    with working(job, corpus, out, cluster, threads) as work, progress("decoding") as advance:
+        for outcome in work.results():
             advance(len(outcomes) + 1, len(corpus))
             outcomes.append(outcome)
             report(outcome, problems)
@@ -220,27 +213,6 @@ def decode(
     if problems:
         raise fail(f"{len(problems)} of {len(outcomes) + _unread(problems, outcomes)} utterances "
                    "could not be decoded; see above")  # fmt: skip
-
-
-def _adapted(job: DecodeJob, corpus: Corpus, cluster: str, n_threads: int) -> Iterator[Outcome]:
-    """Decode with speakers adapted to: here, speaker by speaker, without a journal."""
-    from wfst_hmm.apps.adaptation import AdaptationOptions
-    from wfst_hmm.apps.recognize import decode_corpus
-    from wfst_hmm.apps.recognizer import Recognizer
-
-    if cluster != "threads":
-        raise UsageError("speakers are adapted to in this process only", got=f"--cluster {cluster}",
-                         fix="Leave out --cluster or --adapt.")  # fmt: skip
-    return decode_corpus(
-        Recognizer.load(job.graph, job.model_path), corpus, job.options, check=job.check,
-        answers=job.answers, adapt=AdaptationOptions(), told=_tell_speaker,
-        resample=job.resample, n_threads=n_threads,
-    )  # fmt: skip
-
-
-def _tell_speaker(report: SpeakerReport) -> None:
-    if report.transform.note:
-        warn(f"speaker {report.speaker}: {report.transform.note}")
 
 
 def _unread(problems: list[str], outcomes: list[Outcome]) -> int:

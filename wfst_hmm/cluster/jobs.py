@@ -3,8 +3,8 @@
 In: a job, which names graphs and models by their paths, and utterances. Out: one result for each
 utterance, in their order. A worker loads graph and model once and keeps them for the next shard.
 
-Public names: `AlignJob`, `DecodeJob`, `DiarizeJob`, `FeaturesJob`, `Job`, `pools`,
-`prepared`, `run_shard`, `sum_shard`, `tools_of`.
+Public names: `AlignJob`, `DecodeJob`, `DiarizeJob`, `FeaturesJob`, `Job`,
+`needs_whole_speakers`, `pools`, `prepared`, `run_shard`, `sum_shard`, `tools_of`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from wfst_hmm.apps.adaptation import AdaptationOptions, SpeakerReport
 from wfst_hmm.apps.align import align_corpus
 from wfst_hmm.apps.diarization.diarize import run_job
 from wfst_hmm.apps.diarization.options import DiarizerOptions
@@ -51,6 +52,7 @@ __all__ = [
     "DiarizeJob",
     "FeaturesJob",
     "Job",
+    "needs_whole_speakers",
     "pools",
     "prepared",
     "run_shard",
@@ -100,6 +102,7 @@ class DecodeJob:
     answers: AnswerOptions | None = None
     resample: bool = False
     words: WordOptions = WordOptions()  # noqa: RUF009 (frozen)
+    adapt: AdaptationOptions | None = None
     digest: str = ""
 
     def files(self) -> tuple[Path, ...]:
@@ -116,11 +119,25 @@ class DecodeJob:
         tools_of(self)
 
     def run(self, corpus: Corpus, stats: Stats) -> list[Outcome]:
-        """Decode."""
+        """Decode; what there is to tell of a speaker stands in the notes of the first result."""
         recognizer, tools = _recognizer(self), tools_of(self)
-        return list(decode_corpus(recognizer, corpus, self.options, check=self.check,
-                                  answers=self.answers, costs=tools.costs, filler=tools.filler,
-                                  resample=self.resample, stats=stats))  # fmt: skip
+        reports: list[SpeakerReport] = []
+        outcomes = list(decode_corpus(
+            recognizer, corpus, self.options, check=self.check, answers=self.answers,
+            adapt=self.adapt, told=reports.append, costs=tools.costs, filler=tools.filler,
+            resample=self.resample, stats=stats,
+        ))  # fmt: skip
+        notes = {r.speaker: r.transform.note for r in reports if r.transform.note}
+        return [_noted(outcome, notes) for outcome in outcomes]
+
+
+def _noted(outcome: Outcome, notes: dict[str, str]) -> Outcome:
+    speaker = outcome.utterance.speaker
+    if outcome.decoded is None or speaker not in notes:
+        return outcome
+    note = f"speaker {speaker}: {notes.pop(speaker)}"
+    decoded = dataclasses.replace(outcome.decoded, notes=(*outcome.decoded.notes, note))
+    return dataclasses.replace(outcome, result=decoded)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -260,6 +277,11 @@ def pools(job: Job) -> bool:
     """Tell whether utterances of one speaker depend on each other."""
     model = job.model()
     return model is not None and pools_speakers(model)
+
+
+def needs_whole_speakers(job: Job) -> bool:
+    """Tell whether all that a speaker says has to be in one shard."""
+    return isinstance(job, DecodeJob) and job.adapt is not None
 
 
 def _recognizer(job: DecodeJob) -> Recognizer:

@@ -16,7 +16,7 @@ from typing import Any
 import wfst_hmm
 from wfst_hmm.apps.recognize import Outcome
 from wfst_hmm.cluster.engines import Engine, Tell
-from wfst_hmm.cluster.jobs import Job, pools, run_shard, sum_shard
+from wfst_hmm.cluster.jobs import Job, needs_whole_speakers, pools, run_shard, sum_shard
 from wfst_hmm.cluster.journal import ShardJournal
 from wfst_hmm.cluster.mapping import Patience, run_shards
 from wfst_hmm.cluster.shards import corpus_digest, divided
@@ -68,7 +68,10 @@ class Work:
         self.job = job
         self.pooled = pools(self.job)
         size = size or max(1, min(MAX_SIZE, len(corpus) // _SHARES))
-        self.shards = divided(corpus, size, whole_speaker=_WHOLE if self.pooled else 0)
+        whole = _WHOLE if self.pooled else 0
+        if needs_whole_speakers(self.job):
+            whole = len(corpus)
+        self.shards = divided(corpus, size, whole_speaker=whole)
         self.journal: ShardJournal | None = None
         self._tell = tell
         if out is not None:
