@@ -93,3 +93,54 @@ def test_no_words_at_all() -> None:
     lattice = tree({"": 1.0})
     assert consensus(lattice).words == ()
     assert list(itertools.chain(consensus(lattice).bins)) == []
+
+
+def chain(n_places: int, seed: int) -> Lattice:
+    """Return a long lattice: at each place one of two words, or two words, or none."""
+    rng = np.random.default_rng(seed)
+    rows, state = [], 0
+    for _ in range(n_places):
+        costs = rng.exponential(1.0, 4)
+        frames = np.ones(int(rng.integers(20, 60)), dtype=np.int32)
+        first, second = rng.permutation(3)[:2] + 1
+        rows += [
+            (state, state + 2, int(first), costs[0], 0.0, frames),
+            (state, state + 2, int(second), costs[1], 0.0, frames),
+            (state, state + 1, int(6 - first - second), costs[2], 0.0, frames[:10]),
+            (state + 1, state + 2, int(first), costs[3], 0.0, frames[10:]),
+        ]
+        state += 2
+    final = np.full(state + 1, np.inf)
+    final[-1] = 0.0
+    return lattice_from_rows(rows, final, WORDS, is_deterministic=True)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_long_lattices_are_compared_within_a_few_seconds(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lattice = chain(120, seed)
+    whole = consensus(lattice)
+    texts = tuple(word.text for word in whole.words)
+    sure = confidences(lattice, texts)
+    monkeypatch.setattr("wfst_hmm.lattice.consensus._MAX_CELLS", 1)
+    band = consensus(lattice)
+    assert [word.text for word in band.words] == list(texts)
+    assert band.expected_errors == pytest.approx(whole.expected_errors, abs=0.05)
+    np.testing.assert_allclose(
+        [word.confidence for word in band.words], [word.confidence for word in whole.words], atol=0.01
+    )  # fmt: skip
+    np.testing.assert_allclose(confidences(lattice, texts), sure, atol=0.01)
+    ends = [word.end for word in whole.words]
+    np.testing.assert_allclose(confidences(lattice, texts, ends=ends), sure, atol=0.01)
+    for few in ((), texts[:1], ("unheard", *texts, "unheard")):
+        shares = confidences(lattice, few)
+        assert len(shares) == len(few)
+        assert all(0 <= share <= 1 + 1e-6 for share in shares)
+
+
+def test_an_hour_of_words_takes_little_memory() -> None:
+    lattice = chain(5000, 0)
+    found = consensus(lattice)
+    assert 4000 < len(found.words) < 10_000
+    assert all(0.2 < word.confidence <= 1 for word in found.words)  # type: ignore[operator]

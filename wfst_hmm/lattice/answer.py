@@ -181,7 +181,9 @@ def with_confidences(
     texts = tuple(word.text for word in decoded.words)
     if not texts:
         return decoded
-    sure = calibration(np.minimum(confidences(lattice, texts, scale=calibration.scale), 1.0))
+    ends = [word.end for word in decoded.words]
+    shares = confidences(lattice, texts, scale=calibration.scale, ends=ends)
+    sure = calibration(np.minimum(shares, 1.0))
     words = tuple(
         dataclasses.replace(word, confidence=float(value))
         for word, value in zip(decoded.words, sure, strict=True)

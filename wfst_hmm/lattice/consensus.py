@@ -15,6 +15,7 @@ all paths of a lattice at once, by an approximate recursion that never overestim
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numba
@@ -30,6 +31,9 @@ from wfst_hmm.search.result import Word
 __all__ = ["Bin", "Consensus", "confidences", "consensus"]
 
 _MAX_ROUNDS = 20
+_MAX_CELLS = 1 << 22  # states times slots that are looked at one and all (70 MB)
+_REACH = 5.0  # seconds that a word may be from its place beyond that
+_FAR = 1e9
 _DELTA = 1e-5  # errors; makes a word rather meet an empty bin than be an insertion
 
 
@@ -82,21 +86,27 @@ def consensus(lattice: Lattice, *, scale: float = 1.0, min_posterior: float = 1e
         Words less probable are left out of the bins.
     """
     work = _Work.of(lattice, scale)
-    chosen = work.best_words()
+    chosen, ends = work.best_words()
     rounds = 0
     while True:
         slots = _with_gaps(chosen)
-        gamma, spans, errors = work.compare(slots)
+        gamma, spans, errors = work.compare(slots, ends)
         better = np.argmax(gamma, axis=1)
         rounds += 1
         improved = better[better > 0]
         if np.array_equal(improved, chosen) or rounds == _MAX_ROUNDS:
             break
-        chosen = improved
+        chosen, ends = improved, np.maximum.accumulate(spans[better > 0, 1])
     return work.result(slots, gamma, spans, errors, min_posterior)
 
 
-def confidences(lattice: Lattice, words: tuple[str, ...], *, scale: float = 1.0) -> list[float]:
+def confidences(
+    lattice: Lattice,
+    words: tuple[str, ...],
+    *,
+    scale: float = 1.0,
+    ends: Sequence[float] | None = None,
+) -> list[float]:
     """Return for each of `words` the probability that it was said there.
 
     Parameters
@@ -105,10 +115,20 @@ def confidences(lattice: Lattice, words: tuple[str, ...], *, scale: float = 1.0)
     words : tuple of str
         Any word sequence, such as the best path's.
     scale : float
+    ends : sequence of float, optional
+        Seconds at which the words end, in order. In long recordings a word is only compared with
+        what lies within a few seconds of it; by default the words are spread as those of the
+        best path are.
     """
     work = _Work.of(lattice, scale)
     ids = work.ids(words)
-    gamma, _, _ = work.compare(_with_gaps(ids))
+    if ends is None:
+        _, known = work.best_words()
+        places = np.linspace(0, max(len(known) - 1, 0), len(ids)).round().astype(np.int64)
+        last = known[places] if len(known) else np.zeros(len(ids))
+    else:
+        last = np.asarray(ends, dtype=np.float64) / lattice.frame_shift
+    gamma, _, _ = work.compare(_with_gaps(ids), np.maximum.accumulate(last))
     places = 1 + 2 * np.arange(len(ids))
     return [
         float(gamma[place, word]) if word < gamma.shape[1] else 0.0
@@ -168,18 +188,39 @@ class _Work:
         unknown = len(self.vocabulary) + 1
         return np.array([local.get(word, unknown) for word in words], dtype=np.int64)
 
-    def best_words(self) -> npt.NDArray[np.int64]:
+    def best_words(self) -> tuple[npt.NDArray[np.int64], Floats]:
+        """Return the words of the best path, and the frames behind them."""
         best = best_hypothesis(self.lattice)
-        return self.ids(best.words if best else ())
+        if best is None:
+            return self.ids(()), np.zeros(0)
+        return self.ids(best.words), np.array([*best.word_frames[1:], len(best.labels)], float)
 
-    def compare(self, slots: npt.NDArray[np.int64]) -> tuple[Floats, Floats, float]:
-        """Return word posteriors of each slot, mean first and last frames, expected errors."""
+    def compare(self, slots: npt.NDArray[np.int64], ends: Floats) -> tuple[Floats, Floats, float]:
+        """Return word posteriors of each slot, mean first and last frames, expected errors.
+
+        `ends` are the frames behind the words; they matter in long lattices only.
+        """
+        low, width = self._band(len(slots), ends)
         gamma, begin, end, errors = _recursion(
             self.source, self.target, self.word, self.share, self.frames, slots,
-            len(self.vocabulary) + 1, self.n_states,
+            len(self.vocabulary) + 1, low, width,
         )  # fmt: skip
         heard = np.maximum(gamma[:, 1:].sum(axis=1), 1e-300)
         return gamma, np.stack([begin / heard, end / heard], axis=1), float(errors)
+
+    def _band(self, n_slots: int, ends: Floats) -> tuple[Ints, int]:
+        """Return how many slots lie before each state at least, and of how many it is open."""
+        if self.n_states * (n_slots + 1) <= _MAX_CELLS:
+            return np.zeros(self.n_states, dtype=np.int32), n_slots + 1
+        reach = _REACH / self.lattice.frame_shift
+        # frames behind 0, 1, 2 ... slots: a gap, a word, a gap ...
+        behind = np.concatenate([[0.0, 0.0], np.repeat(ends, 2)])[: n_slots + 1]
+        low = np.searchsorted(behind, self.frames - reach)
+        high = np.searchsorted(behind, self.frames + reach, side="right")
+        low[0], high[-1] = 0, n_slots + 1
+        low[-1] = min(low[-1], n_slots)
+        width = max(int((high - low).max()), 2)
+        return low.astype(np.int32), width
 
     def result(
         self,
@@ -213,60 +254,80 @@ def _recursion(
     frames: Ints,
     slots: npt.NDArray[np.int64],
     n_words: int,
-    n_states: int,
+    low: Ints,
+    width: int,
 ) -> Any:
-    """Edit distance of `slots` to all paths, forward, and what meets what, backward."""
-    n_slots = len(slots)
-    distance = np.zeros((n_states, n_slots + 1))
-    for q in range(n_slots):
-        distance[0, q + 1] = distance[0, q] + (slots[q] != 0)
-    n_arcs = len(source)
-    choice = np.zeros((n_arcs, n_slots + 1), dtype=np.int8)
-    here = np.empty(n_slots + 1)
+    """Edit distance of `slots` to all paths, forward, and what meets what, backward.
+
+    At state s, between ``low[s]`` and ``low[s] + width - 1`` slots have been taken; what lies
+    outside counts as out of reach.
+    """
+    n_slots, n_states, n_arcs = len(slots), len(low), len(source)
+    distance = np.zeros((n_states, width))
+    for k in range(width - 1):
+        q = low[0] + k
+        if q < n_slots:
+            distance[0, k + 1] = distance[0, k] + (slots[q] != 0)
+    choice = np.zeros((n_arcs, width), dtype=np.int8)
+    here = np.empty(width)
     for arc in range(n_arcs):
         s, t, w, p = source[arc], target[arc], word[arc], share[arc]
         insertion = 1.0 + _DELTA if w else 0.0
-        here[0] = distance[s, 0] + insertion
-        choice[arc, 0] = 2
-        for q in range(1, n_slots + 1):
-            meet = distance[s, q - 1] + (w != slots[q - 1])
-            insert = distance[s, q] + insertion
-            delete = here[q - 1] + (slots[q - 1] != 0)
-            if meet <= insert and meet <= delete:
-                here[q] = meet
-                choice[arc, q] = 1
-            elif insert <= delete:
-                here[q] = insert
-                choice[arc, q] = 2
+        shift = low[t] - low[s]
+        for k in range(width):
+            q = low[t] + k
+            if q > n_slots:
+                break
+            at = k + shift  # where the source has q
+            meet, insert, delete = _FAR, _FAR, _FAR
+            if q > 0 and 0 < at <= width:
+                meet = distance[s, at - 1] + (w != slots[q - 1])
+            if 0 <= at < width:
+                insert = distance[s, at] + insertion
+            if q > 0 and k > 0:
+                delete = here[k - 1] + (slots[q - 1] != 0)
+            if q > 0 and meet <= insert and meet <= delete:
+                here[k] = meet
+                choice[arc, k] = 1
+            elif q == 0 or insert <= delete:
+                here[k] = insert
+                choice[arc, k] = 2
             else:
-                here[q] = delete
-                choice[arc, q] = 3
-        for q in range(n_slots + 1):
-            distance[t, q] += p * here[q]
-    weight = np.zeros((n_states, n_slots + 1))
-    weight[n_states - 1, n_slots] = 1.0
+                here[k] = delete
+                choice[arc, k] = 3
+            distance[t, k] += p * here[k]
+    last = n_slots - low[n_states - 1]
+    weight = np.zeros((n_states, width))
+    weight[n_states - 1, last] = 1.0
     gamma = np.zeros((n_slots, n_words))
     begin = np.zeros(n_slots)
     end = np.zeros(n_slots)
-    flow = np.empty(n_slots + 1)
+    flow = np.empty(width)
     for arc in range(n_arcs - 1, -1, -1):
         s, t, w, p = source[arc], target[arc], word[arc], share[arc]
         flow[:] = p * weight[t]
-        for q in range(n_slots, -1, -1):
-            if flow[q] == 0.0:
+        shift = low[t] - low[s]
+        for k in range(width - 1, -1, -1):
+            if flow[k] == 0.0:
                 continue
-            if choice[arc, q] == 1:
-                weight[s, q - 1] += flow[q]
-                gamma[q - 1, w] += flow[q]
-                if w:
-                    begin[q - 1] += flow[q] * frames[s]
-                    end[q - 1] += flow[q] * frames[t]
-            elif choice[arc, q] == 2:
-                weight[s, q] += flow[q]
-            else:
-                flow[q - 1] += flow[q]
-                gamma[q - 1, 0] += flow[q]
-    for q in range(n_slots, 0, -1):
-        gamma[q - 1, 0] += weight[0, q]
-        weight[0, q - 1] += weight[0, q]
-    return gamma, begin, end, distance[n_states - 1, n_slots]
+            q = low[t] + k
+            at = k + shift
+            if choice[arc, k] == 1:
+                if 0 < at <= width:
+                    weight[s, at - 1] += flow[k]
+                    gamma[q - 1, w] += flow[k]
+                    if w:
+                        begin[q - 1] += flow[k] * frames[s]
+                        end[q - 1] += flow[k] * frames[t]
+            elif choice[arc, k] == 2:
+                if 0 <= at < width:
+                    weight[s, at] += flow[k]
+            elif k > 0:
+                flow[k - 1] += flow[k]
+                gamma[q - 1, 0] += flow[k]
+    for k in range(width - 1, 0, -1):
+        q = low[0] + k
+        if q <= n_slots:
+            gamma[q - 1, 0] += weight[0, k]
+            weight[0, k - 1] += weight[0, k]
+    return gamma, begin, end, distance[n_states - 1, last]
