@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -87,6 +88,7 @@ def train(
     perturb: Annotated[
         list[float] | None, typer.Option(help=_HELP["perturb"] + " May be repeated.")
     ] = None,
+    beam: Annotated[float, typer.Option(help=_HELP["beam"])] = math.inf,
     rate: Annotated[
         int | None, typer.Option(help="Samples per second; by default the first recording's.")
     ] = None,
@@ -119,7 +121,7 @@ def train(
         features=FeatureOptions(resample=resample, cmvn=cmvn), n_passes=passes,
         n_gaussians=gaussians, n_states=states, silence_phone=silence_phone,
         perturb=tuple(perturb or ()), on_oov="skip" if on_oov is OnOov.skip else "raise",
-        on_bad_audio=on_bad_audio.value, seed=seed, n_workers=threads,
+        on_bad_audio=on_bad_audio.value, beam=beam, seed=seed, n_workers=threads,
     )  # fmt: skip
     ladder = RecipeOptions(leaves=leaves, gaussians=tied_gaussians)
     with training_workers(model, cluster, threads) as workers:
