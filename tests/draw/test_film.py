@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tiny_speech import TinySpeech
 from wfst_hmm.apps.filming import film_recording
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.speech_options import SPEECH
+from wfst_hmm.draw import widget
 from wfst_hmm.draw.explorer import Explorer
 from wfst_hmm.draw.film import film_of
 from wfst_hmm.draw.film_tokens import reel_of
@@ -88,6 +90,10 @@ def test_a_film_of_a_recording(tiny_speech: TinySpeech, tmp_path) -> None:
     page = film.save(tmp_path / "film.html").read_text()
     assert "bi" in page
     assert "renderFilm" in page
+    pytest.importorskip("anywidget", reason="needs anywidget (notebooks extra)")
+    shown = film._repr_mimebundle_()
+    bundle = shown[0] if isinstance(shown, tuple) else shown
+    assert "application/vnd.jupyter.widget-view+json" in bundle
     film = film_recording(recognizer, tiny_speech.test / "sp0-02.wav", title="<i>")
     assert film.data["reference"] is None
     assert "<i>" not in film.html()
@@ -151,6 +157,18 @@ def test_a_page_of_hostile_labels() -> None:
         html_page("opera", {})
     with pytest.raises(UsageError, match=r"\.html"):
         save_page(page, "page.svg")
+
+
+def test_without_anywidget_a_film_is_still_there(
+    tiny_speech: TinySpeech, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = film_recording(Recognizer.load(tiny_speech.graph), tiny_speech.test / "sp0-02.wav")
+    monkeypatch.setitem(sys.modules, "anywidget", None)  # importing it fails
+    widget._widget_class.cache_clear()
+    with pytest.raises(UsageError, match="pip install"):
+        film.widget()
+    assert film._repr_mimebundle_()["text/plain"].startswith("Film(")
+    assert "renderFilm" in film.html()
 
 
 # ---- trellis

@@ -425,6 +425,22 @@ def growth(
     print_rows(rows, "Growth", as_json=as_json)
 
 
+@app.command("draw")
+def draw(
+    states: Annotated[int, typer.Option(help="States of the machine.")] = 5_000_000,
+    as_json: Json = False,
+) -> None:
+    """How long a look into a large machine takes, processor time.
+
+    Example: wfst-hmm bench draw --states 5000000
+    """
+    from wfst_hmm.bench.draw import bench_draw
+    from wfst_hmm.bench.report import print_rows
+
+    title = f"Looking into a machine of {states:,} states"
+    print_rows(bench_draw(states), title, as_json=as_json)
+
+
 def _tell(text: str) -> None:
     """Say what is being done, on stderr: stdout is the table's or JSON's."""
     from wfst_hmm.cli.shell import warn

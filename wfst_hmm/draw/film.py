@@ -64,6 +64,13 @@ class Film:
         return (f"Film({self.recording.n_searched} frames, {len(self.recording.state):,} tokens, "
                 f"{said})")  # fmt: skip
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """Show the widget in a notebook; where anywidget is missing, say what it would show."""
+        try:
+            return self.widget()._repr_mimebundle_(**kwargs)
+        except UsageError:
+            return {"text/plain": repr(self)}
+
     def widget(self) -> Any:
         """Return an ``anywidget.AnyWidget``; a `UsageError` when anywidget is missing."""
         return widget_of("film", "film", self.data)
