@@ -103,6 +103,13 @@ def test_rescoring(run: CommandLine, lattices: Path, tmp_path: Path) -> None:
     assert "cannot be read" in run.fails(
         "lattice", "rescore", lattices, "--lm", "none", "-o", strong
     )
+    (tmp_path / "few.txt").write_text("su\nba\n")
+    few = run("lattice", "rescore", lattices, "--grammar", tmp_path / "few.txt", "--out", strong)
+    assert "sp0-00 su" in few.out.splitlines()
+    assert few.code == 1
+    assert "no path is left" in few.err  # where more than one word was said
+    assert "Rescore twice" in run.fails("lattice", "rescore", lattices, "--grammar", lm, "--lm", lm,
+                                        "-o", strong, code=2)  # fmt: skip
     (tmp_path / "only.txt").write_text("ba ba ba ba ba ba ba ba\n")
     assert "not the one of the graph" in run("lattice", "rescore", lattices, "--old-lm",
                                              tmp_path / "only.txt", "-o", strong).err  # fmt: skip

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from wfst_hmm.errors import DataError, FormatError, WfstHmmError
+from wfst_hmm.errors import DataError, FormatError, UsageError, WfstHmmError
 from wfst_hmm.files import read_lines
 from wfst_hmm.formats.kaldi.lattice_values import lattice_from_kaldi
 from wfst_hmm.formats.kaldi.lattices import read_lattices as read_kaldi
@@ -129,11 +129,12 @@ def replace_language_model(
     new: str | Path | None,
     old: str | Path | None,
     *,
+    grammar: str | Path | None = None,
     scale: float = 1.0,
     unknown_cost: float | None = None,
     on_error: Callable[[str, WfstHmmError], None] | None = None,
 ) -> dict[str, Lattice]:
-    """Take out the costs of the graph's grammar, and put in those of an n-gram model.
+    """Take out the costs of the graph's grammar, and put in those of another model.
 
     Parameters
     ----------
@@ -142,6 +143,8 @@ def replace_language_model(
         An n-gram model (`read_language_model`).
     old : path, optional
         The grammar that the graph was built with, of any kind.
+    grammar : path, optional
+        Instead of `new`: a grammar of any kind; what it does not accept is dropped.
     scale : float
         Factor on the new costs.
     unknown_cost : float, optional
@@ -156,21 +159,30 @@ def replace_language_model(
         Lattices have words that the new model lacks, and no cost is given for them.
     GraphError
         The old grammar does not accept what a lattice holds.
+    UsageError
+        Both a new n-gram model and a grammar were given.
     """
+    if new is not None and grammar is not None:
+        raise UsageError("an n-gram model and a grammar at once", got=f"{new} and {grammar}",
+                         fix="Rescore twice.")  # fmt: skip
     model = read_language_model(new) if new is not None else None
-    grammar = read_grammar(old).fst if old is not None else None
-    scorers: dict[Symbols, tuple[NgramScorer | None, GrammarScorer | None]] = {}
+    accepted, taken_out = (
+        read_grammar(path).fst if path is not None else None for path in (grammar, old)
+    )
+    scorers: dict[Symbols, tuple[NgramScorer | GrammarScorer | None, GrammarScorer | None]] = {}
+    unknown_word = model.unknown if model is not None else None
     made: dict[str, Lattice] = {}
     for id_, lattice in lattices.items():
         if lattice.words not in scorers:
             cost = float("inf") if unknown_cost is None else unknown_cost
             scorers[lattice.words] = (
-                NgramScorer(model, lattice.words, unknown_cost=cost) if model else None,
-                GrammarScorer(grammar, lattice.words) if grammar else None,
-            )
+                NgramScorer(model, lattice.words, unknown_cost=cost) if model
+                else GrammarScorer(accepted, lattice.words) if accepted else None,
+                GrammarScorer(taken_out, lattice.words) if taken_out else None,
+            )  # fmt: skip
         scorer, taken = scorers[lattice.words]
         try:
-            if scorer is not None and unknown_cost is None and model and not model.unknown:
+            if isinstance(scorer, NgramScorer) and unknown_cost is None and not unknown_word:
                 _check_known(id_, lattice, scorer, new)
             made[id_] = rescored(lattice, scorer, old=taken, scale=scale)
         except WfstHmmError as error:

@@ -180,6 +180,10 @@ def rescore(
         Path | None,
         typer.Option("--old-lm", help="Grammar of the graph, whose costs are taken out."),
     ] = None,
+    grammar: Annotated[
+        Path | None,
+        typer.Option(help="Instead of --lm: a grammar; what it does not accept is dropped."),
+    ] = None,
     lm_scale: Annotated[float, typer.Option(help="Factor on the new model's costs.")] = 1.0,
     unknown_cost: Annotated[
         float | None, typer.Option(help="Nats for words that the new model lacks.", min=0)
@@ -195,15 +199,15 @@ def rescore(
     from wfst_hmm.errors import UsageError, WfstHmmError
     from wfst_hmm.lattice.nbest import best_hypothesis
 
-    if lm is None and old_lm is None:
-        raise UsageError("nothing to rescore with", fix="Name --lm, --old-lm or both.")
+    if lm is None and old_lm is None and grammar is None:
+        raise UsageError("nothing to rescore with", fix="Name --lm, --grammar or --old-lm.")
     failed: list[str] = []
 
     def skip(id_: str, error: WfstHmmError) -> None:
         failed.append(id_)
         warn(f"skipped: utterance {id_}: {error}")
 
-    made = replace_language_model(_read(file, words), lm, old_lm, scale=lm_scale,
+    made = replace_language_model(_read(file, words), lm, old_lm, grammar=grammar, scale=lm_scale,
                                   unknown_cost=unknown_cost, on_error=skip)  # fmt: skip
     _write(out, made, numbers)
     empty = []
