@@ -57,7 +57,7 @@ def transcribe(
         bool | None,
         typer.Option(
             "--adapt/--no-adapt",
-            help="Adapt to every speaker by a first pass; by default unless there is a grammar.",
+            help="Adapt to speakers heard for 10 s, by a first pass; by default if no grammar.",
         ),
     ] = None,
     confidence: Annotated[

@@ -98,7 +98,7 @@ def adapted_means(
     stats: CodebookStats,
     classes: npt.ArrayLike | None = None,
     *,
-    min_class: float = 200.0,
+    min_class: float = 1000.0,
     min_codebook: float = 500.0,
 ) -> CodebookSet:
     """Return the codebooks with means of highest likelihood for `stats` under the transforms.
