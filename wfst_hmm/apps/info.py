@@ -8,6 +8,7 @@ Public names: `describe`, `kind_of`.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,8 +123,24 @@ def _model(path: Path) -> dict[str, Any]:
         "rate": model.rate,
         "frame_shift": model.frame_shift,
         "features": dataclasses.asdict(model.feature_options),
-        "info": dict(model.info),
+        "info": _in_short(model.info),
     }
+
+
+def _in_short(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a model tells of its making, passes and lists of utterances in short."""
+    short = dict(info)
+    training = short.get("training")
+    if isinstance(training, dict) and training.get("passes"):
+        training = dict(training)
+        passes, skipped = training.pop("passes"), training.pop("skipped", [])
+        facts = training.pop("diagnostics", None)
+        training |= {"n_passes": len(passes), "n_skipped": len(skipped),
+                     "log_likelihood": passes[-1]["log_likelihood"]}  # fmt: skip
+        if facts:
+            training["silence_share"] = facts["silence_share"]
+        short["training"] = training
+    return short
 
 
 def _in_context(model: ContextModel) -> dict[str, Any]:
@@ -134,6 +151,14 @@ def _in_context(model: ContextModel) -> dict[str, Any]:
         facts |= {"codebooks": model.densities.n_codebooks, "streams": len(model.densities.streams)}
     if model.fillers:
         facts["fillers"] = sorted(model.fillers)
+    if model.splice:
+        facts["spliced_frames"] = 2 * model.splice + 1
+    if model.transform is not None:
+        facts["transform"] = "x".join(map(str, model.transform.shape))
+    if model.tree is not None:
+        facts["questions"] = len(model.tree.questions)
+    if model.unadapted is not None:
+        facts["unadapted_gaussians"] = model.unadapted.n_components
     return facts
 
 
