@@ -14,22 +14,29 @@ from wfst_hmm.graph.compact import AnyGraph, CompactGraph
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.search.beam import BeamSearch
 from wfst_hmm.search.compact_beam import CompactBeamSearch
+from wfst_hmm.search.dense import DenseSearch, is_small
 from wfst_hmm.search.options import SearchOptions
 
 __all__ = ["AnySearch", "begin_search", "expanded_of"]
 
-#: Both have `advance`, `path`, `settle`, `n_frames`, `lost_at`, `n_pruned` and `pruned_above`.
-AnySearch: TypeAlias = BeamSearch | CompactBeamSearch
+#: All have `advance`, `path`, `settle`, `n_frames`, `lost_at`, `n_pruned` and `pruned_above`.
+AnySearch: TypeAlias = BeamSearch | CompactBeamSearch | DenseSearch
 
+_WIDE = 8.0  # nats
 _EXPANDED: weakref.WeakKeyDictionary[CompactGraph, Graph] = weakref.WeakKeyDictionary()
 
 
 def begin_search(
     graph: AnyGraph, options: SearchOptions, *, keep_pruned: bool = False
 ) -> AnySearch:
-    """Return a search that has seen no frame yet."""
+    """Return a search that has seen no frame yet.
+
+    Small graphs are searched exactly unless the beam is narrow: that is quicker, and no worse.
+    """
     if isinstance(graph, CompactGraph):
         return CompactBeamSearch(graph, options, keep_pruned=keep_pruned)
+    if options.beam >= _WIDE and is_small(graph.fst):
+        return DenseSearch(graph.fst, graph.labels.column, options)
     return BeamSearch(graph.fst, graph.labels.column, options, keep_pruned=keep_pruned)
 
 

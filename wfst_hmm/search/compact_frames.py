@@ -26,7 +26,7 @@ from wfst_hmm.search.instances import (
     with_room,
 )
 from wfst_hmm.search.links import LinkStore, prune_links
-from wfst_hmm.search.tokens import close, cutoff_for, gather, grown
+from wfst_hmm.search.tokens import close, cutoff_for, gather, grown, smallest
 
 __all__ = ["advance_units", "cutoff_of_units", "first_links", "first_units"]
 
@@ -99,25 +99,29 @@ def first_links(
 
 @numba.njit(cache=True, nogil=True)
 def cutoff_of_units(
-    items: Instances,
-    n_items: int,
+    held: npt.NDArray[np.float32],
+    scratch: npt.NDArray[np.float32],
     n_active: int,
     best: float,
     beam: float,
     max_active: int,
     min_active: int,
 ) -> float:
-    """Return the highest cost to go on from, as `cutoff_for` does, counting HMM states."""
+    """Return the highest cost to go on from, as `cutoff_for` does, counting HMM states.
+
+    `held` are their costs, `scratch` has room for as many, and `n_active` lie within the beam.
+    """
     if n_active >= min_active and (max_active == 0 or n_active <= max_active):
         return best + beam
-    held = items.cost[:n_items].ravel()
-    cost = np.empty(len(held), dtype=np.float32)
     n = 0
     for value in held:
         if value < np.inf:
-            cost[n] = value
+            scratch[n] = value
             n += 1
-    return float(cutoff_for(cost, n, best, beam, max_active, min_active))
+    if n_active < min_active:
+        # so few are quicker kept than chosen from
+        return float(smallest(scratch[:n], min_active)) if n > 2 * min_active else np.inf
+    return float(cutoff_for(scratch, n, best, beam, max_active, min_active))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -165,11 +169,17 @@ def advance_units(
     source = np.empty(room, dtype=np.int32)
     queue = np.empty(room, dtype=np.int32)
     expanded = np.empty(room, dtype=np.float32)
+    scratch = np.empty(room, dtype=np.float32)
+    moved = np.empty(slots, dtype=np.float32)
+    came = np.empty(slots, dtype=np.int64)
     for frame in range(len(scores)):
         best = np.float32(lowest)
         for token in range(n):
             best = min(best, cost[token])
-        cutoff = cutoff_of_units(items, n_items, n_active, best, beam, max_active, min_active)
+        scratch = grown(scratch, 0, n_items * slots)
+        cutoff = cutoff_of_units(
+            items.cost[:n_items].ravel(), scratch, n_active, best, beam, max_active, min_active
+        )
         first_arc = grown(first_arc, 0, n)
         end_arc = grown(end_arc, 0, n)
         n_before = n
@@ -187,7 +197,7 @@ def advance_units(
                 for j in range(slots):
                     items.back[number, j] = number
         n_moved, lost_before, lost_after, lowest = step(
-            hmms, items, n_items, cutoff, best, width, row, scale, mask
+            hmms, items, n_items, cutoff, best, width, row, scale, mask, moved, came
         )
         if lattice_beam > 0:
             origin = _origins(items, n_moved)
@@ -216,7 +226,7 @@ def advance_units(
             expanded = grown(expanded, 0, len(state))
             queue = grown(queue, 0, len(state))
         n, n_active, lost_leaving = leave(
-            hmms, items, n_items, limit, slot, state, cost, arc, source
+            hmms, items, n_items, limit, lowest + beam, slot, state, cost, arc, source
         )
         n, lost_closing, state, cost, arc, source, queue, expanded = close(
             states, arcs, has_epsilon, slack, limit, slot, n, state, cost, arc, source, queue,

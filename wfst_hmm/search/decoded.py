@@ -18,6 +18,7 @@ from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.align import phone_segments, word_segments
 from wfst_hmm.search.beam import BeamSearch
 from wfst_hmm.search.compact_beam import CompactBeamSearch, CompactPath
+from wfst_hmm.search.dense import DenseSearch
 from wfst_hmm.search.hmm_table import facts_of
 from wfst_hmm.search.result import Decoded, Word
 from wfst_hmm.search.unit_states import unit_states
@@ -32,7 +33,7 @@ __all__ = [
 
 
 def decoded_of(
-    search: BeamSearch | CompactBeamSearch,
+    search: BeamSearch | CompactBeamSearch | DenseSearch,
     graph: AnyGraph,
     scores: Scores,
     acoustic_scale: float,

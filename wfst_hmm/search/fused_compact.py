@@ -468,11 +468,17 @@ def _advance(
     n_pool, collect_at = tokens.n_pool, tokens.collect_at
     offset = 0.0
     n_pruned = 0
+    slots = items.cost.shape[1]
+    scratch = np.empty(1024, dtype=np.float32)
+    moved, came = np.empty(slots, dtype=np.float32), np.empty(slots, dtype=np.int64)
     for frame in range(len(scores)):
         best = np.float32(lowest)
         for token in range(n):
             best = min(best, cost[token])
-        cutoff = cutoff_of_units(items, n_items, n_active, best, beam, max_active, min_active)
+        scratch = grown(scratch, 0, n_items * slots)
+        cutoff = cutoff_of_units(
+            items.cost[:n_items].ravel(), scratch, n_active, best, beam, max_active, min_active
+        )
         n_before = n
         n, n_arcs = _kept(states, pairs, state, cost, history, n, cutoff + hmms.dearest_leave, best)
         if n_pairs > renumber_at:
@@ -481,7 +487,7 @@ def _advance(
         row = scores[frame]
         mask = mask_for(n_items)
         n_moved, lost_before, lost_after, lowest = step(
-            hmms, items, n_items, cutoff, best, width, row, scale, mask
+            hmms, items, n_items, cutoff, best, width, row, scale, mask, moved, came
         )
         if n_moved + n_arcs * hmms.most_ways > len(items.unit):
             items = with_room(items, n_moved, n_moved + n_arcs * hmms.most_ways)
@@ -505,7 +511,7 @@ def _advance(
         arc = np.empty(len(state), dtype=np.int32)
         source = np.empty(len(state), dtype=np.int32)
         n, n_active, lost_leaving = leave(
-            hmms, items, n_items, limit, pairs.slot, state, cost, arc, source
+            hmms, items, n_items, limit, lowest + beam, pairs.slot, state, cost, arc, source
         )
         n, lost_closing, state, cost, arc, source, pairs, n_pairs = _close(
             states, arcs, has_epsilon, slack, limit, machines, pairs, n_pairs, n, state, cost, arc,

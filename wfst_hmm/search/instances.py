@@ -128,10 +128,13 @@ def step(
     row: Floats,
     scale: float,
     mask: int,
+    moved: Floats,
+    came: npt.NDArray[np.int64],
 ) -> tuple[int, bool, bool, float]:
     """Move all instances one frame on, in place; `base` is taken off all costs.
 
-    `mask` is one less than the size that is used of the hash table, which is filled anew. Returns
+    `mask` is one less than the size that is used of the hash table, which is filled anew; `moved`
+    and `came` have room for the HMM states of a unit. Returns
     how many are left, whether the cutoff dropped any before, whether the distance from
     the best, `width`, dropped any afterwards, and the cost of the best.
     """
@@ -145,8 +148,6 @@ def step(
     room = np.float32(min(width, _HUGE))
     best, limit = _HUGE, _HUGE
     lost_before = lost_after = False
-    moved = np.empty(slots, dtype=np.float32)
-    came = np.empty(slots, dtype=np.int64)
     m = 0
     for i in range(n):
         u = unit[i]
@@ -301,6 +302,7 @@ def leave(
     items: Instances,
     n: int,
     cutoff: float,
+    counted: float,
     slot: Ints,
     state: Ints,
     cost: Floats,
@@ -313,14 +315,14 @@ def leave(
     and entering the next are often one arc, the frame after would decide as well.
 
     `slot` maps states to tokens, as in `wfst_hmm.search.tokens.recombine`; the other arrays have
-    room for `n` tokens. Returns the number of tokens, the number of HMM states up to the cutoff,
-    and whether the cutoff dropped a way out.
+    room for `n` tokens. Returns the number of tokens, the number of HMM states up to
+    `counted`, and whether the cutoff dropped a way out.
     """
     address = slot.ctypes.data
     unit, dest, held, backs = items.unit, items.dest, items.cost, items.back
     out_cost, topology = hmms.leave, hmms.topology
     slots = held.shape[1]
-    limit = np.float32(min(cutoff, _HUGE))
+    limit, within_beam = np.float32(min(cutoff, _HUGE)), np.float32(min(counted, _HUGE))
     n_tokens = n_active = 0
     lost = False
     for i in range(n):
@@ -332,7 +334,7 @@ def leave(
         for j in range(slots):
             so_far = held[i, j]
             within = so_far <= limit
-            n_active += within
+            n_active += so_far <= within_beam
             new = so_far + out_cost[kind, j]
             if new < best:
                 if within:

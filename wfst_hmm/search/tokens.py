@@ -12,7 +12,7 @@ the next frame. A frame runs in four steps, each a function here:
 Noting candidates first means that the final cutoff of the frame is known before any state is
 touched, and that the states to touch are known in advance and can be prefetched.
 
-Public names: `gather`, `expand`, `recombine`, `close`, `cutoff_for`, `grown`.
+Public names: `gather`, `expand`, `recombine`, `close`, `cutoff_for`, `grown`, `smallest`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from wfst_hmm.search.prefetch import prefetch
 
-__all__ = ["close", "cutoff_for", "expand", "gather", "grown", "recombine"]
+__all__ = ["close", "cutoff_for", "expand", "gather", "grown", "recombine", "smallest"]
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -48,7 +48,7 @@ def grown(array: npt.NDArray[Any], n_used: int, n_wanted: int) -> npt.NDArray[An
 
 
 @numba.njit(cache=True, nogil=True)
-def _smallest(values: Floats, k: int) -> float:
+def smallest(values: Floats, k: int) -> float:
     """Return the k-th smallest of `values`, which are reordered (Hoare's quickselect)."""
     low, high = 0, len(values) - 1
     while low < high:
@@ -87,7 +87,7 @@ def cutoff_for(
     for token in range(n):
         n_within += cost[token] <= cutoff
     if n_within < min_active:
-        return _smallest(cost[:n].copy(), min_active) if n > min_active else np.inf
+        return smallest(cost[:n].copy(), min_active) if n > min_active else np.inf
     if max_active == 0 or n_within <= max_active:
         return cutoff
     width = beam
