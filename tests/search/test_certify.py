@@ -1,11 +1,15 @@
 import numpy as np
 import pytest
+from compact_graphs import chains, graphs, random_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_problems import Problem, all_paths, graph_of, problems
 
+from wfst_hmm.graph.compact import CompactGraph
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.certify import certify
+from wfst_hmm.search.exact import viterbi_path
+from wfst_hmm.search.future import future_of
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded
 
@@ -53,3 +57,40 @@ def problems_with_a_path() -> Problem:
         for problem in (random_problem(seed, 4, 2, 4) for seed in range(1000))
         if all_paths(problem)
     )
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.one_of(graphs, chains), st.integers(0, 2**32 - 1), st.floats(0.1, 6.0),
+       st.integers(1, 4), st.booleans(), st.sampled_from([0, 10**9]))  # fmt: skip
+def test_the_gap_holds_for_compact_graphs_and_their_expansions(
+    graph: CompactGraph, seed: int, beam: float, max_active: int, expand: bool, affordable: int
+) -> None:
+    scores = random_scores(seed, 8)
+    whole = graph.expanded()
+    best, _ = viterbi_path(whole.fst, scores.array, whole.labels.column)
+    options = SearchOptions(beam=beam, max_active=max_active, min_active=0)
+    result, proof = certify(whole if expand else graph, scores, options, affordable=affordable)
+    assert isinstance(result, Decoded) == (best < np.inf)
+    if isinstance(result, Decoded):
+        assert proof is not None
+        assert proof.bound <= best + 1e-3
+        assert result.total_cost - proof.gap <= best + 1e-3
+        if proof.optimal:
+            assert result.total_cost == pytest.approx(best, abs=2e-3)
+
+
+@settings(deadline=None, max_examples=150)
+@given(problems(max_states=6, max_frames=5))
+def test_the_rest_never_costs_less_than_the_bound(problem: Problem) -> None:
+    graph = graph_of(problem)
+    rest = future_of(graph).rest(problem.scores, 1.0)
+    for cost, arcs in all_paths(problem):
+        spent, frame = 0.0, 0
+        assert rest[0] <= cost + 1e-4
+        for arc in arcs:
+            row = problem.fst.arcs[arc]
+            spent += float(row["weight"])
+            if row["ilabel"]:
+                spent -= float(problem.scores[frame, problem.columns[row["ilabel"] - 1]])
+                frame += 1
+            assert rest[frame] <= cost - spent + 1e-4

@@ -1,8 +1,9 @@
 """Graphs and scores to measure searches on.
 
-In: a name. Out: `Bed`: a decoding graph and scores drawn around a path through it.
+In: a name. Out: `Bed`: a decoding graph and scores: drawn around a path through it, or of speech.
 
-Public names: `Bed`, `Phones`, `digit_bed`, `sampled_bed`, `words_bed`, `words_graph`, `BEDS`.
+Public names: `Bed`, `Phones`, `digit_bed`, `words_bed`, `vocabulary_bed`, `words_graph`,
+`sampled_bed`, `sampled_scores`, `speech_scores`, `BEDS`.
 """
 
 from __future__ import annotations
@@ -15,25 +16,20 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.bench.material import need
+from wfst_hmm.errors import DataError, UsageError, WfstHmmError
 from wfst_hmm.fst.arrays import Fst
-from wfst_hmm.graph.compiler import build_graph
+from wfst_hmm.graph.compact import AnyGraph, CompactGraph
+from wfst_hmm.graph.compiler import build_compact
 from wfst_hmm.graph.grammar import grammar_from_spec
 from wfst_hmm.graph.graph import Graph
-from wfst_hmm.graph.lexicon import Entry, Lexicon, read_lexicon
-from wfst_hmm.graph.phrases import Grammar
+from wfst_hmm.graph.lexicon import Entry, Lexicon
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.models.topology import StateLabels, Topology
 
 __all__ = [
-    "BEDS",
-    "Bed",
-    "Phones",
-    "digit_bed",
-    "sampled_bed",
-    "sampled_scores",
-    "words_bed",
-    "words_graph",
-]
+    "BEDS", "Bed", "Phones", "digit_bed", "sampled_bed", "sampled_scores", "speech_scores",
+    "vocabulary_bed", "words_bed", "words_graph",
+]  # fmt: skip
 
 _DIGITS = {
     "zero": "Z IH R OW", "one": "W AH N", "two": "T UW", "three": "TH R IY", "four": "F AO R",
@@ -50,14 +46,30 @@ class Bed:
     Attributes
     ----------
     name : str
-    graph : Graph
+    graph : Graph or None
+        None where it would be too large.
+    compact : CompactGraph
+        The same graph, H not expanded.
     scores : Scores
         A column per score column of the graph.
+    acoustic_scale : float
     """
 
     name: str
-    graph: Graph
+    graph: Graph | None
+    compact: CompactGraph
     scores: Scores
+    acoustic_scale: float = 1.0
+
+    @property
+    def searched(self) -> AnyGraph:
+        """The graph with its HMMs expanded, where there is one."""
+        return self.compact if self.graph is None else self.graph
+
+    @property
+    def is_small(self) -> bool:
+        """Whether this is the bed where overheads count."""
+        return self.compact.fst.n_arcs < 1000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,55 +92,119 @@ class Phones:
         return StateLabels.build(self.phones, self.topologies, columns)
 
 
-def digit_bed(folder: Path | None = None, *, n_frames: int = 20_000, seed: int = 1) -> Bed:
+def digit_bed(
+    folder: Path | None = None,
+    audio: Path | None = None,
+    *,
+    n_frames: int = 20_000,
+    seed: int = 1,
+) -> Bed:
     """Return (a): a loop of ten digits with optional silence."""
     lexicon = Lexicon([Entry(word, tuple(phones.split())) for word, phones in _DIGITS.items()])
     model = Phones((*lexicon.phones, "SIL"))
-    graph = build_graph(model, lexicon, grammar_from_spec("loop", lexicon))
-    return Bed("digit loop", graph, sampled_scores(graph, n_frames, 0.6, seed))
+    compact = build_compact(model, lexicon, grammar_from_spec("loop", lexicon))
+    graph = compact.expanded()
+    return Bed("digit loop", graph, compact, sampled_scores(graph, n_frames, 0.6, seed))
 
 
-def words_bed(folder: Path | None = None, *, n_frames: int = 1000, seed: int = 1) -> Bed:
+def words_bed(
+    folder: Path | None = None,
+    audio: Path | None = None,
+    *,
+    n_frames: int = 1000,
+    seed: int = 1,
+) -> Bed:
     """Return (b): 20,000 words with the 2-grams of the pocketsphinx package's language model.
 
-    The graph takes a minute to build; with a `folder` it is kept there and found again.
+    The graph takes a quarter of a minute to build; with a `folder` it is kept there and found
+    again. With `audio`, a folder of recordings, the scores are those of the package's phone
+    models for the first of them.
     """
-    place = folder / "words-20k" if folder else None
-    if place is not None and (place / "graph.json").is_file():
-        graph = Graph.load(place)
-    else:
-        graph = words_graph(20_000)
-        if place is not None:
-            graph.save(place)
-    return sampled_bed("20k words", graph, n_frames, seed=seed)
+    compact = _kept(folder, "words-20k-compact", lambda: words_graph(20_000))
+    graph = compact.expanded()
+    if audio is None:
+        return Bed("20k words", graph, compact, sampled_scores(graph, n_frames, 0.4, seed))
+    return Bed("20k words, speech", graph, compact, speech_scores(audio, graph.phones), 0.1)
 
 
-def words_graph(n_words: int) -> Graph:
+def words_graph(n_words: int) -> CompactGraph:
     """Return the graph of so many words with the 2-grams of the pocketsphinx package."""
-    from wfst_hmm.graph.lm_bin import read_lm_bin
-    from wfst_hmm.graph.ngram_fst import ngram_to_fst
+    from wfst_hmm.bench.graph_build import material
 
-    pocketsphinx, _ = need("pocketsphinx", "pocketsphinx")
-    model_folder = Path(pocketsphinx.__file__).parent / "model" / "en-us"
-    lexicon = read_lexicon(model_folder / "cmudict-en-us.dict")
-    model = read_lm_bin(model_folder / "en-us.lm.bin").truncated(2)
-    unigrams = model.tables[0]
-    by_probability = unigrams.word[np.argsort(-unigrams.log_prob, kind="stable")]
-    known = (word for word in (model.words[int(i)] for i in by_probability) if word in lexicon)
-    chosen = [word for word, _ in zip(known, range(n_words), strict=False)]
-    grammar = Grammar(ngram_to_fst(model.restricted_to(chosen)), "en-us.lm.bin, 2-grams")
-    return build_graph(Phones((*lexicon.phones, "SIL")), lexicon.restricted(chosen), grammar)
+    lexicon, grammar, phones = material(n_words, 2)
+    return build_compact(phones, lexicon, grammar)
 
 
 def sampled_bed(
-    name: str, graph: Graph, n_frames: int, *, spread: float = 0.4, seed: int = 1
+    name: str, compact: CompactGraph, n_frames: int, *, spread: float = 0.4, seed: int = 1
 ) -> Bed:
     """Return a graph with scores drawn around a path through it."""
-    return Bed(name, graph, sampled_scores(graph, n_frames, spread, seed))
+    graph = compact.expanded()
+    return Bed(name, graph, compact, sampled_scores(graph, n_frames, spread, seed))
 
 
-#: Test beds by name: (folder for what takes long to build) -> Bed.
-BEDS: dict[str, Callable[[Path | None], Bed]] = {"digits": digit_bed, "words": words_bed}
+def vocabulary_bed(folder: Path | None = None, audio: Path | None = None) -> Bed:
+    """Return (c): the whole vocabulary and 3-grams, cross-word triphones, H not expanded."""
+    from wfst_hmm.bench.graph_build import material
+    from wfst_hmm.formats.sphinx.model import read_sphinx_model
+
+    if audio is None:
+        raise UsageError("this test bed is for speech", where="vocabulary",
+                         fix="Name a folder of recordings with --audio.")  # fmt: skip
+
+    def build() -> CompactGraph:
+        lexicon, grammar, _ = material(100_000, 3)
+        model = read_sphinx_model(_model_folder() / "en-us").context_model()
+        return build_compact(model, lexicon, grammar)
+
+    compact = _kept(folder, "vocabulary", build)
+    return Bed("72.5k words, speech", None, compact, speech_scores(audio), 0.1)
+
+
+def _kept(folder: Path | None, name: str, build: Callable[[], CompactGraph]) -> CompactGraph:
+    """Return the graph of that name from `folder`, where it is put after it was built."""
+    place = folder / name if folder else None
+    if place is not None and (place / "graph").is_dir():
+        return CompactGraph.load(place)
+    made = build()
+    if place is not None:
+        made.save(place)
+    return made
+
+
+def _model_folder() -> Path:
+    pocketsphinx, _ = need("pocketsphinx", "pocketsphinx")
+    return Path(pocketsphinx.__file__).parent / "model" / "en-us"
+
+
+def speech_scores(audio: Path, phones: Sequence[str] | None = None) -> Scores:
+    """Return the scores of the first recording under `audio` by the pocketsphinx package's model.
+
+    With `phones`, a column for each of their three states, without context; otherwise all.
+    """
+    from wfst_hmm.apps.recognize import corpus_of_files, stream_features
+    from wfst_hmm.formats.sphinx.model import read_sphinx_model
+
+    files = sorted(path for path in audio.rglob("*") if path.suffix in (".flac", ".wav"))
+    if not files:
+        raise DataError("no recordings (.flac, .wav)", where=str(audio))
+    model = read_sphinx_model(_model_folder() / "en-us").context_model()
+    _, features = next(iter(stream_features(corpus_of_files(files[:1]), model, n_threads=1)))
+    if isinstance(features, WfstHmmError):
+        raise features
+    scores = model.score(features)
+    if phones is None:
+        return scores
+    # the model's first columns are those of its phones without context
+    first = np.array([3 * model.phones.index(phone) for phone in phones])
+    columns = (first[:, None] + np.arange(3)).ravel()
+    return Scores(scores.array[:, columns], scores.frame_shift)
+
+
+#: Test beds by name: (folder for what takes long to build, folder of recordings) -> Bed.
+BEDS: dict[str, Callable[[Path | None, Path | None], Bed]] = {
+    "digits": digit_bed, "words": words_bed, "vocabulary": vocabulary_bed,
+}  # fmt: skip
 
 
 def sampled_scores(graph: Graph, n_frames: int, spread: float, seed: int) -> Scores:

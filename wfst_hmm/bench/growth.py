@@ -89,9 +89,9 @@ def _measure_vocabulary(sizes: Sequence[int], n_frames: int, growth: Growth, tel
         built = time.process_time() - begin
         bed = sampled_bed(f"{size} words", graph, n_frames)
         options = SearchOptions(beam=14.0)
-        decode(bed.graph, bed.scores, options)
+        decode(bed.searched, bed.scores, options)
         begin = time.process_time()
-        decode(bed.graph, bed.scores, options)
+        decode(bed.searched, bed.scores, options)
         used = (time.process_time() - begin) / (bed.scores.n_frames * bed.scores.frame_shift)
         growth.vocabulary.append((size, graph.fst.n_arcs, built, used))
         if size == sizes[min(2, len(sizes) - 1)]:
@@ -100,12 +100,12 @@ def _measure_vocabulary(sizes: Sequence[int], n_frames: int, growth: Growth, tel
 
 def _measure_beams(bed: Any, growth: Growth, tell: Tell) -> None:
     tell("beams")
-    exact = decode(bed.graph, bed.scores, SearchOptions(search="exact"))
+    exact = decode(bed.searched, bed.scores, SearchOptions(search="exact"))
     n = bed.scores.n_frames
     for beam in BEAMS:
         options = SearchOptions(beam=beam, retries=0)
         begin = time.process_time()
-        found = decode(bed.graph, bed.scores, options)
+        found = decode(bed.searched, bed.scores, options)
         used = (time.process_time() - begin) / (n * bed.scores.frame_shift)
         above = float("nan")
         if isinstance(found, Decoded) and isinstance(exact, Decoded):

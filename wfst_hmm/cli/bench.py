@@ -160,7 +160,7 @@ def train(
 def search(
     bed: Annotated[
         list[str] | None,
-        typer.Option(help="digits, or words (20,000 words; needs pocketsphinx). Default: digits."),
+        typer.Option(help="digits, words (20,000), or vocabulary (72,500). Default: digits."),
     ] = None,
     peer: Annotated[
         str | None,
@@ -168,6 +168,9 @@ def search(
     ] = None,
     keep: Annotated[
         Path | None, typer.Option(help="Folder that keeps graphs which take long to build.")
+    ] = None,
+    audio: Annotated[
+        Path | None, typer.Option(help="Recordings that words and vocabulary are scored on.")
     ] = None,
     repeat: Repeat = 3,
     as_json: Json = False,
@@ -179,7 +182,9 @@ def search(
     from wfst_hmm.bench.report import print_rows
     from wfst_hmm.bench.search import bench_search
 
-    rows = bench_search(bed or ["digits"], folder=keep, peer_python=peer, repeat=repeat)
+    rows = bench_search(
+        bed or ["digits"], folder=keep, audio=audio, peer_python=peer, repeat=repeat
+    )
     print_rows(rows, "Beam search", as_json=as_json)
 
 

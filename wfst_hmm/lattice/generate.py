@@ -3,7 +3,8 @@
 In: `Graph` and `Scores`. Out: the raw lattice, and from it the deterministic one in which each
 word sequence has one path, its best.
 
-Public names: `raw_lattice`, `lattice_of`, `decode_lattice`, `decode_with_lattice`.
+Public names: `raw_lattice`, `lattice_of`, `lattice_before_determinization`, `decode_lattice`,
+`decode_with_lattice`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ from wfst_hmm.search.links import LinkStore
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded, NoPath
 
-__all__ = ["decode_lattice", "decode_with_lattice", "lattice_of", "raw_lattice"]
+__all__ = [
+    "decode_lattice", "decode_with_lattice", "lattice_before_determinization", "lattice_of",
+    "raw_lattice",
+]  # fmt: skip
 
 
 def raw_lattice(
@@ -63,6 +67,21 @@ def raw_lattice(
     search = BeamSearch(fst, columns, options, links=True)
     search.advance(scores)
     return lattice_of(search, fst, options, words, frame_shift)
+
+
+def lattice_before_determinization(
+    graph: AnyGraph, scores: Scores, options: SearchOptions
+) -> Lattice | None:
+    """Return the raw lattice of either kind of graph, None without a path."""
+    if isinstance(graph, CompactGraph):
+        search = CompactBeamSearch(graph, options, links=True)
+        search.advance(scores.array)
+        made = _compact_lattice(search, graph, options, scores.frame_shift)
+        return None if made is None else made[0]
+    return raw_lattice(
+        graph.fst, scores.array, graph.labels.column, options, words=graph.words,
+        frame_shift=scores.frame_shift,
+    )  # fmt: skip
 
 
 def lattice_of(

@@ -2,11 +2,12 @@
 
 In: a graph of either kind, `Scores`, `SearchOptions`. Out: `Decoded` or `NoPath`.
 
-Public names: `decode`, `decode_beam`, `decode_exact`, `decode_compose`.
+Public names: `decode`, `decode_beam`, `decode_exact`, `decode_compose`, `noted`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -25,7 +26,7 @@ from wfst_hmm.search.no_path import may_have_path, why_not
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded, NoPath
 
-__all__ = ["decode", "decode_beam", "decode_compose", "decode_exact"]
+__all__ = ["decode", "decode_beam", "decode_compose", "decode_exact", "noted"]
 
 
 def decode(
@@ -50,7 +51,18 @@ def decode(
         The graph has an epsilon cycle of negative cost, or no states.
     """
     options = options or SearchOptions()
+    if options.certify and options.search == "beam":
+        from wfst_hmm.search.certify import certify  # which decodes, too
+
+        return noted(*certify(graph, scores, options))
     return _SEARCHES[options.search](graph, scores, options)
+
+
+def noted(result: Decoded | NoPath, proof: object) -> Decoded | NoPath:
+    """Return the result with what was proven of it among its notes."""
+    if isinstance(result, NoPath) or proof is None:
+        return result
+    return dataclasses.replace(result, notes=(*result.notes, f"certificate: {proof}"))
 
 
 def decode_exact(

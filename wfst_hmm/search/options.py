@@ -44,6 +44,9 @@ class SearchOptions:
     min_active: int = _option(20, "At least this many states stay active, whatever the beam.")
     acoustic_scale: float = _option(1.0, "Factor on the acoustic log-likelihoods.")
     lattice_beam: float = _option(8.0, "Lattices keep paths within this many nats of the best one.")
+    certify: bool = _option(
+        False, "Prove how far from the optimum the beam search is at most, and note it."
+    )
     retries: int = _option(
         2, "How often to search again with twice the beam when pruning lost every path."
     )
