@@ -93,7 +93,7 @@ def _measure_vocabulary(sizes: Sequence[int], n_frames: int, growth: Growth, tel
         begin = time.process_time()
         decode(bed.searched, bed.scores, options)
         used = (time.process_time() - begin) / (bed.scores.n_frames * bed.scores.frame_shift)
-        growth.vocabulary.append((size, graph.fst.n_arcs, built, used))
+        growth.vocabulary.append((size, bed.searched.fst.n_arcs, built, used))
         if size == sizes[min(2, len(sizes) - 1)]:
             _measure_beams(bed, growth, tell)
 

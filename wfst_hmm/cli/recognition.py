@@ -88,6 +88,7 @@ def decode(
     cross_check: Annotated[
         bool, typer.Option("--cross-check", help="Run all three searches and compare; 1 if unlike.")
     ] = False,
+    certify: Annotated[bool, typer.Option("--certify", help=_HELP["certify"])] = False,
     beam: Annotated[float, typer.Option(help=_HELP["beam"])] = SPEECH.beam,
     max_active: Annotated[int, typer.Option(help=_HELP["max_active"])] = SPEECH.max_active,
     acoustic_scale: Annotated[
@@ -157,7 +158,7 @@ def decode(
     from wfst_hmm.lattice.confidence import Calibration
 
     options = SearchOptions(search=search.value, beam=beam, max_active=max_active,
-                            min_active=min(20, max_active or 20),
+                            min_active=min(20, max_active or 20), certify=certify,
                             acoustic_scale=acoustic_scale, lattice_beam=lattice_beam)  # fmt: skip
     forms = check_forms(form or (("ctm", "json") if out is not None else ()))
     printed = "json" if as_json else forms[0] if forms and out is None else None

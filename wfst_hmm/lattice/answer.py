@@ -149,7 +149,7 @@ def answer(
     if isinstance(found, NoPath):
         return found
     best, lattice = found
-    if options.search != "beam":
+    if options.search != "beam" or options.certify:
         result = decode(graph, scores, options)
         if isinstance(result, NoPath):
             return result
