@@ -144,6 +144,9 @@ def test_draw_pages_and_films(run: CommandLine, tiny_speech: TinySpeech, tmp_pat
     assert "renderFilm" in (tmp_path / "film.html").read_text(encoding="utf-8")
     no_graph = run.fails("draw", "--lexicon", tiny_speech.lexicon, "--film", recording, code=2)
     assert "needs a decoding graph" in no_graph
+    out = tmp_path / "m.svg"
+    no_tree = run.fails("draw", tiny_speech.model, "--phone", "AA", "--state", 0, "--out", out)
+    assert "no decision trees" in no_tree
     out = tmp_path / "m.html"
     assert "as .svg" in run.fails("draw", tiny_speech.model, "--out", out, code=2)
     out = tmp_path / "m.svg"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from training_problems import WORDS, small_options, spoken
 
+from wfst_hmm.apps.drawing import draw_file
 from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.loading import load_model
@@ -244,3 +245,13 @@ def test_mapped_frames_have_no_name(tmp_path: Path) -> None:
     np.testing.assert_array_equal(made, np.concatenate(parts))
     assert not made.flags.writeable
     assert not list((tmp_path / "new").iterdir())
+
+
+def test_its_trees_can_be_drawn(whole: tuple[Path, Notes, ContextModel], tmp_path: Path) -> None:
+    out, _, model = whole
+    phone = next(p for p in model.phones if p not in model.silence_phones)
+    picture = draw_file(out, tmp_path / "tree.svg", phone=phone, state=0)
+    assert f"{phone}, HMM state 0" in picture.note
+    assert "<svg" in (tmp_path / "tree.svg").read_text(encoding="utf-8")
+    hmm = draw_file(out, tmp_path / "hmm.svg", phone=phone)
+    assert f"phone {phone}" in hmm.note

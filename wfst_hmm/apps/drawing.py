@@ -18,6 +18,7 @@ from wfst_hmm.draw.machines import machine_of
 from wfst_hmm.draw.page import html_page, save_page
 from wfst_hmm.draw.picture import DrawOptions, Picture, fst_picture, topology_picture
 from wfst_hmm.draw.render import save
+from wfst_hmm.draw.tree import tree_picture
 from wfst_hmm.errors import UsageError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
@@ -38,6 +39,7 @@ def draw_file(
     silence: str | None = None,
     disambiguate: bool = False,
     phone: str | None = None,
+    state: int | None = None,
     isymbols: str | Path | None = None,
     osymbols: str | Path | None = None,
     accept: Sequence[str] = (),
@@ -58,6 +60,8 @@ def draw_file(
         Draw L with its disambiguation symbols.
     phone : str, optional
         Which phone of a model to draw.
+    state : int, optional
+        Draw the decision tree of this HMM state of the phone instead of its HMM.
     isymbols, osymbols : path, optional
         Symbol tables for an OpenFst file that carries none.
     accept : sequence of str
@@ -71,7 +75,7 @@ def draw_file(
     options = options or DrawOptions()
     kind = "lexicon" if as_lexicon else kind_of(source)
     if kind == "acoustic model":
-        picture = _phone_picture(Path(source), phone, options)
+        picture = _phone_picture(Path(source), phone, state, options)
     else:
         fst = _machine(source, kind, silence, disambiguate, isymbols, osymbols)
         picture = fst_picture(fst, _titled(options, source), path=_path(fst, accept))
@@ -88,6 +92,7 @@ def draw_page(
     silence: str | None = None,
     disambiguate: bool = False,
     phone: str | None = None,
+    state: int | None = None,
     isymbols: str | Path | None = None,
     osymbols: str | Path | None = None,
     accept: Sequence[str] = (),
@@ -103,7 +108,7 @@ def draw_page(
     """
     options = options or DrawOptions()
     kind = "lexicon" if as_lexicon else kind_of(source)
-    if kind == "acoustic model" or phone is not None:
+    if kind == "acoustic model" or phone is not None or state is not None:
         raise UsageError("a phone's HMM has nothing to explore", where=str(source),
                          fix="Draw it as .svg.")  # fmt: skip
     fst = _machine(source, kind, silence, disambiguate, isymbols, osymbols)
@@ -159,7 +164,9 @@ def _with_tables(fst: Fst, isymbols: str | Path | None, osymbols: str | Path | N
     )
 
 
-def _phone_picture(path: Path, phone: str | None, options: DrawOptions) -> Picture:
+def _phone_picture(
+    path: Path, phone: str | None, state: int | None, options: DrawOptions
+) -> Picture:
     from wfst_hmm.models.loading import load_model
 
     model = load_model(path)
@@ -167,6 +174,12 @@ def _phone_picture(path: Path, phone: str | None, options: DrawOptions) -> Pictu
     if name not in model.phones:
         raise UsageError(f"the model has no phone {name!r}", where="--phone",
                          expected=" ".join(model.phones))  # fmt: skip
+    if state is not None:
+        tree = getattr(model, "tree", None)
+        if tree is None:
+            raise UsageError("the model has no decision trees", where=str(path),
+                             fix="Leave out --state: the phone's HMM is drawn then.")  # fmt: skip
+        return tree_picture(tree, options, phone=name, state=state)
     if options.weights == "nats":
         options = dataclasses.replace(options, weights="probabilities")  # as textbooks draw HMMs
     options = options if options.title else dataclasses.replace(options, title=f"phone {name}")

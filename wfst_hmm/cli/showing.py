@@ -48,6 +48,12 @@ def draw(
     phone: Annotated[
         str | None, typer.Option(help="Of a model: the phone whose HMM is drawn.")
     ] = None,
+    state: Annotated[
+        int | None,
+        typer.Option(
+            help="Of a phone in context: draw the decision tree of this HMM state.", min=0
+        ),
+    ] = None,
     accept: Annotated[
         str, typer.Option(help="Highlight the cheapest path with just these words or phones.")
     ] = "",
@@ -85,7 +91,7 @@ def draw(
     options = DrawOptions(weights=weights, max_states=max_states, max_arcs=max_arcs, title=title)
     picture = (draw_page if is_page else draw_file)(
         lexicon or source or "", out, options, as_lexicon=lexicon is not None, silence=silence,
-        disambiguate=disambiguate, phone=phone, isymbols=isymbols, osymbols=osymbols,
+        disambiguate=disambiguate, phone=phone, state=state, isymbols=isymbols, osymbols=osymbols,
         accept=accept.split(),
     )  # fmt: skip
     if as_json:
