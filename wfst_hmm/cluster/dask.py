@@ -22,6 +22,7 @@ import dask
 from distributed import Client, LocalCluster
 from distributed.diagnostics.plugin import WorkerPlugin
 
+import wfst_hmm
 from wfst_hmm.cluster.engines import Future, Tell
 from wfst_hmm.cluster.shipping import Parcel, receive, seen
 from wfst_hmm.errors import ClusterError, UsageError
@@ -36,17 +37,17 @@ _BATCH = {
 _CONNECT_SECONDS = 20
 _REFRESH_SECONDS = 1.0
 _LOST_SECONDS = 30.0
+_WAIT_SECONDS = 10.0
 
 
 class DaskEngine:
     """The workers of one scheduler."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, tell: Tell = lambda text: None) -> None:
+        self._client, self._tell = client, tell
         self._workers: dict[str, int] = {}
         self._asked = -1e9
-        self._brought: list[Path] = []
-        self._where: dict[Any, str] = {}
+        self._patient_until = time.monotonic() + _WAIT_SECONDS
 
     def slots(self) -> int:
         """Return how many threads the workers have together, as of the last second."""
@@ -60,6 +61,9 @@ class DaskEngine:
                 )  # fmt: skip
             with contextlib.suppress(OSError, TimeoutError):
                 self._workers = self._client.nthreads()
+            if not self._workers and now > self._patient_until:
+                self._patient_until = now + 60
+                self._tell("no worker yet: waiting")
         return max(1, sum(self._workers.values()))
 
     def submit(
@@ -68,7 +72,7 @@ class DaskEngine:
         """Submit one task."""
         placed: dict[str, Any] = {}
         if again and len(self._workers) > 1:
-            busy = {w for keys in [self._client.processing()] for w, k in keys.items() if k}
+            busy = {worker for worker, keys in self._client.processing().items() if keys}
             idle = [worker for worker in self._workers if worker not in busy]
             if idle:
                 placed = {"workers": idle, "allow_other_workers": True}
@@ -118,7 +122,26 @@ def connected(spec: str, n: int, tell: Tell) -> Iterator[DaskEngine]:
         _client(cluster, spec) as client,
     ):
         tell(f"Dask: scheduler {client.scheduler.address}, dashboard {client.dashboard_link}")
-        yield DaskEngine(client)
+        _check_versions(client, spec)
+        yield DaskEngine(client, tell)
+
+
+def _check_versions(client: Client, spec: str) -> None:
+    """Refuse workers whose results might be others than ours."""
+    try:
+        found = client.run(_version)
+    except Exception as error:  # whatever happens to a worker without this package
+        raise UsageError(f"workers cannot work ({type(error).__name__}: {error})", where="--cluster",
+                         got=spec, fix="Install wfst_hmm there, the same version.") from None  # fmt: skip
+    others = sorted(set(found.values()) - {wfst_hmm.__version__})
+    if others:
+        raise UsageError("workers of another version of wfst_hmm", where="--cluster",
+                         got=", ".join(others), expected=wfst_hmm.__version__)  # fmt: skip
+
+
+def _version() -> str:
+    """Return the version on the worker."""
+    return wfst_hmm.__version__
 
 
 @contextlib.contextmanager
