@@ -23,6 +23,7 @@ _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",  # a microphone that beeps
     "--disable-dev-shm-usage", "--window-size=1280,1000", "--force-color-profile=srgb",
 )  # fmt: skip
 #: Where screenshots go: a folder outside the repository; by default they are not kept.

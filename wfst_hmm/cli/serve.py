@@ -69,6 +69,7 @@ def serve(
     except ImportError as error:
         raise UsageError(f"serve needs more packages ({error})",
                          fix='Install them: pip install "wfst_hmm[serve]".') from None  # fmt: skip
+    from wfst_hmm.apps.calibration import calibration_of_graph
     from wfst_hmm.apps.recognizer import Recognizer
 
     known = () if tokens is None else read_tokens(tokens)
@@ -77,7 +78,7 @@ def serve(
                     max_memory_mb=max_memory, idle_seconds=idle_seconds,
                     grace_seconds=grace_seconds)  # fmt: skip
     hub = Hub(Recognizer.load(graph, model), limits, options=SPEECH.replace(beam=beam),
-              tokens=known, n_threads=threads)  # fmt: skip
+              calibration=calibration_of_graph(graph), tokens=known, n_threads=threads)  # fmt: skip
     warm_up(hub)
     run(hub, host, port, hosts=tuple(name or ()), certificate=certificate, key=key,
         tell=lambda address: warn(f"listens at {address}"))  # fmt: skip

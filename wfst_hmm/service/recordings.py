@@ -12,7 +12,6 @@ from typing import Any
 
 from wfst_hmm.apps.recognize import decode_corpus
 from wfst_hmm.errors import WfstHmmError
-from wfst_hmm.lattice.answer import AnswerOptions
 from wfst_hmm.service.protocol import RATES, ProtocolError
 from wfst_hmm.service.sessions import Hub
 from wfst_hmm.signal.audio import audio_info
@@ -43,7 +42,7 @@ def recognized(hub: Hub, path: Path) -> dict[str, Any]:
                             f"{hub.limits.max_seconds:g}", status=413)  # fmt: skip
     corpus = Corpus((Utterance("recording", path, None, "speaker"),))
     (outcome,) = decode_corpus(
-        hub.recognizer, corpus, hub.options, answers=AnswerOptions(), resample=True
+        hub.recognizer, corpus, hub.options, answers=hub.answers, resample=True
     )
     if outcome.error is not None:
         raise ProtocolError("bad_audio", outcome.error.what.replace(str(path), "recording"),

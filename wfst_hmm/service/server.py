@@ -23,6 +23,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from wfst_hmm.apps.stream import Stream
 from wfst_hmm.errors import UsageError
 from wfst_hmm.files import read_lines
+from wfst_hmm.lattice.answer import answer
+from wfst_hmm.models.scores import Scores
 from wfst_hmm.service.app import application
 from wfst_hmm.service.sessions import Hub
 
@@ -62,12 +64,15 @@ def read_tokens(path: Path) -> tuple[str, ...]:
 
 
 def warm_up(hub: Hub) -> None:
-    """Recognize a second of noise, so that the first client does not wait for compilers."""
+    """Recognize noise, with and without a lattice: the first client does not wait for compilers."""
     stream = Stream(hub.recognizer, hub.options, endpoints=hub.endpoints)
     noise = np.random.default_rng(0).normal(0.0, 0.01, hub.recognizer.model.rate)
     stream.accept(noise.astype(np.float32))
     stream.partial()
     stream.close()
+    model = hub.recognizer.model
+    scores = np.random.default_rng(0).normal(size=(100, model.n_columns)).astype(np.float32)
+    answer(hub.recognizer.graph, Scores(scores, model.frame_shift), hub.options, hub.answers)
 
 
 class _ImpatientProtocol(H11Protocol):  # type: ignore[misc]

@@ -25,6 +25,7 @@ from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.apps.stream import Partial, Segment, Stream
 from wfst_hmm.lattice.answer import AnswerOptions
+from wfst_hmm.lattice.confidence import Calibration
 from wfst_hmm.search.endpoints import ENDPOINTS, EndpointRule
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.service.limits import Limits
@@ -44,6 +45,8 @@ class Hub:
     recognizer : Recognizer
     limits : Limits
     options : SearchOptions
+    calibration : Calibration, optional
+        From posteriors to confidences.
     tokens : tuple of str
         Who knows one of them may come in; none: everybody.
     n_threads : int
@@ -56,12 +59,14 @@ class Hub:
         limits: Limits | None = None,
         *,
         options: SearchOptions | None = None,
+        calibration: Calibration | None = None,
         tokens: tuple[str, ...] = (),
         n_threads: int = 0,
     ) -> None:
         self.recognizer = recognizer
         self.limits = limits or Limits()
         self.options = options or SPEECH
+        self.answers = AnswerOptions(calibration=calibration or Calibration())
         self.tokens = tuple(token.encode() for token in tokens)
         self.metrics = Metrics()
         self.draining = False
@@ -139,7 +144,7 @@ class Session:
         self._shown: tuple[Any, ...] = ()
         self._stream = Stream(
             hub.recognizer, hub.options, endpoints=hub.endpoints, rate=start.rate, resample=True,
-            answers=AnswerOptions(),
+            answers=hub.answers,
         )  # fmt: skip
 
     def ready(self) -> dict[str, Any]:
