@@ -6,7 +6,7 @@ error rates and shares of real time, both sides in this process, one thread, pro
 Ours is taken from audio files to words: features, scores, search, and adaptation where there is
 one. Loading models and graphs counts on neither side.
 
-Public names: `Side`, `bench_transcribe`, `pocketsphinx_side`.
+Public names: `Side`, `bench_transcribe`, `pocketsphinx_side`, `scoring_rows`.
 """
 
 from __future__ import annotations
@@ -20,22 +20,26 @@ from typing import Any
 import numpy as np
 
 from wfst_hmm.apps.adaptation import AdaptationOptions
-from wfst_hmm.apps.recognize import corpus_of_inputs, decode_corpus
+from wfst_hmm.apps.recognize import corpus_of_inputs, decode_corpus, stream_features
 from wfst_hmm.apps.transcription import Transcriber, faster, transcriber
 from wfst_hmm.apps.wer import score_words
 from wfst_hmm.bench.material import need
 from wfst_hmm.bench.report import Row
 from wfst_hmm.errors import DataError
+from wfst_hmm.models.codebooks import CodebookSet
+from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.threads import single_blas
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.signal.audio import read_audio
 from wfst_hmm.signal.corpus import Corpus, Utterance
+from wfst_hmm.signal.features import Features
 
-__all__ = ["Side", "bench_transcribe", "pocketsphinx_side"]
+__all__ = ["Side", "bench_transcribe", "pocketsphinx_side", "scoring_rows"]
 
 _RATE = 16000
 #: What PocketSphinx 5.1.1 took on LibriSpeech's development part when targets were set.
 _PEER_WER, _PEER_TIME = 25.4, 0.269
+_TOP_N = 4
 Watch = Callable[[str], None]
 
 
@@ -127,6 +131,28 @@ def _our_side(
     return side
 
 
+def scoring_rows(model: ContextModel, corpus: Corpus) -> list[Row]:
+    """Measure the scores of all states alone: whole mixtures, and four Gaussians a codebook."""
+    codebooks = model.densities
+    if not isinstance(codebooks, CodebookSet):
+        return []
+    frames = np.concatenate(
+        [features.array for _, features in stream_features(corpus, model, resample=True)
+         if isinstance(features, Features)]
+    )  # fmt: skip
+    rows = []
+    error = codebooks.top_n_error(frames[:3000], _TOP_N)  # loads the kernels, too
+    for top_n, note in ((None, "all Gaussians"),
+                        (_TOP_N, f"{_TOP_N} Gaussians: scores that matter {error:.2f} nats lower")):  # fmt: skip
+        begun = time.process_time()
+        for start in range(0, len(frames), 3000):
+            codebooks.log_likelihoods(frames[start : start + 3000], top_n=top_n)
+        spent = (time.process_time() - begun) / (len(frames) * model.frame_shift)
+        rows.append(Row(f"scoring {model.n_columns:,} states", "x real time", spent,
+                        target=0.03, less_is_better=True, note=note))  # fmt: skip
+    return rows
+
+
 def bench_transcribe(
     data: str | Path,
     *,
@@ -188,6 +214,9 @@ def bench_transcribe(
                         peer.real_time if peer else None, peer.name if peer else "",
                         real_time / _PEER_TIME if peer else real_time,
                         less_is_better=True))  # fmt: skip
+    model = ready.recognizer.model
+    if isinstance(model, ContextModel):
+        rows += scoring_rows(model, Corpus(corpus.utterances[::10]))
     graph = ready.recognizer.graph
     facts = {
         "utterances": len(corpus),
