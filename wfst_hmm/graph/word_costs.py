@@ -20,7 +20,7 @@ from __future__ import annotations
 import collections
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -29,39 +29,49 @@ import numpy.typing as npt
 from wfst_hmm.errors import DataError, GraphError, UsageError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
-from wfst_hmm.graph.word_machine import WordMachine, step
+from wfst_hmm.graph.word_machine import WordMachine
 
 __all__ = ["MachineArrays", "WordCosts", "final_cost", "take_word"]
 
 _MOST_STATES = 1 << 62
 
 
+#: One machine: its factor, its first state, the number of its states, the weight of its digit.
+MACHINE = np.dtype([("factor", "<f8"), ("base", "<i8"), ("size", "<i8"), ("stride", "<i8")])
+#: One state: its arcs, its failure arc (-1 at a root), the cost of ending.
+STATE = np.dtype(
+    [
+        ("first_arc", "<i8"),
+        ("end_arc", "<i8"),
+        ("fail", "<i4"),
+        ("fail_cost", "<f4"),
+        ("final", "<f4"),
+    ]
+)
+#: One arc; the arcs of a root have no label but their place.
+ARC = np.dtype([("label", "<i4"), ("cost", "<f4"), ("next", "<i4")])
+
+
 class MachineArrays(NamedTuple):
-    """K machines in one set of arrays, for kernels; states and labels are numbered through.
+    """K machines in few arrays, for kernels; states and labels are numbered through.
 
     Attributes
     ----------
-    factor : ndarray of float64, shape (K,)
-    base, size, stride : ndarray of int64, shape (K,)
-        Number of each machine's first state, its number of states, and the weight of its digit.
+    machines : ndarray of `MACHINE`, shape (K,)
     label : ndarray of int32, shape (K, n_words)
-        The other fields are those of `WordMachine`.
+        Label of each word, by machine.
+    states : ndarray of `STATE`, shape (n_states,)
+    arcs : ndarray of `ARC`, shape (n_arcs,)
+        Of each state but the roots, sorted by label.
+    root : ndarray of `ARC`, shape (n_labels,)
+        The roots' arcs by label.
     """
 
-    factor: npt.NDArray[np.float64]
-    base: npt.NDArray[np.int64]
-    size: npt.NDArray[np.int64]
-    stride: npt.NDArray[np.int64]
+    machines: npt.NDArray[Any]
     label: npt.NDArray[np.int32]
-    first_arc: npt.NDArray[np.int64]
-    arc_label: npt.NDArray[np.int32]
-    arc_cost: npt.NDArray[np.float32]
-    arc_next: npt.NDArray[np.int32]
-    fail: npt.NDArray[np.int32]
-    fail_cost: npt.NDArray[np.float32]
-    final: npt.NDArray[np.float32]
-    root_next: npt.NDArray[np.int32]
-    root_cost: npt.NDArray[np.float32]
+    states: npt.NDArray[Any]
+    arcs: npt.NDArray[Any]
+    root: npt.NDArray[Any]
 
 
 class WordCosts:
@@ -103,7 +113,7 @@ class WordCosts:
             raise DataError("word machines with too many states together",
                             got=" x ".join(map(str, sizes)), expected="below 2^62")  # fmt: skip
         self.arrays = _joined([f for f, _ in machines], [m for _, m in machines])
-        strides = self.arrays.stride.tolist()
+        strides = self.arrays.machines["stride"].tolist()
         self.start = sum(
             m.start * stride for (_, m), stride in zip(machines, strides, strict=True)
         )  # fmt: skip
@@ -158,63 +168,82 @@ class WordCosts:
 
 
 def _joined(factors: Sequence[float], machines: Sequence[WordMachine]) -> MachineArrays:
-    sizes = np.array([m.n_states for m in machines], dtype=np.int64)
-    base = np.cumsum(sizes) - sizes
-    labels = np.array([len(m.root_next) for m in machines], dtype=np.int64)
-    first_label = np.cumsum(labels) - labels
-    n_arcs = np.array([len(m.arc_label) for m in machines], dtype=np.int64)
-    stride = np.concatenate([[1], np.cumprod(sizes[:-1])]).astype(np.int64)
-
-    def moved(name: str, shifts: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-        parts = [getattr(m, name) + int(s) for m, s in zip(machines, shifts, strict=True)]
-        return np.concatenate(parts).astype(np.int32)
-
-    def plain(name: str) -> npt.NDArray[np.float32]:
-        return np.concatenate([getattr(m, name) for m in machines]).astype(np.float32)
-
-    arcs_before = np.cumsum(n_arcs) - n_arcs
-    first_arc = [m.first_arc[:-1] + int(s) for m, s in zip(machines, arcs_before, strict=True)]
-    fail = [np.where(m.fail >= 0, m.fail + int(b), -1) for m, b in zip(machines, base, strict=True)]
-    label = [m.label + int(s) for m, s in zip(machines, first_label, strict=True)]
-    return MachineArrays(
-        np.array(factors, dtype=np.float64), base, sizes, stride,
-        np.ascontiguousarray(label, dtype=np.int32),
-        np.concatenate([*first_arc, [n_arcs.sum()]]).astype(np.int64),
-        moved("arc_label", first_label), plain("arc_cost"), moved("arc_next", base),
-        np.concatenate(fail).astype(np.int32), plain("fail_cost"), plain("final"),
-        moved("root_next", base), plain("root_cost"),
+    sizes, labels, arcs = (
+        np.array([len(getattr(m, name)) for m in machines], dtype=np.int64)
+        for name in ("fail", "root_next", "arc_label")
+    )
+    before_state, before_label, before_arc = (np.cumsum(n) - n for n in (sizes, labels, arcs))
+    made = MachineArrays(
+        np.zeros(len(machines), MACHINE), np.array([m.label for m in machines], dtype=np.int32),
+        np.zeros(sizes.sum(), STATE), np.zeros(arcs.sum(), ARC), np.zeros(labels.sum(), ARC),
     )  # fmt: skip
+    made.machines["factor"], made.machines["base"] = factors, before_state
+    made.machines["size"] = sizes
+    made.machines["stride"] = np.concatenate([[1], np.cumprod(sizes[:-1])])
+    for k, m in enumerate(machines):
+        state, label, arc = int(before_state[k]), int(before_label[k]), int(before_arc[k])
+        made.label[k] += label
+        states = made.states[state : state + sizes[k]]
+        states["first_arc"], states["end_arc"] = m.first_arc[:-1] + arc, m.first_arc[1:] + arc
+        states["fail"] = np.where(m.fail >= 0, m.fail + state, -1)
+        states["fail_cost"], states["final"] = m.fail_cost, m.final
+        own = made.arcs[arc : arc + arcs[k]]
+        own["label"], own["cost"], own["next"] = m.arc_label + label, m.arc_cost, m.arc_next + state
+        root = made.root[label : label + labels[k]]
+        root["cost"], root["next"] = m.root_cost, m.root_next + state
+    return made
 
 
 @numba.njit(cache=True, nogil=True)
-def take_word(machines: MachineArrays, state: int, word: int) -> tuple[float, int]:
+def take_word(arrays: MachineArrays, state: int, word: int) -> tuple[float, int]:
     """Take one word from one state of the product; return the cost and the next state.
 
-    What is impossible for any machine is impossible, whatever its factor.
+    What is impossible for any machine is impossible, whatever its factor. The walk is that of
+    `word_machine.step`, written out: numba counts references to every array that it passes on.
     """
+    machines, label, states, arcs, root = arrays
     total = 0.0
     following = 0
-    for k in range(len(machines.factor)):
-        at = (state // machines.stride[k]) % machines.size[k] + machines.base[k]
-        cost, reached = step(
-            at, machines.label[k, word], machines.first_arc, machines.arc_label,
-            machines.arc_cost, machines.arc_next, machines.fail, machines.fail_cost,
-            machines.root_next, machines.root_cost,
-        )  # fmt: skip
+    for k in range(len(machines)):
+        base, stride = machines[k].base, machines[k].stride
+        at = (state // stride) % machines[k].size + base
+        wanted = label[k, word]
+        cost = 0.0
+        found = False
+        reached = np.int64(0)
+        while not found and states[at].fail >= 0:
+            low, high = states[at].first_arc, states[at].end_arc
+            while low < high:
+                middle = (low + high) // 2
+                if arcs[middle].label < wanted:
+                    low = middle + 1
+                else:
+                    high = middle
+            if low < states[at].end_arc and arcs[low].label == wanted:
+                found = True
+                cost += arcs[low].cost
+                reached = np.int64(arcs[low].next)
+            else:
+                cost += states[at].fail_cost
+                at = np.int64(states[at].fail)
+        if not found:
+            cost += root[wanted].cost
+            reached = np.int64(root[wanted].next)
         if cost == np.inf:
             return np.inf, 0
-        total += machines.factor[k] * cost
-        following += (reached - machines.base[k]) * machines.stride[k]
+        total += machines[k].factor * cost
+        following += (reached - base) * stride
     return total, following
 
 
 @numba.njit(cache=True, nogil=True)
-def final_cost(machines: MachineArrays, state: int) -> float:
+def final_cost(arrays: MachineArrays, state: int) -> float:
     """Return the cost of ending in a state of the product."""
+    machines, states = arrays.machines, arrays.states
     total = 0.0
-    for k in range(len(machines.factor)):
-        at = (state // machines.stride[k]) % machines.size[k] + machines.base[k]
-        if machines.final[at] == np.inf:
+    for k in range(len(machines)):
+        at = (state // machines[k].stride) % machines[k].size + machines[k].base
+        if states[at].final == np.inf:
             return np.inf
-        total += machines.factor[k] * machines.final[at]
+        total += machines[k].factor * states[at].final
     return total
