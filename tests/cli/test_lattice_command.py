@@ -51,6 +51,8 @@ def test_looking_inside(run: CommandLine, tiny_speech: TinySpeech, lattices: Pat
     assert max(stats["log10_paths"] for stats in told.values()) > 0.3
     assert all(stats["depth"] >= 1 for stats in told.values())
     assert "10^" in run("lattice", "info", lattices).out
+    facts = run("info", lattices, "--json").json
+    assert (facts["kind"], facts["utterances"], facts["without_a_path"]) == ("lattices", 6, 0)
     text = (tiny_speech.test / "text").read_text()
     assert run("lattice", "best", lattices).out == text
     assert run("lattice", "best", lattices, "--by", "mbr").out == text

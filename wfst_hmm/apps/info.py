@@ -30,7 +30,8 @@ _LINES = 200  # lines looked at to tell what a text file is
 
 def kind_of(path: str | Path) -> str:
     """Return what `path` is: ``acoustic model``, ``decoding graph``, ``data directory``,
-    ``manifest``, ``recording``, ``FST``, ``symbol table``, ``ARPA model`` or ``lexicon``.
+    ``manifest``, ``recording``, ``FST``, ``lattices``, ``symbol table``, ``ARPA model`` or
+    ``lexicon``.
 
     Raises
     ------
@@ -57,6 +58,8 @@ def kind_of(path: str | Path) -> str:
         return "FST"
     if magic.startswith(_AUDIO_MAGIC) or path.suffix.lower() in _AUDIO:
         return "recording"
+    if magic.startswith(b"PK\3\4"):
+        return "lattices"
     return _kind_of_text(path)
 
 
@@ -100,6 +103,7 @@ def describe(path: str | Path) -> dict[str, Any]:
         "manifest": _corpus,
         "recording": _recording,
         "FST": _fst,
+        "lattices": _lattices,
         "symbol table": _symbols,
         "ARPA model": _arpa,
         "lexicon": _lexicon,
@@ -240,6 +244,20 @@ def _fst(path: Path) -> dict[str, Any]:
         "input_deterministic": is_deterministic(fst),
         "input_symbols": len(fst.isymbols) if fst.isymbols else None,
         "output_symbols": len(fst.osymbols) if fst.osymbols else None,
+    }
+
+
+def _lattices(path: Path) -> dict[str, Any]:
+    from wfst_hmm.lattice.stats import lattice_stats
+    from wfst_hmm.lattice.store import read_lattices
+
+    stats = [lattice_stats(lattice) for lattice in read_lattices(path).values()]
+    return {
+        "utterances": len(stats),
+        "frames": sum(one.n_frames for one in stats),
+        "states": sum(one.n_states for one in stats),
+        "arcs": sum(one.n_arcs for one in stats),
+        "without_a_path": sum(not np.isfinite(one.best_cost) for one in stats),
     }
 
 
