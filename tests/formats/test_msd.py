@@ -90,6 +90,7 @@ def test_a_csv(tmp_path: Path) -> None:
         (HEADER + "\nT,A,S,1987,1,2\n", "songs.csv:2: too few fields; got 6, expected 16"),
         (HEADER + "\n" + row("T", "A", "year") + "\n", "songs.csv:2: no number"),
         (HEADER + "\n" + row("T", "A", "1987", "nan") + "\n", "out of range"),
+        (HEADER + "\n" + row("T", "A", "1987", "9" * 40) + "\n", "out of range"),
         (HEADER + '\n"T" x,"A\n', "no CSV"),
     ],
 )

@@ -39,6 +39,12 @@ def test_what_it_says(tmp_path):
         ("START_STATE 0\n", "", "incomplete"),
         ("FINAL_STATE 2", "FINAL_STATE 3", "number of a state"),
         ("NUM_STATES 3", "NUM_STATES 2147483648", "number of a state"),
+        (
+            "NUM_STATES 3\nSTART_STATE 0\nFINAL_STATE 2",
+            "FINAL_STATE 9\nN 3\nS 0",
+            "got 9, expected 0 to 2",
+        ),
+        ("FSG_BEGIN digits\n", "FSG_BEGIN digits\nT 0 7 1 x\n", "got 7, expected 0 to 2"),
         ("NUM_STATES 3\n", "NUM_STATES 3\nN 3\n", "given twice"),
         ("0.25", "1.25", "not a probability"),
         ("0.25", "0", "not a probability"),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import importlib
-import math
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ __all__ = ["N_TIMBRE", "Song", "find_tracks", "read_timbre_csv", "read_track"]
 N_TIMBRE = 12
 _MAX_SEGMENTS = 1_000_000  # hours of music; more is no track
 _MAX_TAGS = 10_000
+_MAX_TIMBRE = 1e30  # what single precision holds, and far beyond any timbre
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -175,7 +175,7 @@ def _csv_song(row: list[str], columns: list[int], where: str) -> Song:
         number, values = int(year or 0), [float(text) for text in timbre]
     except ValueError as error:
         raise FormatError(f"no number ({error})", where=where) from None
-    if not all(map(math.isfinite, values)) or not 0 <= number < 10_000:
+    if not all(abs(value) < _MAX_TIMBRE for value in values) or not 0 <= number < 10_000:
         raise FormatError("a year or timbre out of range", where=where)
     return Song(id_, artist, title, number, _tags([], number, artist),
                 np.array([values], dtype=np.float32))  # fmt: skip

@@ -67,6 +67,14 @@ def read_fsg(path: str | Path) -> Fst:
     if not done or len(numbers) < 3:
         raise FormatError("an incomplete grammar", where=str(path), got=sorted(numbers),
                           expected="NUM_STATES, START_STATE, FINAL_STATE and FSG_END")  # fmt: skip
+    named = [
+        numbers["START_STATE"],
+        numbers["FINAL_STATE"],
+        *(end for row in rows for end in row[:2]),
+    ]
+    if max(named) >= numbers["NUM_STATES"]:  # some may have been named before the number was
+        raise FormatError("not a number of a state", where=str(path), got=max(named),
+                          expected=f"0 to {numbers['NUM_STATES'] - 1}")  # fmt: skip
     final = np.full(numbers["NUM_STATES"], np.inf)
     final[numbers["FINAL_STATE"]] = 0.0
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
