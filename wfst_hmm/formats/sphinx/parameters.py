@@ -92,9 +92,10 @@ def read_mixture_weights(path: str | Path) -> Array:
     _, cursor = open_container(path)
     sizes = _sizes(cursor, ("senones", "streams", "densities"))
     _announced(cursor, sizes[0] * sizes[1] * sizes[2])
-    counts = cursor.array("f4", tuple(sizes), "mixture weights").astype(np.float64)
+    stored = cursor.array("f4", tuple(sizes), "mixture weights")
     cursor.finish()
-    _finite(counts, cursor, Path(path).name)
+    _finite(stored, cursor, Path(path).name)
+    counts = stored.astype(np.float64)
     if counts.min() < 0 or not np.all(counts.sum(axis=2) > 0):
         raise FormatError("a senone has negative weights, or none", where=str(path))
     weights = np.maximum(counts / counts.sum(axis=2, keepdims=True), WEIGHT_FLOOR)
@@ -174,9 +175,10 @@ def read_transitions(path: str | Path) -> list[Topology]:
     if n_to != n_from + 1:
         raise cursor.error("not one target state more than sources", got=(n_from, n_to))
     _announced(cursor, n_matrices * n_from * n_to)
-    counts = cursor.array("f4", (n_matrices, n_from, n_to), "transitions").astype(np.float64)
+    stored = cursor.array("f4", (n_matrices, n_from, n_to), "transitions")
     cursor.finish()
-    _finite(counts, cursor, Path(path).name)
+    _finite(stored, cursor, Path(path).name)
+    counts = stored.astype(np.float64)
     if counts.min() < 0 or not np.all(counts.sum(axis=2) > 0):
         raise FormatError("a state has negative transitions, or none", where=str(path))
     rows = counts / counts.sum(axis=2, keepdims=True)
