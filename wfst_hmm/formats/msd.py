@@ -125,7 +125,8 @@ def _song(file: Any, h5py: Any, where: str) -> Song:
 
 def checked_timbre(values: Any, where: str) -> npt.NDArray[np.float32]:
     """Return timbre as float32, shape (n, 12); a `DataError` when it is empty or not finite."""
-    array = np.ascontiguousarray(values, dtype=np.float32)
+    with np.errstate(all="ignore"):  # what does not fit becomes infinite, and is refused
+        array = np.ascontiguousarray(values, dtype=np.float32)
     if array.ndim != 2 or not len(array) or not np.isfinite(array).all():
         raise DataError("timbre that is empty or not finite", where=where, got=array.shape)
     return array
