@@ -17,17 +17,16 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import GraphError
 from wfst_hmm.fst.arrays import Fst
-from wfst_hmm.search.backpointers import collect, settle, trace
+from wfst_hmm.search.backpointers import settle, trace
+from wfst_hmm.search.frames import advance_tokens, first_tokens
 from wfst_hmm.search.links import LinkStore, new_links, prune_links, record_links
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import check_scores, plan_of
-from wfst_hmm.search.tokens import close, cutoff_for, expand, gather, grown, recombine
 
 __all__ = ["BeamSearch", "beam_path"]
 
 _COLLECT_AT = 1 << 20  # backpointers before the first garbage collection (8 MB)
 _PRUNE_AT = 1 << 17  # links before the first pruning of the lattice (2.5 MB)
-_BEAM_DELTA = 0.5  # nats
 
 
 class BeamSearch:
@@ -94,7 +93,7 @@ class BeamSearch:
         self._lattice_beam = self._options.lattice_beam if links else -1.0
         if collect_at is None:
             collect_at = _PRUNE_AT if links else _COLLECT_AT
-        self._tokens = _first_tokens(
+        self._tokens = first_tokens(
             fst.states, fst.arcs, self._plan.has_epsilon, self._plan.slack, fst.start, collect_at,
             self._slot,
         )  # fmt: skip
@@ -114,7 +113,7 @@ class BeamSearch:
             return
         options = self._options
         above = np.full((len(scores), 2), np.inf)
-        n_done, n_pruned, added, self._tokens, self._links = _advance(
+        n_done, n_pruned, added, self._tokens, self._links = advance_tokens(
             self._fst.states, self._fst.arcs, self._plan.has_epsilon, self._plan.slack,
             self._plan.n_labels, scores, self._columns, options.acoustic_scale, options.beam,
             options.max_active, options.min_active, self._slot, self._tokens,
@@ -200,170 +199,6 @@ def beam_path(
     search = BeamSearch(fst, columns, options)
     search.advance(scores)
     return search.path()
-
-
-@numba.njit(cache=True, nogil=True)
-def _first_tokens(
-    states: npt.NDArray[Any],
-    arcs: npt.NDArray[Any],
-    has_epsilon: npt.NDArray[np.uint8],
-    slack: float,
-    start: int,
-    collect_at: int,
-    slot: npt.NDArray[np.int32],
-) -> Any:
-    """Return the tokens before the first frame: the start state and its epsilon closure."""
-    state = np.empty(64, dtype=np.int32)
-    cost = np.empty(64, dtype=np.float32)
-    arc = np.empty(64, dtype=np.int32)
-    source = np.empty(64, dtype=np.int32)
-    queue = np.empty(64, dtype=np.int32)
-    expanded = np.empty(64, dtype=np.float32)
-    slot[start] = 0
-    state[0] = start
-    cost[0] = 0.0
-    arc[0] = -1
-    source[0] = 0
-    n, _, state, cost, arc, source, queue, expanded = close(
-        states, arcs, has_epsilon, slack, np.inf, slot, 1, state, cost, arc, source, queue, expanded
-    )
-    prev = np.empty(max(n, 1024), dtype=np.int32)
-    pool_arc = np.empty(max(n, 1024), dtype=np.int32)
-    history = np.empty(len(state), dtype=np.int32)
-    for token in range(n):
-        prev[token] = -1 - source[token] if token else -1
-        pool_arc[token] = arc[token]
-        history[token] = token
-    return state, cost, history, n, prev, pool_arc, n, collect_at
-
-
-@numba.njit(cache=True, nogil=True)
-def _advance(
-    states: npt.NDArray[Any],
-    arcs: npt.NDArray[Any],
-    has_epsilon: npt.NDArray[np.uint8],
-    slack: float,
-    n_labels: int,
-    scores: npt.NDArray[np.float32],
-    columns: npt.NDArray[np.int32],
-    scale: float,
-    beam: float,
-    max_active: int,
-    min_active: int,
-    slot: npt.NDArray[np.int32],
-    tokens: Any,
-    lattice_beam: float,
-    links: LinkStore,
-    above: npt.NDArray[np.float64],
-) -> Any:
-    """Search one chunk.
-
-    Returns frames done, frames that lost tokens, cost taken off, tokens and links. Fills in
-    `above`, shape (n, 2): below which cost, counted from the chunk's start, nothing was dropped
-    before and after each frame.
-    """
-    state, cost, history, n, prev, pool_arc, n_pool, collect_at = tokens
-    offset = 0.0
-    n_pruned = 0
-    room = max(len(state), 1024)
-    first_arc = np.empty(room, dtype=np.uint32)
-    end_arc = np.empty(room, dtype=np.uint32)
-    new_state = np.empty(room, dtype=np.int32)
-    new_cost = np.empty(room, dtype=np.float32)
-    new_history = np.empty(room, dtype=np.int32)
-    arc = np.empty(room, dtype=np.int32)
-    source = np.empty(room, dtype=np.int32)
-    queue = np.empty(room, dtype=np.int32)
-    expanded = np.empty(room, dtype=np.float32)
-    c_cost = np.empty(room, dtype=np.float32)
-    c_state = np.empty(room, dtype=np.int32)
-    c_arc = np.empty(room, dtype=np.int32)
-    c_token = np.empty(room, dtype=np.int32)
-    acoustic = np.empty(n_labels + 1, dtype=np.float32)
-    for frame in range(len(scores)):
-        best = np.float32(np.inf)
-        for token in range(n):
-            best = min(best, cost[token])
-        cutoff = cutoff_for(cost, n, best, beam, max_active, min_active)
-        first_arc = grown(first_arc, 0, n)
-        end_arc = grown(end_arc, 0, n)
-        n_before = n
-        n, n_arcs = gather(states, state, cost, history, n, cutoff, best, first_arc, end_arc)
-        offset += best
-        # What max_active cut from this frame would be cut from the next one, too, had it come
-        # so far; half a nat is left for changes of rank.
-        width = beam if cutoff == best + beam else cutoff - best + _BEAM_DELTA
-        for label in range(n_labels):
-            acoustic[label + 1] = -scale * scores[frame, columns[label]]
-        if n_arcs > len(c_cost):
-            c_cost = grown(c_cost, 0, n_arcs)
-            c_state = grown(c_state, 0, n_arcs)
-            c_arc = grown(c_arc, 0, n_arcs)
-            c_token = grown(c_token, 0, n_arcs)
-        n_candidates, new_best = expand(
-            arcs, cost, n, first_arc, end_arc, acoustic, width, c_cost, c_state, c_arc, c_token
-        )
-        if n < n_before:
-            above[frame, 0] = offset + cutoff - best
-        if n_candidates == 0:
-            n_pruned += n < n_before or width < np.inf
-            return frame, n_pruned, offset, (
-                state, cost, history, n, prev, pool_arc, n_pool, collect_at
-            ), links  # fmt: skip
-        if n_candidates > len(new_state):
-            new_state = grown(new_state, 0, n_candidates)
-        if len(new_state) > len(new_cost):
-            new_cost = grown(new_cost, 0, len(new_state))
-        if len(new_state) > len(arc):
-            arc = grown(arc, 0, len(new_state))
-            source = grown(source, 0, len(new_state))
-            expanded = grown(expanded, 0, len(new_state))
-            queue = grown(queue, 0, len(new_state))
-        limit = new_best + width
-        n_new, dropped = recombine(
-            n_candidates, limit, c_cost, c_state, c_arc, c_token,
-            slot, new_state, new_cost, arc, source,
-        )  # fmt: skip
-        n_new, dropped_too, new_state, new_cost, arc, source, queue, expanded = close(
-            states, arcs, has_epsilon, slack, limit, slot, n_new,
-            new_state, new_cost, arc, source, queue, expanded,
-        )  # fmt: skip
-        if dropped or dropped_too or n_candidates < n_arcs:
-            above[frame, 1] = offset + limit
-        n_pruned += min(above[frame, 0], above[frame, 1]) < np.inf
-        if n_new > len(new_history):
-            new_history = grown(new_history, 0, n_new)
-        if lattice_beam > 0:
-            n_pool = links.counts[1]
-            links = record_links(
-                links, states, arcs, has_epsilon, lattice_beam, limit, slot, n_new, new_state,
-                new_cost, n_candidates, c_cost, c_state, c_arc, c_token, history, acoustic,
-            )  # fmt: skip
-            for token in range(n_new):
-                new_history[token] = n_pool + token
-            if links.counts[0] > collect_at:
-                prune_links(links, lattice_beam, new_history, n_new, False)
-                collect_at = max(collect_at, 2 * links.counts[0])
-        else:
-            if n_pool + n_new > collect_at:
-                n_pool, prev, pool_arc = collect(prev, pool_arc, n_pool, history, n)
-                collect_at = max(collect_at, 2 * (n_pool + n_new))
-            if n_pool + n_new > len(prev):
-                prev = grown(prev, n_pool, n_pool + n_new)
-                pool_arc = grown(pool_arc, n_pool, n_pool + n_new)
-            for token in range(n_new):
-                where = source[token]
-                prev[n_pool + token] = history[where] if where >= 0 else n_pool - 1 - where
-                pool_arc[n_pool + token] = arc[token]
-                new_history[token] = n_pool + token
-            n_pool += n_new
-        n = n_new
-        state, new_state = new_state, state
-        cost, new_cost = new_cost, cost
-        history, new_history = new_history, history
-    return len(scores), n_pruned, offset, (
-        state, cost, history, n, prev, pool_arc, n_pool, collect_at
-    ), links  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)
