@@ -41,7 +41,6 @@ class SpeakerModels:
         Its labels tell tied states; `search` searches it.
     search : callable
     options : AdaptationOptions
-        ``n_estimates`` has no meaning here.
     """
 
     def __init__(
@@ -99,10 +98,14 @@ class SpeakerModels:
     def _adapted(self, features: list[Features]) -> CodebookSet:
         current = self._codebooks
         for _ in range(self._options.n_rounds):
-            stats = CodebookStats.empty(current)
-            for own in features:
-                stats.accumulate(current, own.array, self._states(current, own))
-            current = adapted_means(current, stats, self._classes)
+            states = [self._states(current, own) for own in features]
+            for number in range(self._options.n_estimates):
+                stats = CodebookStats.empty(current)
+                for own, path in zip(features, states, strict=True):
+                    stats.accumulate(current, own.array, path)
+                # whole classes first: then Gaussians are told apart by means nearer to the voice
+                least = np.inf if number == 0 < self._options.n_estimates - 1 else 500.0
+                current = adapted_means(current, stats, self._classes, min_codebook=least)
         return current
 
     def _states(self, codebooks: CodebookSet, features: Features) -> npt.NDArray[np.int64]:

@@ -74,7 +74,7 @@ class DecodingProfile:
 #: Chosen on the 80 development utterances of Mini LibriSpeech (`bench.transcribe`).
 EN_US = DecodingProfile(
     GraphOptions(silence_probability=0.3, transition_scale=0.3, max_states=200_000_000),
-    word_penalty=0.7,
+    word_penalty=0.5,
     search=SPEECH.replace(acoustic_scale=0.15, beam=17.0, max_active=5000),
     confidence=Calibration(0.554, -0.608, n_words=2622, n_correct=2060),
 )
