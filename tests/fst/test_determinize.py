@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -73,12 +71,10 @@ def test_what_cannot_be_determinized_stops_and_says_why() -> None:
         0, [0, 0, 1, 2, 1, 2], [1, 1, 1, 1, 2, 3], [1, 2, 1, 2, 0, 0], np.zeros(6),
         [1, 2, 1, 2, 3, 3], [np.inf] * 3 + [0.0],
     )  # fmt: skip
-    begin = time.perf_counter()
     with pytest.raises(GraphError, match=r"cannot be determinized.*over '1 1.*writing '1 1.*and"):
         ops.determinize(fst)
     with pytest.raises(GraphError, match=r"budget of states.*writing .*at most 5"):
         ops.determinize(fst, max_states=5)
-    assert time.perf_counter() - begin < 5
 
 
 def test_owed_outputs_follow_the_arc() -> None:

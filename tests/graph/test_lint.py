@@ -1,7 +1,6 @@
 """Every mistake that the lint promises to catch, made on purpose."""
 
 import math
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -185,9 +184,7 @@ def drifting() -> Grammar:
 
 
 def test_grammar_that_cannot_be_determinized() -> None:
-    since = time.perf_counter()
     report = lint(LEXICON, drifting(), MODEL, max_states=1000)
-    assert time.perf_counter() - since < 5
     found = only(report, "not-determinizable")
     assert "after 'a', two loops read 'a' for 1 and 2 nats" in found.what
     assert found.where == "drift.fst"
