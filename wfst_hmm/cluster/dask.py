@@ -112,8 +112,13 @@ class Delivery(WorkerPlugin):  # type: ignore[misc]
 def connected(spec: str, n: int, tell: Tell) -> Iterator[DaskEngine]:
     """Give an engine for `spec`; what was started here is stopped at the end."""
     # Workers that are killed take the blame of the tasks they held; ours are harmless.
+    # A hundred samples of every worker's stack a second, for the dashboard, cost a tenth of a core.
     settings = {
         "distributed.scheduler.allowed-failures": 1000,
+        "distributed.worker.profile.enabled": False,
+        "distributed.worker.profile.interval": "1s",
+        "distributed.admin.system-monitor.interval": "2s",
+        "distributed.admin.tick.interval": "500ms",
         "distributed.comm.timeouts.connect": f"{_CONNECT_SECONDS}s",
     }
     with (
