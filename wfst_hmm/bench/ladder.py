@@ -22,6 +22,7 @@ from wfst_hmm.apps.adaptation import AdaptationOptions
 from wfst_hmm.apps.librispeech import is_librispeech, read_librispeech
 from wfst_hmm.apps.recognize import decode_corpus
 from wfst_hmm.apps.recognizer import Recognizer
+from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.apps.wer import WordErrors, score_words
 from wfst_hmm.bench.report import Row
 from wfst_hmm.errors import DataError
@@ -52,7 +53,8 @@ TARGETS = {"mono": 55.0, "tri": 38.0, "lda": 33.0, "sat": 28.0}
 LADDER_OPTIONS = RecipeOptions(
     training=TrainingOptions(n_passes=30, n_gaussians=1000, beam=200.0),
 )
-SEARCH = SearchOptions(acoustic_scale=1 / 13, beam=16.0, max_active=10_000)
+#: The usual acoustic scale (`apps.speech_options`); a thirteenth lets monophones skip words.
+SEARCH = SearchOptions(acoustic_scale=SPEECH.acoustic_scale, beam=18.0, max_active=10_000)
 
 
 @dataclasses.dataclass(frozen=True)
