@@ -22,6 +22,7 @@ from wfst_hmm.search.instances import (
     leave,
     mask_for,
     new_instances,
+    rehash,
     step,
     with_room,
 )
@@ -203,6 +204,7 @@ def advance_units(
             origin = _origins(items, n_moved)
         if n_moved + n_arcs * hmms.most_ways > len(items.unit):
             items = with_room(items, n_moved, n_moved + n_arcs * hmms.most_ways)
+            rehash(items, n_moved, mask)  # the larger table is empty
         n_items, lost_entering, lowest = enter(
             arcs, hmms, items, n_moved, cost, history, n, first_arc, end_arc, lowest, width,
             row, scale, mask,

@@ -491,6 +491,7 @@ def _advance(
         )
         if n_moved + n_arcs * hmms.most_ways > len(items.unit):
             items = with_room(items, n_moved, n_moved + n_arcs * hmms.most_ways)
+            rehash(items, n_moved, mask)  # the larger table is empty
         pairs = _with_room(pairs, n_pairs, n_pairs + n_arcs)
         n_items, n_pairs, lost_entering, lowest = _enter(
             states, arcs, hmms, machines, pairs, n_pairs, items, n_moved, state, cost, history, n,
