@@ -220,12 +220,17 @@ class _Runner:
         return int(alive)
 
     def _ended(self, process: subprocess.Popen[bytes], *, may_fail: bool = False) -> None:
-        try:
-            code = process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
+        end = time.monotonic() + _PATIENCE
+        while (code := process.poll()) is None and time.monotonic() < end:
+            time.sleep(0.05)
+            if len(self.services) == 2 and self.services[1].poll() is not None:
+                # a nanny whose worker is killed while it starts gives up; a supervisor's task
+                self.services.pop()
+                self._start(1)
+        if code is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            raise DataError("a command did not end", where=str(self.folder / "log")) from None
+            raise DataError("a command did not end", where=str(self.folder / "log"))
         if code and not may_fail:
             raise DataError("a command failed", where=str(self.folder / "log"), got=code)
 
@@ -249,20 +254,27 @@ class _Runner:
         self._stop_services()
         file = self.folder / "scheduler.json"
         file.unlink(missing_ok=True)
-        dask = [sys.executable, "-m", "dask"]
+        for number in (0, 1):
+            self._start(number)
+
+    def _start(self, number: int) -> None:
+        """Start the scheduler (0), or the nanny of two workers (1)."""
+        file = self.folder / "scheduler.json"
         commands = (
             ["scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file),
              "--no-dashboard", "--no-show"],
             ["worker", "--scheduler-file", str(file), "--host", "127.0.0.1", "--nworkers", "2",
-             "--nthreads", "1", "--no-dashboard", "--death-timeout", "30",
-             "--local-directory", str(self.folder / "dask")],
+             "--nthreads", "1", "--no-dashboard", "--local-directory", str(self.folder / "dask")],
         )  # fmt: skip
         with open(self.folder / "log", "ab") as log:
-            for command in commands:
-                self.services.append(subprocess.Popen([*dask, *command], stdout=log, stderr=log))
-                end = time.monotonic() + 30
-                while not file.is_file() and time.monotonic() < end:
-                    time.sleep(0.05)
+            self.services.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "dask", *commands[number]], stdout=log, stderr=log
+                )
+            )
+        end = time.monotonic() + 60
+        while not file.is_file() and time.monotonic() < end:
+            time.sleep(0.05)
 
     def _stop_services(self) -> None:
         for service in self.services[::-1]:
