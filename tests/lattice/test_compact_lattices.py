@@ -7,14 +7,19 @@ import pytest
 from compact_graphs import CHAIN, chains, graphs, random_graph, random_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from search_problems import WORDS
 
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.graph.compact import CompactGraph
+from wfst_hmm.graph.word_costs import WordCosts
+from wfst_hmm.graph.word_machine import phrase_machine
 from wfst_hmm.lattice.answer import AnswerOptions, answer
 from wfst_hmm.lattice.generate import decode_with_lattice
 from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.lattice.nbest import n_best
 from wfst_hmm.search.compact_beam import CompactBeamSearch
+from wfst_hmm.search.exact import viterbi_path
+from wfst_hmm.search.fused_compact import FusedCompactSearch
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
 from wfst_hmm.search.result import NoPath
@@ -88,16 +93,20 @@ def test_pruning_on_the_way_leaves_the_same_lattice(
         assert counts[0] == counts[1]
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_many_active_units(seed: int) -> None:
+def dense_graph(seed: int, n_states: int, n_arcs: int) -> CompactGraph:
+    """Return a graph in which most units are active after a few frames."""
     rng = np.random.default_rng(seed)
-    n_states, n_arcs = 60, 400
     columns = (rng.integers(0, high, n_arcs) for high in (n_states, 5, 4, n_states))
     source, unit, word, following = columns
     unit[following <= source] = rng.integers(1, 5, int((following <= source).sum()))
     fst = Fst.from_arcs(0, source, unit, word, rng.integers(0, 9, n_arcs) / 4, following,
                         rng.random(n_states))  # fmt: skip
-    graph = dataclasses.replace(random_graph(seed, [CHAIN] * 4, 1), fst=fst)
+    return dataclasses.replace(random_graph(seed, [CHAIN] * 4, 1), fst=fst)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_active_units(seed: int) -> None:
+    graph = dense_graph(seed, 60, 400)
     scores = random_scores(seed, 20)
     search = CompactBeamSearch(graph, UNLIMITED)
     search.advance(scores.array)
@@ -107,3 +116,40 @@ def test_many_active_units(seed: int) -> None:
     found = decode_with_lattice(graph, scores, UNLIMITED.replace(lattice_beam=1.0))
     assert not isinstance(found, NoPath)
     assert found[0].total_cost == pytest.approx(search.path().cost, abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("fused", [False, True])
+def test_no_unit_is_active_twice_when_the_room_for_units_grows(seed: int, fused: bool) -> None:
+    graph = dense_graph(seed, 120, 1600)
+    scores = random_scores(seed, 12)
+    search: FusedCompactSearch | CompactBeamSearch = CompactBeamSearch(graph, UNLIMITED)
+    if fused:
+        costs_nothing = WordCosts(WORDS, [(1.0, phrase_machine([], WORDS))])
+        search = FusedCompactSearch(graph, costs_nothing, UNLIMITED)
+    rooms = {len(search._tokens.items.unit)}
+    for row in scores.array:
+        search.advance(row[None])
+        items, n = search._tokens.items, search._tokens.n_items
+        rooms.add(len(items.unit))
+        active = np.stack([items.unit[:n], items.dest[:n]], axis=1)
+        assert len(np.unique(active, axis=0)) == n
+    assert len(rooms) > 1  # or this test shows nothing
+    expanded = graph.expanded()
+    wanted, _ = viterbi_path(expanded.fst, scores.array, expanded.labels.column)
+    assert search.path().cost == pytest.approx(wanted, abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lattices_stay_exact_when_the_room_for_units_grows(seed: int) -> None:
+    graph = dense_graph(seed, 120, 1600)
+    scores = random_scores(seed, 12)
+    options = UNLIMITED.replace(lattice_beam=0.3)
+    compact = decode_with_lattice(graph, scores, options)
+    whole = decode_with_lattice(graph.expanded(), scores, options)
+    assert not isinstance(compact, NoPath)
+    assert not isinstance(whole, NoPath)
+    assert compact[0].total_cost == pytest.approx(whole[0].total_cost, abs=1e-3)
+    assert costs(compact[1]) == {
+        words: pytest.approx(cost, abs=1e-3) for words, cost in costs(whole[1]).items()
+    }
