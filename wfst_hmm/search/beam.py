@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import GraphError
 from wfst_hmm.fst.arrays import Fst
+from wfst_hmm.search.asked import mark_of_arcs
 from wfst_hmm.search.backpointers import settle, trace
 from wfst_hmm.search.frames import advance_tokens, first_tokens
 from wfst_hmm.search.links import LinkStore, new_links, prune_links, record_links
@@ -127,6 +128,11 @@ class BeamSearch:
         if n_done < len(scores):
             self.lost_at = self.n_frames + n_done
         self.n_frames += n_done
+
+    def mark_columns(self, asked: npt.NDArray[np.bool_]) -> None:
+        """Mark the score columns that the next frame may look at, in `asked` of shape (S,)."""
+        state, n = self._tokens[0], self._tokens[3]
+        mark_of_arcs(self._fst.states, self._fst.arcs, self._columns, state, n, asked)
 
     def path(self, *, final: bool = True) -> tuple[float, npt.NDArray[np.int32]]:
         """Return cost and arcs of the best path so far.

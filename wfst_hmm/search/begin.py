@@ -19,7 +19,7 @@ from wfst_hmm.search.options import SearchOptions
 
 __all__ = ["AnySearch", "begin_search", "expanded_of"]
 
-#: All have `advance`, `path`, `settle`, `n_frames`, `lost_at`, `n_pruned` and `pruned_above`.
+#: All have `advance`, `mark_columns`, `path`, `settle`, `n_frames`, `lost_at`, `n_pruned` and `pruned_above`.
 AnySearch: TypeAlias = BeamSearch | CompactBeamSearch | DenseSearch
 
 _WIDE = 8.0  # nats

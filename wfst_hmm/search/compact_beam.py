@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import GraphError
 from wfst_hmm.graph.compact import CompactGraph
+from wfst_hmm.search.asked import mark_of_units
 from wfst_hmm.search.backpointers import trace
 from wfst_hmm.search.compact_frames import advance_units, first_links, first_units
 from wfst_hmm.search.compact_tokens import best_token, settle_units
@@ -129,6 +130,14 @@ class CompactBeamSearch:
         if n_done < len(scores):
             self.lost_at = self.n_frames + n_done
         self.n_frames += n_done
+
+    def mark_columns(self, asked: npt.NDArray[np.bool_]) -> None:
+        """Mark the score columns that the next frame may look at, in `asked` of shape (S,)."""
+        tokens = self._tokens
+        mark_of_units(
+            self._fst.states, self._fst.arcs, self._facts.table, tokens.items.unit,
+            tokens.n_items, tokens.state, tokens.n, asked,
+        )  # fmt: skip
 
     def active_units(self) -> npt.NDArray[np.uint32]:
         """Return unit and destination of every active instance, shape (n, 2)."""

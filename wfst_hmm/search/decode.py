@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from wfst_hmm.graph.compact import AnyGraph
+from wfst_hmm.models.lazy_scores import LazyScores
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.begin import begin_search, expanded_of
 from wfst_hmm.search.decoded import (
@@ -22,6 +23,7 @@ from wfst_hmm.search.decoded import (
     decoded_of,
 )
 from wfst_hmm.search.exact import viterbi_path
+from wfst_hmm.search.lazy import advance_all
 from wfst_hmm.search.no_path import may_have_path, why_not
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded, NoPath
@@ -30,7 +32,7 @@ __all__ = ["decode", "decode_beam", "decode_compose", "decode_exact", "noted"]
 
 
 def decode(
-    graph: AnyGraph, scores: Scores, options: SearchOptions | None = None
+    graph: AnyGraph, scores: Scores | LazyScores, options: SearchOptions | None = None
 ) -> Decoded | NoPath:
     """Return the best path of `scores` through `graph`, or the reason why there is none.
 
@@ -39,7 +41,9 @@ def decode(
     graph : Graph or CompactGraph
         The beam search expands the HMMs of a compact graph while it runs; the other searches
         expand the graph first.
-    scores : Scores
+    scores : Scores or LazyScores
+        Of lazy ones, the beam search asks for what active states need; the other searches and
+        certificates, and the reason why there is no path, take all.
     options : SearchOptions, optional
         ``options.search`` says which of the three searches.
 
@@ -51,11 +55,18 @@ def decode(
         The graph has an epsilon cycle of negative cost, or no states.
     """
     options = options or SearchOptions()
-    if options.certify and options.search == "beam":
+    if options.search == "beam" and not options.certify:
+        return decode_beam(graph, scores, options)
+    scores = _all_of(scores)
+    if options.search == "beam":
         from wfst_hmm.search.certify import certify  # which decodes, too
 
         return noted(*certify(graph, scores, options))
     return _SEARCHES[options.search](graph, scores, options)
+
+
+def _all_of(scores: Scores | LazyScores) -> Scores:
+    return scores if isinstance(scores, Scores) else scores.full()
 
 
 def noted(result: Decoded | NoPath, proof: object) -> Decoded | NoPath:
@@ -100,27 +111,27 @@ def decode_compose(
 
 
 def decode_beam(
-    graph: AnyGraph, scores: Scores, options: SearchOptions | None = None
+    graph: AnyGraph, scores: Scores | LazyScores, options: SearchOptions | None = None
 ) -> Decoded | NoPath:
     """Decode by beam search, with wider beams when pruning lost every path."""
     options = options or SearchOptions()
     notes: tuple[str, ...] = ()
     for attempt in range(options.retries + 1):
         search = begin_search(graph, options)
-        search.advance(scores.array)
-        found = decoded_of(search, graph, scores, options.acoustic_scale, notes=notes)
+        asked_for = advance_all(search, scores)
+        found = decoded_of(search, graph, asked_for, options.acoustic_scale, notes=notes)
         if found is not None:
             return found
+        scores = _all_of(scores)  # to tell why, and what a wider beam asks for
         if not search.n_pruned or not may_have_path(graph, scores):
             break
         if attempt < options.retries:
             options = options.replace(beam=2 * options.beam, max_active=2 * options.max_active)
             notes = (f"every path was lost; found with the beam widened to {options.beam:g}",)
-    return why_not(graph, scores, options, search)
+    return why_not(graph, _all_of(scores), options, search)
 
 
 _SEARCHES: dict[str, Callable[[AnyGraph, Scores, SearchOptions], Decoded | NoPath]] = {
-    "beam": decode_beam,
     "exact": decode_exact,
     "compose": decode_compose,
 }

@@ -115,6 +115,10 @@ class DenseSearch:
                 self.lost_at = self.n_frames
             at = end
 
+    def mark_columns(self, asked: npt.NDArray[np.bool_]) -> None:
+        """Mark the score columns that any frame looks at, in `asked` of shape (S,)."""
+        asked[self._columns[self._labels - 1]] = True
+
     def path(self, *, final: bool = True) -> tuple[float, npt.NDArray[np.int32]]:
         """Return cost and arcs of the best path so far, as `BeamSearch.path` does."""
         total = self._cost.astype(np.float64)

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from wfst_hmm.errors import UsageError, WfstHmmError
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph
+from wfst_hmm.models.lazy_scores import LazyScores
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.decode import decode
 from wfst_hmm.search.hmm_table import facts_of
@@ -23,12 +24,13 @@ from wfst_hmm.search.result import Decoded, NoPath
 
 __all__ = ["decode_many"]
 
+AnyScores = Scores | LazyScores
 Outcome = Decoded | NoPath | WfstHmmError
 
 
 def decode_many(
     graph: AnyGraph,
-    utterances: Iterable[Scores | Callable[[], Scores]],
+    utterances: Iterable[AnyScores | Callable[[], AnyScores]],
     options: SearchOptions | None = None,
     *,
     n_threads: int | None = None,
@@ -38,7 +40,7 @@ def decode_many(
     Parameters
     ----------
     graph : Graph or CompactGraph
-    utterances : iterable of Scores, or of functions that make them
+    utterances : iterable of Scores or LazyScores, or of functions that make them
         A function runs on the thread that decodes, so that reading and scoring run in
         parallel as well. Taken from the iterable only a few ahead of the results.
     options : SearchOptions, optional
@@ -60,7 +62,7 @@ def decode_many(
     if isinstance(graph, CompactGraph):
         facts_of(graph)
 
-    def work(utterance: Scores | Callable[[], Scores]) -> Outcome:
+    def work(utterance: AnyScores | Callable[[], AnyScores]) -> Outcome:
         try:
             scores = utterance() if callable(utterance) else utterance
             return decode(graph, scores, options)
