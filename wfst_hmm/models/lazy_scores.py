@@ -23,7 +23,7 @@ _BLOCK = 16  # frames
 
 
 class StateDensities(Protocol):
-    """Densities of S states: `MixtureSet`, `CodebookSet`, or what behaves like them."""
+    """Densities of S states: `MixtureSet`, `CodebookSet`, or your own."""
 
     @property
     def n_states(self) -> int:
@@ -42,7 +42,7 @@ class LazyScores:
 
     Parameters
     ----------
-    densities : MixtureSet or CodebookSet
+    densities : MixtureSet, CodebookSet or `StateDensities`
         Their ``log_likelihoods(x, states)`` scores some states alone.
     features : Features or array_like, shape (T, D)
     frame_shift : float
@@ -62,6 +62,13 @@ class LazyScores:
         A block of no frames.
     DataError
         NaN or infinite features; from `ask`, a score that is NaN or +inf.
+
+    Notes
+    -----
+    Off unless you ask for it: with mixtures and codebooks it is slower than to score all states,
+    since one matrix product over all Gaussians costs less than gathering some of them again and
+    again (a row of ``wfst-hmm bench transcribe``; the same with a hundred Gaussians a state).
+    It is for densities of your own that cost more than a matrix product.
     """
 
     def __init__(
