@@ -26,6 +26,7 @@ from wfst_hmm.search.compact_beam import CompactBeamSearch
 from wfst_hmm.search.compact_links import meanings
 from wfst_hmm.search.decode import decode_beam
 from wfst_hmm.search.decoded import decoded_from_arcs, decoded_from_labels
+from wfst_hmm.search.dense_links import DenseLinks, links_are_dense
 from wfst_hmm.search.links import LinkStore
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded, NoPath
@@ -64,9 +65,17 @@ def raw_lattice(
     within the lattice beam of the best one is in it, with its own costs.
     """
     options = options or SearchOptions()
-    search = BeamSearch(fst, columns, options, links=True)
+    search = _search_for(fst, columns, options, len(scores))
     search.advance(scores)
     return lattice_of(search, fst, options, words, frame_shift)
+
+
+def _search_for(
+    fst: Fst, columns: npt.NDArray[np.int32], options: SearchOptions, n_frames: int
+) -> BeamSearch | DenseLinks:
+    if links_are_dense(fst, options, n_frames):
+        return DenseLinks(fst, columns, options)
+    return BeamSearch(fst, columns, options, links=True)
 
 
 def lattice_before_determinization(
@@ -85,7 +94,7 @@ def lattice_before_determinization(
 
 
 def lattice_of(
-    search: BeamSearch,
+    search: BeamSearch | DenseLinks,
     fst: Fst,
     options: SearchOptions,
     words: Symbols | None,
@@ -97,7 +106,7 @@ def lattice_of(
 
 
 def _lattice_and_arcs(
-    search: BeamSearch,
+    search: BeamSearch | DenseLinks,
     fst: Fst,
     options: SearchOptions,
     words: Symbols | None,
@@ -216,7 +225,7 @@ def _best_and_lattice(
         if found is None:
             return None
         return _best_of(graph, scores, *found, notes), determinize_lattice(found[0])
-    search = BeamSearch(graph.fst, graph.labels.column, options, links=True)
+    search = _search_for(graph.fst, graph.labels.column, options, scores.n_frames)
     search.advance(scores.array)
     made = _lattice_and_arcs(search, graph.fst, options, graph.words, scores.frame_shift)
     if made is None:

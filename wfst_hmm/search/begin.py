@@ -14,7 +14,7 @@ from wfst_hmm.graph.compact import AnyGraph, CompactGraph
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.search.beam import BeamSearch
 from wfst_hmm.search.compact_beam import CompactBeamSearch
-from wfst_hmm.search.dense import DenseSearch, is_small
+from wfst_hmm.search.dense import WIDE, DenseSearch, is_small
 from wfst_hmm.search.options import SearchOptions
 
 __all__ = ["AnySearch", "begin_search", "expanded_of"]
@@ -22,7 +22,6 @@ __all__ = ["AnySearch", "begin_search", "expanded_of"]
 #: All have `advance`, `mark_columns`, `path`, `settle`, `n_frames`, `lost_at`, `n_pruned` and `pruned_above`.
 AnySearch: TypeAlias = BeamSearch | CompactBeamSearch | DenseSearch
 
-_WIDE = 8.0  # nats
 _EXPANDED: weakref.WeakKeyDictionary[CompactGraph, Graph] = weakref.WeakKeyDictionary()
 
 
@@ -35,7 +34,7 @@ def begin_search(
     """
     if isinstance(graph, CompactGraph):
         return CompactBeamSearch(graph, options, keep_pruned=keep_pruned)
-    if options.beam >= _WIDE and is_small(graph.fst):
+    if options.beam >= WIDE and is_small(graph.fst):
         return DenseSearch(graph.fst, graph.labels.column, options)
     return BeamSearch(graph.fst, graph.labels.column, options, keep_pruned=keep_pruned)
 

@@ -6,7 +6,7 @@ stays flat however long the input is.
 Where a graph has a few hundred arcs, to look at all of them is quicker than to find out which
 ones matter. Ways into a state lie next to each other, so a frame is one pass over the arcs.
 
-Public names: `DenseSearch`, `is_small`.
+Public names: `WIDE`, `DenseSearch`, `close_all`, `is_small`, `silent_of`, `ways_of`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import check_scores, plan_of
 
-__all__ = ["DenseSearch", "is_small"]
+__all__ = ["WIDE", "DenseSearch", "close_all", "is_small", "silent_of", "ways_of"]
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
+
+#: Nats: a beam from which on pruning a small graph takes longer than it saves.
+WIDE = 8.0
 
 _MOST_ARCS = 1000
 _FRAMES = 1024  # backpointers kept before those that are decided are given up
@@ -34,6 +37,36 @@ _LEVEL_EVERY = 16  # frames after which costs are brought back to zero, for floa
 def is_small(fst: Fst) -> bool:
     """Whether this search is quicker than any with a beam."""
     return fst.n_arcs <= _MOST_ARCS and fst.n_states <= _MOST_ARCS and not plan_of(fst).cyclic
+
+
+def ways_of(fst: Fst) -> tuple[Any, Ints]:
+    """Return the arcs that emit by their target, and their labels.
+
+    The arcs as arrays: where those into each state begin, source, weight, number (and -1).
+    """
+    arcs = fst.arcs
+    emits = np.flatnonzero(arcs["ilabel"] > 0)
+    emits = emits[np.argsort(arcs["nextstate"][emits], kind="stable")]
+    counts = np.bincount(arcs["nextstate"][emits], minlength=fst.n_states)
+    return (
+        np.concatenate([[0], np.cumsum(counts)]).astype(np.uint32),
+        fst.sources()[emits].astype(np.uint32), arcs["weight"][emits].astype(np.float32),
+        np.append(emits, -1).astype(np.int32),
+    ), arcs["ilabel"][emits]  # fmt: skip
+
+
+def silent_of(fst: Fst) -> Any:
+    """Return the epsilons, each behind all that lead to it: source, target, weight, number."""
+    arcs, sources = fst.arcs, fst.sources()
+    order = plan_of(fst).order
+    rank = np.zeros(fst.n_states, dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    silent = np.flatnonzero(arcs["ilabel"] == 0)
+    silent = silent[np.argsort(rank[sources[silent]], kind="stable")]
+    return (
+        sources[silent], np.ascontiguousarray(arcs["nextstate"][silent]),
+        arcs["weight"][silent].astype(np.float32), silent.astype(np.int32),
+    )  # fmt: skip
 
 
 class DenseSearch:
@@ -67,30 +100,14 @@ class DenseSearch:
         self.lost_at: int | None = None
         self.n_pruned = 0
         self.pruned_above: list[npt.NDArray[np.float64]] = []
-        arcs, sources = fst.arcs, fst.sources()
-        emits = np.flatnonzero(arcs["ilabel"] > 0)
-        emits = emits[np.argsort(arcs["nextstate"][emits], kind="stable")]
-        rank = np.zeros(fst.n_states, dtype=np.int64)
-        rank[self._plan.order] = np.arange(len(self._plan.order))
-        silent = np.flatnonzero(arcs["ilabel"] == 0)
-        silent = silent[np.argsort(rank[sources[silent]], kind="stable")]
-        counts = np.bincount(arcs["nextstate"][emits], minlength=fst.n_states)
-        self._ways = (
-            np.concatenate([[0], np.cumsum(counts)]).astype(np.uint32),
-            sources[emits].astype(np.uint32), arcs["weight"][emits].astype(np.float32),
-            np.append(emits, -1).astype(np.int32),
-        )  # fmt: skip
-        self._labels = arcs["ilabel"][emits]
-        self._silent = (
-            sources[silent], np.ascontiguousarray(arcs["nextstate"][silent]),
-            arcs["weight"][silent].astype(np.float32), silent.astype(np.int32),
-        )  # fmt: skip
-        self._sources = sources
-        self._emits = arcs["ilabel"] > 0
+        self._ways, self._labels = ways_of(fst)
+        self._silent = silent_of(fst)
+        self._sources = fst.sources()
+        self._emits = fst.arcs["ilabel"] > 0
         self._cost = np.full(fst.n_states, np.inf, dtype=np.float32)
         self._cost[fst.start] = 0.0
         self._into = np.full((frames + 1, fst.n_states), -1, dtype=np.int32)
-        _close(self._cost, self._into[0], *self._silent)
+        close_all(self._cost, self._into[0], *self._silent)
         self._n_rows = 1
         self._offset = 0.0
         self._decided = [np.zeros(0, dtype=np.int32)]
@@ -155,7 +172,9 @@ class DenseSearch:
 
 
 @numba.njit(cache=True, nogil=True)
-def _close(cost: Floats, into: Ints, source: Ints, target: Ints, weight: Floats, arc: Ints) -> None:
+def close_all(
+    cost: Floats, into: Ints, source: Ints, target: Ints, weight: Floats, arc: Ints
+) -> None:
     """Follow the epsilons, each behind all that lead to it."""
     for number in range(len(source)):
         new = cost[source[number]] + weight[number]
@@ -199,7 +218,7 @@ def _advance(
         if lowest == np.inf:
             cost[:] = before
             return frame, offset
-        _close(cost, came, silent[0], silent[1], silent[2], silent[3])
+        close_all(cost, came, silent[0], silent[1], silent[2], silent[3])
         if frame % _LEVEL_EVERY == 0:
             for state in range(n_states):
                 cost[state] -= lowest
