@@ -69,11 +69,12 @@ class DenseLinks:
         ways, labels = ways_of(fst)
         silent = silent_of(fst)
         column = self._columns[labels - 1].astype(np.uint32)
-        cost = np.full((len(scores) + 1, fst.n_states), np.inf, dtype=np.float32)
+        cost = np.empty((len(scores) + 1, fst.n_states), dtype=np.float32)
+        cost[0] = np.inf
         cost[0, fst.start] = 0.0
         base = np.zeros(len(scores) + 1, dtype=np.float32)
         done = _forward(ways, column, silent, scores, options.acoustic_scale, cost, base)
-        total = cost[-1] + fst.states["final"].astype(np.float64)
+        total = cost[done] + fst.states["final"].astype(np.float64)
         best = float(total.min(initial=np.inf))
         if done < len(scores) or best == np.inf:
             return np.inf, new_links(), np.zeros(0)
