@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from wfst_hmm.bench import graph as bench
-from wfst_hmm.bench.beds import Phones
-from wfst_hmm.bench.graph_build import Material
+from wfst_hmm.bench.graph_build import Material, Phones
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.lexicon import Entry, Lexicon

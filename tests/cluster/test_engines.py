@@ -17,7 +17,8 @@ from wfst_hmm.apps.recognize import decode_corpus, stream_features
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.results import write_results
 from wfst_hmm.apps.speech_options import SPEECH
-from wfst_hmm.cluster.engines import Engine, Threads, engine_for
+from wfst_hmm.cluster.engine import Engine
+from wfst_hmm.cluster.engines import Threads, engine_for
 from wfst_hmm.cluster.jobs import AlignJob, DecodeJob, FeaturesJob, prepared
 from wfst_hmm.cluster.mapping import Patience, run_shards
 from wfst_hmm.cluster.work import Work, absolute_spec

@@ -133,7 +133,7 @@ def test_a_grammar_intersects() -> None:
 
 def test_the_graph_s_own_costs_come_out_exactly() -> None:
     """Decode with a 2-gram graph and with a loop that costs nothing: the rest is the same."""
-    from wfst_hmm.bench.beds import Phones
+    from wfst_hmm.bench.graph_build import Phones
 
     lexicon = Lexicon([Entry("a", ("P",)), Entry("b", ("Q",)), Entry("c", ("P", "Q"))])
     listed: Listed = {

@@ -2,7 +2,7 @@
 
 In: a name. Out: `Bed`: a decoding graph and scores: drawn around a path through it, or of speech.
 
-Public names: `Bed`, `Phones`, `digit_bed`, `words_bed`, `vocabulary_bed`, `words_graph`,
+Public names: `Bed`, `digit_bed`, `words_bed`, `vocabulary_bed`, `words_graph`,
 `sampled_bed`, `sampled_scores`, `speech_scores`, `BEDS`.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.bench.graph_build import Phones, material
 from wfst_hmm.bench.material import need
 from wfst_hmm.errors import DataError, UsageError, WfstHmmError
 from wfst_hmm.fst.arrays import Fst
@@ -24,10 +25,9 @@ from wfst_hmm.graph.grammar import grammar_from_spec
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.lexicon import Entry, Lexicon
 from wfst_hmm.models.scores import Scores
-from wfst_hmm.models.topology import StateLabels, Topology
 
 __all__ = [
-    "BEDS", "Bed", "Phones", "digit_bed", "sampled_bed", "sampled_scores", "speech_scores",
+    "BEDS", "Bed", "digit_bed", "sampled_bed", "sampled_scores", "speech_scores",
     "vocabulary_bed", "words_bed", "words_graph",
 ]  # fmt: skip
 
@@ -72,26 +72,6 @@ class Bed:
         return self.compact.fst.n_arcs < 1000
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Phones:
-    """A model without densities: three-state phones, every state with a column of its own."""
-
-    phones: tuple[str, ...]
-    silence_phones: tuple[str, ...] = ("SIL",)
-    hash: str = ""
-    frame_shift: float = 0.01
-
-    @property
-    def topologies(self) -> Sequence[Topology]:
-        """Chains of three states."""
-        return [Topology.left_to_right(3)] * len(self.phones)
-
-    def state_labels(self) -> StateLabels:
-        """Number the states."""
-        columns = [np.arange(3 * i, 3 * i + 3, dtype=np.int32) for i in range(len(self.phones))]
-        return StateLabels.build(self.phones, self.topologies, columns)
-
-
 def digit_bed(
     folder: Path | None = None,
     audio: Path | None = None,
@@ -129,8 +109,6 @@ def words_bed(
 
 def words_graph(n_words: int) -> CompactGraph:
     """Return the graph of so many words with the 2-grams of the pocketsphinx package."""
-    from wfst_hmm.bench.graph_build import material
-
     lexicon, grammar, phones = material(n_words, 2)
     return build_compact(phones, lexicon, grammar)
 
@@ -145,7 +123,6 @@ def sampled_bed(
 
 def vocabulary_bed(folder: Path | None = None, audio: Path | None = None) -> Bed:
     """Return (c): the whole vocabulary and 3-grams, cross-word triphones, H not expanded."""
-    from wfst_hmm.bench.graph_build import material
     from wfst_hmm.formats.sphinx.model import read_sphinx_model
 
     if audio is None:

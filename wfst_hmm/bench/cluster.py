@@ -21,7 +21,8 @@ from pathlib import Path
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.bench.report import Row
 from wfst_hmm.bench.target import digit_target
-from wfst_hmm.cluster.engines import Engine, engine_for
+from wfst_hmm.cluster.engine import Engine
+from wfst_hmm.cluster.engines import engine_for
 from wfst_hmm.cluster.jobs import DecodeJob, prepared
 from wfst_hmm.cluster.work import Work
 from wfst_hmm.errors import DataError

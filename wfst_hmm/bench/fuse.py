@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.apps.word_costs import word_costs
-from wfst_hmm.bench.beds import Phones, sampled_scores
+from wfst_hmm.bench.beds import sampled_scores
+from wfst_hmm.bench.graph_build import Phones
 from wfst_hmm.bench.material import need
 from wfst_hmm.bench.report import Row
 from wfst_hmm.graph.compiler import build_graph

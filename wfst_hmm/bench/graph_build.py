@@ -4,20 +4,21 @@ In: ``python -m wfst_hmm.bench.graph_build WORDS ORDER KIND FOLDER``. Out: the s
 FOLDER, and one JSON line: seconds from files to saved graph, processor seconds, peak memory,
 stages. A process of its own, so that memory is that of this build alone.
 
-Public names: `KINDS`, `Material`, `build`, `material`.
+Public names: `KINDS`, `Material`, `Phones`, `build`, `material`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from wfst_hmm.bench.beds import Phones
 from wfst_hmm.bench.material import need
 from wfst_hmm.formats.sphinx.model import read_sphinx_model
 from wfst_hmm.graph.compiler import GraphOptions, build_compact
@@ -27,11 +28,32 @@ from wfst_hmm.graph.ngram_fst import ngram_to_fst
 from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.graph.stages import peak_megabytes
 from wfst_hmm.graph.units import PhoneModel, PhonesInContext
+from wfst_hmm.models.topology import StateLabels, Topology
 
-__all__ = ["KINDS", "Material", "build", "material"]
+__all__ = ["KINDS", "Material", "Phones", "build", "material"]
 
 #: What can be built: phones or triphones, HMMs expanded or left on the arcs.
 KINDS = ("HLG", "CLG", "HCLG")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Phones:
+    """A model without densities: three-state phones, every state with a column of its own."""
+
+    phones: tuple[str, ...]
+    silence_phones: tuple[str, ...] = ("SIL",)
+    hash: str = ""
+    frame_shift: float = 0.01
+
+    @property
+    def topologies(self) -> Sequence[Topology]:
+        """Chains of three states."""
+        return [Topology.left_to_right(3)] * len(self.phones)
+
+    def state_labels(self) -> StateLabels:
+        """Number the states."""
+        columns = [np.arange(3 * i, 3 * i + 3, dtype=np.int32) for i in range(len(self.phones))]
+        return StateLabels.build(self.phones, self.topologies, columns)
 
 
 class Material(NamedTuple):

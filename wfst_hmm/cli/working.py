@@ -18,7 +18,7 @@ import typer
 from wfst_hmm.cli.shell import warn
 
 if TYPE_CHECKING:
-    from wfst_hmm.cluster.engines import Engine
+    from wfst_hmm.cluster.engine import Engine
     from wfst_hmm.cluster.jobs import Job
     from wfst_hmm.cluster.work import Work
     from wfst_hmm.signal.corpus import Corpus, Utterance

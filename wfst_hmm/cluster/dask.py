@@ -23,7 +23,7 @@ from distributed import Client, LocalCluster
 from distributed.diagnostics.plugin import WorkerPlugin
 
 import wfst_hmm
-from wfst_hmm.cluster.engines import Future, Tell
+from wfst_hmm.cluster.engine import Future, Tell
 from wfst_hmm.cluster.shipping import Parcel, receive, seen
 from wfst_hmm.errors import ClusterError, UsageError
 

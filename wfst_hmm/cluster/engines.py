@@ -3,7 +3,7 @@
 In: ``threads``, ``processes``, ``local``, ``tcp://scheduler:8786``, ``slurm`` ... Out: an `Engine`
 that runs functions of this package elsewhere and hands back futures.
 
-Public names: `Engine`, `Future`, `Processes`, `Threads`, `engine_for`.
+Public names: `Processes`, `Threads`, `engine_for`.
 """
 
 from __future__ import annotations
@@ -23,53 +23,12 @@ from concurrent.futures import (
     ThreadPoolExecutor,
 )
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from wfst_hmm.cluster.engine import Engine, Future, Tell
 from wfst_hmm.errors import UsageError
 
-__all__ = ["Engine", "Future", "Processes", "Threads", "engine_for"]
-
-Tell = Callable[[str], None]
-
-
-class Future(Protocol):
-    """What both `concurrent.futures` and Dask return."""
-
-    def result(self, timeout: float | None = None) -> Any:
-        """Return the result, or raise what went wrong."""
-
-    def add_done_callback(self, fn: Callable[[Any], None], /) -> Any:
-        """Call `fn` when the work ends in whatever way."""
-
-    def cancel(self) -> Any:
-        """Give up, where that is still possible."""
-
-
-class Engine(Protocol):
-    """Workers of one kind."""
-
-    def slots(self) -> int:
-        """Return how many tasks are worked on at a time, now."""
-
-    def submit(
-        self, function: Callable[..., bytes], *arguments: Any, again: bool = False
-    ) -> Future:
-        """Have a function of a module called elsewhere.
-
-        Parameters
-        ----------
-        function : callable
-            Found on the other side by its name.
-        arguments : plain values
-        again : bool
-            The same call is under way already, too slowly: take another worker for this one.
-        """
-
-    def recover(self, error: BaseException) -> bool:
-        """Repair what can be repaired after a failure; False: to try again is of no use."""
-
-    def bring(self, files: Sequence[Path]) -> None:
-        """Make sure that all workers find files and directories of this machine."""
+__all__ = ["Processes", "Threads", "engine_for"]
 
 
 class Threads:

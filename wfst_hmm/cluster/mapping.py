@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError
 from typing import Any
 
-from wfst_hmm.cluster.engines import Engine, Future
+from wfst_hmm.cluster.engine import Engine, Future
 from wfst_hmm.errors import ClusterError, WfstHmmError
 
 __all__ = ["Patience", "run_shards"]

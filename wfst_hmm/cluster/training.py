@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.cluster.engines import Engine
+from wfst_hmm.cluster.engine import Engine
 from wfst_hmm.cluster.mapping import Patience, run_shards
 from wfst_hmm.cluster.shipping import located
 from wfst_hmm.cluster.values import pack, unpack

@@ -15,7 +15,7 @@ from typing import Any
 
 import wfst_hmm
 from wfst_hmm.apps.recognize import Outcome
-from wfst_hmm.cluster.engines import Engine, Tell
+from wfst_hmm.cluster.engine import Engine, Tell
 from wfst_hmm.cluster.jobs import Job, needs_whole_speakers, pools, run_shard, sum_shard
 from wfst_hmm.cluster.journal import ShardJournal
 from wfst_hmm.cluster.mapping import Patience, run_shards
