@@ -78,7 +78,8 @@ def test_statistics_are_sums_over_frames_and_components(seed: int) -> None:
 def test_lda_solves_the_generalized_eigenproblem(seed: int) -> None:
     rng = np.random.default_rng(seed)
     classes = rng.integers(0, 4, 300)
-    mix = rng.normal(size=(5, 5))
+    turn, _ = np.linalg.qr(rng.normal(size=(5, 5)))
+    mix = turn * rng.uniform(0.2, 5.0, 5)  # a singular one would leave no digits to compare
     frames = (rng.normal(size=(4, 5))[classes] + 0.7 * rng.normal(size=(300, 5))) @ mix
     classes[:3] = -1
     stats = LdaStats(4, 5)
