@@ -28,7 +28,7 @@ from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.apps.transcription import transcriber
 from wfst_hmm.apps.wer import WordErrors, score_words
 from wfst_hmm.bench.digits import DIGIT_LEXICON, DIGIT_OPTIONS
-from wfst_hmm.bench.material import find_folder
+from wfst_hmm.bench.material import need_folder
 from wfst_hmm.bench.report import Row
 from wfst_hmm.errors import DataError
 from wfst_hmm.formats.data import read_corpus
@@ -114,10 +114,7 @@ def bench_confidence(
     DataError
         The recordings are not there.
     """
-    found = find_folder(folder)
-    if found is None:
-        raise DataError("the Free Spoken Digit Dataset is not here",
-                        fix="Name its folder `recordings`.")  # fmt: skip
+    found = need_folder(folder)
     tell = progress or (lambda text: None)
     lattices, words = _Lattices(), []
     with tempfile.TemporaryDirectory() as name:

@@ -21,9 +21,8 @@ from wfst_hmm.apps.fsdd import RATE, Protocol, make_known, make_unknown
 from wfst_hmm.apps.recognize import Outcome, decode_corpus
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.wer import WordErrors, score_words
-from wfst_hmm.bench.material import find_folder
+from wfst_hmm.bench.material import need_folder
 from wfst_hmm.bench.report import Row
-from wfst_hmm.errors import DataError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.compiler import build_graph
 from wfst_hmm.graph.lexicon import Entry, Lexicon, read_lexicon
@@ -127,10 +126,7 @@ def bench_digits(
     DataError
         The recordings are not there.
     """
-    found = find_folder(folder)
-    if found is None:
-        raise DataError("the Free Spoken Digit Dataset is not here",
-                        fix="Name its folder `recordings`.")  # fmt: skip
+    found = need_folder(folder)
     tell = progress or (lambda text: None)
     rows = []
     targets = _TARGETS["mono" if recipe == "mono" else "ladder"]

@@ -2,7 +2,7 @@
 
 In: the folder of the Free Spoken Digit Dataset, or None. Out: feature sequences by digit.
 
-Public names: `Material`, `digit_features`, `find_material`, `need`.
+Public names: `Material`, `digit_features`, `find_folder`, `find_material`, `need`, `need_folder`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.apps.fsdd import Recording, find_recordings
-from wfst_hmm.errors import UsageError
+from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.signal.corpus import Corpus
 from wfst_hmm.signal.extract import corpus_features
 from wfst_hmm.signal.options import FeatureOptions
 
-__all__ = ["Material", "digit_features", "find_material", "need"]
+__all__ = [
+    "Material", "digit_features", "find_folder", "find_material", "need", "need_folder",
+]  # fmt: skip
 
 _N_DIMS = 39
 
@@ -62,6 +64,15 @@ def find_folder(folder: str | Path | None) -> Path | None:
         if root and (path := Path(root) / "fsdd" / "recordings").is_dir():
             return path
     return None
+
+
+def need_folder(folder: str | Path | None) -> Path:
+    """Return what `find_folder` finds; a `DataError` where there are no recordings."""
+    found = find_folder(folder)
+    if found is None:
+        raise DataError("the Free Spoken Digit Dataset is not here",
+                        fix="Name its folder `recordings`.")  # fmt: skip
+    return found
 
 
 def digit_features(

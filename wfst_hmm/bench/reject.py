@@ -22,9 +22,8 @@ from wfst_hmm.apps.fsdd import Protocol, make_known, make_unknown
 from wfst_hmm.apps.recognize import decode_corpus
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.bench.digits import DIGIT_LEXICON, DIGIT_OPTIONS
-from wfst_hmm.bench.material import find_folder
+from wfst_hmm.bench.material import need_folder
 from wfst_hmm.bench.report import Row
-from wfst_hmm.errors import DataError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.compiler import build_graph
 from wfst_hmm.graph.phone_loop import phone_loop
@@ -63,10 +62,7 @@ def bench_reject(
     DataError
         The recordings are not there.
     """
-    found = find_folder(folder)
-    if found is None:
-        raise DataError("the Free Spoken Digit Dataset is not here",
-                        fix="Name its folder `recordings`.")  # fmt: skip
+    found = need_folder(folder)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         protocols = [("known speakers", make_known(found, Path(name) / "known"))]

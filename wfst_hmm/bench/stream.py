@@ -22,9 +22,9 @@ from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.stream import Segment, Stream
 from wfst_hmm.apps.wer import score_words
 from wfst_hmm.bench.digits import DIGIT_LEXICON, DIGIT_OPTIONS
-from wfst_hmm.bench.material import find_folder
+from wfst_hmm.bench.material import need_folder
 from wfst_hmm.bench.report import Row
-from wfst_hmm.errors import DataError, UsageError
+from wfst_hmm.errors import UsageError
 from wfst_hmm.graph.compiler import build_graph
 from wfst_hmm.graph.phrases import word_loop
 from wfst_hmm.graph.stages import megabytes_in_use
@@ -100,10 +100,7 @@ def bench_stream(
     """
     if not 2 <= minutes <= 24 * 60:
         raise UsageError("minutes", got=minutes, expected="2 to 1440")
-    found = find_folder(folder)
-    if found is None:
-        raise DataError("the Free Spoken Digit Dataset is not here",
-                        fix="Name its folder `recordings`.")  # fmt: skip
+    found = need_folder(folder)
     if recognizer is None:
         progress("training")
         with tempfile.TemporaryDirectory() as name:

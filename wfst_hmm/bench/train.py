@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 
 from wfst_hmm.apps.fsdd import RATE, make_unknown
-from wfst_hmm.bench.material import find_folder
+from wfst_hmm.bench.material import need_folder
 from wfst_hmm.bench.report import Row
-from wfst_hmm.errors import DataError, UsageError
+from wfst_hmm.errors import UsageError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.lexicon import Lexicon, read_lexicon
 from wfst_hmm.signal.features import FeatureOptions
@@ -88,10 +88,7 @@ def bench_train(
     progress : callable, optional
         Hears what is being done.
     """
-    found = find_folder(folder)
-    if found is None:
-        raise DataError("the Free Spoken Digit Dataset is not here",
-                        fix="Name its folder `recordings`.")  # fmt: skip
+    found = need_folder(folder)
     tell = progress or (lambda text: None)
     interpreter = peer or os.environ.get("WFST_HMM_KHG")
     if interpreter is not None and not Path(interpreter).is_file():

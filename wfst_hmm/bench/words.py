@@ -17,9 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.apps.fsdd import TEST_INDICES, Recording, find_recordings
-from wfst_hmm.bench.material import digit_features, find_folder, need
+from wfst_hmm.bench.material import digit_features, need, need_folder
 from wfst_hmm.bench.report import Row
-from wfst_hmm.errors import DataError
 from wfst_hmm.models.chain import Chain
 from wfst_hmm.models.threads import map_threads
 from wfst_hmm.models.word_models import WordModels, WordOptions
@@ -52,10 +51,7 @@ def bench_words(
     Known speakers: indices 5-9 are the test, from 10 on the training. Leave one speaker out:
     one fold a speaker, errors pooled. Means and variances are normalized per speaker and set.
     """
-    found = find_folder(folder)
-    if found is None:
-        raise DataError("the Free Spoken Digit Dataset is not here",
-                        fix="Name its folder `recordings`.")  # fmt: skip
+    found = need_folder(folder)
     recordings = find_recordings(found)
     known = [
         (
