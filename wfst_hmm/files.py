@@ -14,14 +14,14 @@ import gzip
 import hashlib
 import json
 import os
-import shutil
-import tempfile
+import threading
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from wfst_hmm.claims import claimed_directory, claimed_file
 from wfst_hmm.errors import FormatError
 from wfst_hmm.remote import local_copy
 
@@ -42,6 +42,7 @@ __all__ = [
 
 MAX_LINE_BYTES = 1 << 20  # a text line longer than this is no line of ours
 MAX_UNPACKED_BYTES = 1 << 32  # a gzip stream that unpacks to more is refused
+_MASK = threading.Lock()
 _BOM = b"\xef\xbb\xbf"
 _UNREADABLE = (EOFError, zlib.error, OSError)
 
@@ -246,18 +247,11 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     """Give a temporary name beside `path`; on success it becomes `path`, else it vanishes."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with claimed_file(path) as temporary:
         yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # mkstemp's 0600 would hide results from colleagues
+        temporary.chmod(0o666 & ~_umask())  # a claim's 0600 would hide results from colleagues
         _sync(temporary)
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -269,30 +263,30 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    try:
+    with claimed_directory(path) as temporary:
         yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o777 & ~mask)
+        temporary.chmod(0o777 & ~_umask())
         for file in temporary.rglob("*"):
             if file.is_file():
                 _sync(file)
-        aside = None
-        if path.exists():
-            aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-            os.replace(path, aside / "old")
-        try:
+        if not path.exists():
             os.replace(temporary, path)
-        except OSError:
-            if aside is not None:
+            return
+        with claimed_directory(path, ".old") as aside:
+            os.replace(path, aside / "old")
+            try:
+                os.replace(temporary, path)
+            except OSError:
                 os.replace(aside / "old", path)
-            raise
-        finally:
-            if aside is not None:
-                shutil.rmtree(aside, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+                raise
+
+
+def _umask() -> int:
+    """Return the process's mask, which can only be read by setting it."""
+    with _MASK:  # two threads at once could leave it at 0
+        mask = os.umask(0o077)
+        os.umask(mask)
+    return mask
 
 
 def may_replace(path: Path, mark: str) -> bool:
