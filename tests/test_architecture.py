@@ -1,6 +1,11 @@
 """The house rules that a machine can check: imports run one way, rooms stay small."""
 
 import ast
+import functools
+import re
+import sys
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -68,18 +73,52 @@ def test_module_opens_with_its_purpose_and_public_names(path: Path) -> None:
         assert "__all__" in names
 
 
+def imported_packages(nodes: Iterable[ast.AST]) -> set[str]:
+    """Return the first parts of the names that `nodes` import."""
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add((node.module or "").split(".")[0])
+    return names
+
+
 def test_only_one_module_calls_openfst() -> None:
     callers = {
         str(path.relative_to(PACKAGE))
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-        if name.split(".")[0] in ("pywrapfst", "pynini")
+        if imported_packages(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        & {"pywrapfst", "pynini"}
     }
-    assert callers <= {"fst/ops.py"}
+    assert callers == {"fst/ops.py"}
+
+
+#: what a room may import when it is opened, beyond the packages that everybody has
+EXTRAS = {"cluster": "cluster", "service": "serve"}
+
+
+@functools.cache
+def packages_of(extra: str | None) -> set[str]:
+    """Return the import names that a bare installation, or one with `extra`, brings along."""
+    modules = packages_distributions()
+    found = {"llvmlite", "distributed"}  # numba's own; that of dask[distributed]
+    for text in requires("wfst_hmm") or []:
+        name, _, condition = text.partition(";")
+        wanted = condition.partition("extra ==")[2].strip(" '\"") or None
+        if wanted in (None, extra):
+            distribution = re.split(r"[^A-Za-z0-9_.-]", name.strip())[0]
+            found |= {m for m, owners in modules.items() if owned(distribution, owners)}
+    return found
+
+
+def owned(distribution: str, owners: Iterable[str]) -> bool:
+    wanted = re.sub("[-_.]+", "-", distribution).lower()
+    return wanted in {re.sub("[-_.]+", "-", owner).lower() for owner in owners}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_what_a_module_imports_when_it_is_opened_is_installed_with_it(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    foreign = imported_packages(tree.body) - set(sys.stdlib_module_names) - {"wfst_hmm"}
+    assert foreign <= packages_of(EXTRAS.get(room_of(path)))
