@@ -8,6 +8,7 @@ Public names: `draw`, `info`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -143,9 +144,23 @@ def info(
     if as_json:
         print_json(facts)
         return
+    for line in _lines(facts):
+        say(line)
+
+
+def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line a fact; what is nested follows, indented."""
     width = max(len(name) for name in facts)
     for name, value in facts.items():
-        say(f"{name.replace('_', ' ') + ':':<{width + 2}}{_text(value)}")
+        title = name.replace("_", " ") + ":"
+        if isinstance(value, dict) and value:
+            yield title
+            yield from (f"  {line}" for line in _lines(value))
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            yield title
+            yield from (f"  {_text(item)}" for item in value)
+        else:
+            yield f"{title:<{width + 2}}{_text(value)}"
 
 
 def _text(value: Any) -> str:
