@@ -6,6 +6,7 @@ import pytest
 from command_line import CommandLine
 from tiny_speech import TinySpeech
 
+from wfst_hmm.formats.data import read_corpus, write_manifest
 from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.loading import load_model
 
@@ -70,6 +71,13 @@ def test_vtln(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None
     assert done.code == 0, done.err
     assert [line.split()[0] for line in out.read_text().splitlines()] == ["sp0", "sp1"]
     assert "sp0: " in done.out
+    table = tmp_path / "beside.tsv"
+    write_manifest(table, read_corpus(tiny_speech.test))
+    assert run("vtln", table, "--graph", tiny_speech.graph).code == 0
+    beside = tmp_path / "beside.tsv.spk2warp"
+    assert beside.read_bytes() == out.read_bytes()
+    beside.write_text("sp0 0.9\nsp1 1.1\n")
+    assert {u.speaker: u.warp for u in read_corpus(table)} == {"sp0": 0.9, "sp1": 1.1}
     done = run("vtln", tiny_speech.test, "--out", out)
     assert done.code == 2
     assert "--graph" in done.err

@@ -22,7 +22,7 @@ __all__ = ["vtln"]
 
 
 def vtln(
-    data: Annotated[Path, typer.Argument(help="Kaldi data directory.")],
+    data: Annotated[Path, typer.Argument(help="Kaldi data directory, or a table.")],
     model: Annotated[
         Path | None, typer.Option(help="Model directory, with --lexicon: words are known.")
     ] = None,
@@ -33,7 +33,8 @@ def vtln(
         Path | None, typer.Option(help="Graph directory: a first pass finds the words.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="By default DATA/spk2warp.")
+        Path | None,
+        typer.Option("--out", "-o", help="By default DATA/spk2warp, or TABLE.spk2warp."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the factors as JSON.")] = False,
 ) -> None:
@@ -41,14 +42,14 @@ def vtln(
 
     Vocal tract length normalization: short vocal tracts have high formants.
 
-    Training, decoding and alignment apply what stands in DATA/spk2warp.
+    Training, decoding and alignment apply what stands there.
 
     Example: wfst-hmm vtln DATA --model MODEL --lexicon LEX
     """
     from wfst_hmm.apps.building import corpus_from
     from wfst_hmm.apps.recognizer import Recognizer
     from wfst_hmm.apps.vtln import speaker_warps, states_by_search, states_by_words
-    from wfst_hmm.formats.data import write_warps
+    from wfst_hmm.formats.data import warps_path, write_warps
     from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
     from wfst_hmm.models.loading import load_model
 
@@ -64,7 +65,7 @@ def vtln(
                          fix="Name --graph, or --model and --lexicon.")  # fmt: skip
     found: list[WarpChoice] = []
     warps = speaker_warps(acoustic, corpus, states, told=found.append)
-    path = out or data / "spk2warp"
+    path = out or warps_path(data)
     write_warps(path, warps)
     if as_json:
         print_json({"out": str(path), "speakers": [

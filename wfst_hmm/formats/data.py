@@ -1,10 +1,10 @@
 """Lists of recordings and transcripts: Kaldi data directories, TSV manifests, ``text`` files.
 
 In: a directory with ``wav.scp`` (and ``text``, ``utt2spk``, ``segments``, ``spk2warp``), or a tab-separated
-file with the header ``id audio text [speaker] [start] [end] [channel]``. Out: a `Corpus`; and back.
+file with the header ``id audio text [speaker] [start] [end] [channel]`` (its warps beside it). Out: a `Corpus`; and back.
 
-Public names: `read_corpus`, `read_transcripts`, `read_warps`, `write_warps`; and from their own modules `read_text`,
-`write_manifest`, `write_text`.
+Public names: `read_corpus`, `read_transcripts`, `read_warps`, `warps_path`, `write_warps`; and from their own modules
+`read_text`, `write_manifest`, `write_text`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ __all__ = [
     "read_text",
     "read_transcripts",
     "read_warps",
+    "warps_path",
     "write_manifest",
     "write_text",
     "write_warps",
@@ -81,6 +82,9 @@ def read_corpus(path: str | Path, *, on_error: OnError | None = None) -> Corpus:
     utterances = (_kaldi_directory if is_folder(path) else _manifest)(path, on_error)
     if not utterances:
         raise DataError("no utterance", where=str(path), fix="Fill the list.")
+    if exists(warps_path(path)):
+        warps = read_warps(warps_path(path))
+        utterances = [dataclasses.replace(u, warp=warps.get(u.speaker, 1.0)) for u in utterances]
     return Corpus(tuple(utterances), str(path))
 
 
@@ -153,11 +157,14 @@ def _kaldi_directory(folder: Path, on_error: OnError | None) -> list[Utterance]:
             for id_, (name, where) in recordings.items()
         ]
     utterances = _with_speakers(folder / "utt2spk", utterances)
-    if exists(folder / "spk2warp"):
-        warps = read_warps(folder / "spk2warp")
-        utterances = [dataclasses.replace(u, warp=warps.get(u.speaker, 1.0)) for u in utterances]
     utterances = _with_words(folder / "text", utterances, on_error)
     return _with_recordings(utterances, listing, on_error)
+
+
+def warps_path(data: str | Path) -> Path:
+    """Return where the warps of a corpus lie: ``DATA/spk2warp``, or ``TABLE.tsv.spk2warp``."""
+    data = Path(data)
+    return data / "spk2warp" if is_folder(data) else data.parent / f"{data.name}.spk2warp"
 
 
 def read_warps(path: str | Path) -> dict[str, float]:
