@@ -18,16 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.errors import DataError, FormatError, ModelError, WfstHmmError
-from wfst_hmm.files import (
-    atomic_directory,
-    may_replace,
-    read_arrays,
-    read_json,
-    sha256_of,
-    write_json,
-)
+from wfst_hmm.errors import DataError, ModelError
+from wfst_hmm.files import sha256_of
 from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.models.folder import Form, read_folder, write_folder
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.models.topology import StateLabels, Topology
@@ -38,8 +32,7 @@ from wfst_hmm.signal.options import FeatureOptions
 __all__ = ["MODEL_FORMAT", "AcousticModel"]
 
 #: What ``model.json`` says it is, and the version of its layout.
-MODEL_FORMAT = ("wfst_hmm acoustic model", 1)
-_JSON, _ARRAYS = "model.json", "mixtures.npz"
+MODEL_FORMAT = Form("wfst_hmm acoustic model", 1, "mixtures.npz")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -218,16 +211,8 @@ class AcousticModel:
         ModelError
             `path` is something else than an earlier model or an empty directory.
         """
-        path = Path(path)
-        if not may_replace(path, _JSON):
-            raise ModelError("is there already and is no model", where=str(path),
-                             fix="Choose another name for the model.")  # fmt: skip
-        name, version = MODEL_FORMAT
-        header = {"format": name, "version": version, "hash": self.hash}
-        with atomic_directory(path) as temporary:
-            np.savez(temporary / _ARRAYS, allow_pickle=False, **self.mixtures.to_arrays())
-            write_json(temporary / _JSON, {**header, **self._description(),
-                                           "info": dict(self.info)})  # fmt: skip
+        facts = {**self._description(), "info": dict(self.info)}
+        write_folder(path, MODEL_FORMAT, self, facts, self.mixtures.to_arrays())
 
     @classmethod
     def load(cls, path: str | Path) -> AcousticModel:
@@ -240,52 +225,19 @@ class AcousticModel:
         ModelError
             The content is contradictory, or not what was saved (by its hash).
         """
-        path = Path(path)
-        if not (path / _JSON).is_file():
-            raise FormatError(f"no acoustic model (it has no {_JSON})", where=str(path),
-                              fix="Name the directory that training wrote.")  # fmt: skip
-        where = str(path / _JSON)
-        header = read_json(path / _JSON)
-        name, version = MODEL_FORMAT
-        if not isinstance(header, dict) or header.get("format") != name:
-            raise FormatError("not an acoustic model", where=where, expected=f"format {name!r}")
-        if header.get("version") != version:
-            raise FormatError("another version of the format", where=where,
-                              got=header.get("version"), expected=version,
-                              fix="Use the package version that wrote it.")  # fmt: skip
-        try:
-            model = cls(
-                tuple(header["phones"]),
-                tuple(header["silence_phones"]),
-                tuple(Topology.from_dict(value) for value in header["topologies"]),
-                tuple(np.asarray(column, dtype=np.int32) for column in header["columns"]),
-                _read_mixtures(path / _ARRAYS),
-                FeatureOptions.from_dict(header["feature_options"], where=where),
-                header.get("info", {}),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"damaged header ({type(error).__name__}: {error})",
-                              where=where) from None  # fmt: skip
-        except ModelError as error:
-            raise ModelError(error.what, where=where, got=error.got,
-                             expected=error.expected) from None  # fmt: skip
-        if header.get("hash") != model.hash:
-            raise ModelError("changed since it was saved: its hash is another one",
-                             where=str(path), fix="Copy or train it again.")  # fmt: skip
-        return model
+        return read_folder(path, MODEL_FORMAT, cls._from_parts)
 
-
-def _read_mixtures(path: Path) -> MixtureSet:
-    names = tuple(field.name for field in dataclasses.fields(MixtureSet))
-    arrays = read_arrays(path)
-    missing = [name for name in names if name not in arrays]
-    if missing:
-        raise FormatError("not the mixtures of a model", where=str(path),
-                          expected=f"the arrays {', '.join(names)}")  # fmt: skip
-    try:
-        return MixtureSet(**{name: arrays[name] for name in names})
-    except WfstHmmError as error:
-        raise ModelError(error.what, where=str(path), got=error.got,
-                         expected=error.expected) from None  # fmt: skip
-    except (TypeError, ValueError) as error:
-        raise FormatError(f"not the mixtures of a model ({error})", where=str(path)) from None
+    @classmethod
+    def _from_parts(
+        cls, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> AcousticModel:
+        names = [field.name for field in dataclasses.fields(MixtureSet)]
+        return cls(
+            tuple(header["phones"]),
+            tuple(header["silence_phones"]),
+            tuple(Topology.from_dict(value) for value in header["topologies"]),
+            tuple(np.asarray(column, dtype=np.int32) for column in header["columns"]),
+            MixtureSet(**{name: arrays[name] for name in names}),
+            FeatureOptions.from_dict(header["feature_options"]),
+            header.get("info", {}),
+        )

@@ -21,17 +21,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.errors import DataError, FormatError, ModelError, UsageError
-from wfst_hmm.files import (
-    atomic_directory,
-    may_replace,
-    read_arrays,
-    read_json,
-    sha256_of,
-    write_json,
-)
+from wfst_hmm.errors import DataError, ModelError
+from wfst_hmm.files import sha256_of
 from wfst_hmm.models.codebooks import CodebookSet
 from wfst_hmm.models.context import ContextMap
+from wfst_hmm.models.folder import Form, read_folder, write_folder
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.models.topology import StateLabels, Topology
@@ -51,8 +45,7 @@ from wfst_hmm.signal.transforms import affine, splice
 __all__ = ["CONTEXT_FORMAT", "ContextModel"]
 
 #: What ``model.json`` says it is, and the version of its layout.
-CONTEXT_FORMAT = ("wfst_hmm context model", 1)
-_JSON, _ARRAYS = "model.json", "model.npz"
+CONTEXT_FORMAT = Form("wfst_hmm context model", 1, "model.npz")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -289,20 +282,11 @@ class ContextModel:
         ModelError
             `path` is something else than an earlier model or an empty directory.
         """
-        path = Path(path)
-        if not may_replace(path, _JSON):
-            raise ModelError("is there already and is no model", where=str(path),
-                             fix="Choose another name for the model.")  # fmt: skip
-        name, version = CONTEXT_FORMAT
-        header = {"format": name, "version": version, "hash": self.hash}
-        with atomic_directory(path) as temporary:
-            arrays = self._arrays()
-            if self.tree is not None:
-                arrays |= {f"tree_{name}": a for name, a in self.tree.to_arrays().items()}
-            np.savez(temporary / _ARRAYS, allow_pickle=False, **arrays)
-            write_json(
-                temporary / _JSON, {**header, **self._description(), "info": dict(self.info)}
-            )
+        arrays = self._arrays()
+        if self.tree is not None:
+            arrays |= {f"tree_{name}": a for name, a in self.tree.to_arrays().items()}
+        facts = {**self._description(), "info": dict(self.info)}
+        write_folder(path, CONTEXT_FORMAT, self, facts, arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> ContextModel:
@@ -315,31 +299,11 @@ class ContextModel:
         ModelError
             The content is contradictory, or not what was saved (by its hash).
         """
-        path = Path(path)
-        where = str(path / _JSON)
-        header = read_json(path / _JSON)
-        name, version = CONTEXT_FORMAT
-        if not isinstance(header, dict) or header.get("format") != name:
-            raise FormatError("not a context model", where=where, expected=f"format {name!r}")
-        if header.get("version") != version:
-            raise FormatError("another version of the format", where=where,
-                              got=header.get("version"), expected=version)  # fmt: skip
-        try:
-            model = cls._from_parts(header, read_arrays(path / _ARRAYS))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise FormatError(f"damaged header ({type(error).__name__}: {error})",
-                              where=where) from None  # fmt: skip
-        except (ModelError, UsageError) as error:
-            raise ModelError(error.what, where=str(path), got=error.got,
-                             expected=error.expected) from None  # fmt: skip
-        if header.get("hash") != model.hash:
-            raise ModelError("changed since it was saved: its hash is another one",
-                             where=str(path), fix="Import it again.")  # fmt: skip
-        return model
+        return read_folder(path, CONTEXT_FORMAT, cls._from_parts)
 
     @classmethod
     def _from_parts(
-        cls, header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]
+        cls, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
     ) -> ContextModel:
         def part(prefix: str) -> dict[str, npt.NDArray[Any]]:
             return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}

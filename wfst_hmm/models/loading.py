@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 from wfst_hmm.errors import FormatError
-from wfst_hmm.files import read_json
 from wfst_hmm.models.acoustic import MODEL_FORMAT, AcousticModel
 from wfst_hmm.models.context_model import CONTEXT_FORMAT, ContextModel
+from wfst_hmm.models.folder import HEADER, read_header
 
 __all__ = ["SpeechModel", "load_model"]
 
 #: What decodes, aligns and is built into graphs: phones without context or in context.
 SpeechModel: TypeAlias = AcousticModel | ContextModel
-
-_JSON = "model.json"
 
 
 def load_model(path: str | Path) -> SpeechModel:
@@ -33,15 +31,10 @@ def load_model(path: str | Path) -> SpeechModel:
     ModelError
         The content is contradictory, or not what was saved (by its hash).
     """
-    path = Path(path)
-    if not (path / _JSON).is_file():
-        raise FormatError(f"no acoustic model (it has no {_JSON})", where=str(path),
-                          fix="Name a directory that training or wfst-hmm import wrote.")  # fmt: skip
-    header = read_json(path / _JSON)
-    kind = header.get("format") if isinstance(header, dict) else None
-    if kind == MODEL_FORMAT[0]:
+    kind = read_header(path).get("format")
+    if kind == MODEL_FORMAT.name:
         return AcousticModel.load(path)
-    if kind == CONTEXT_FORMAT[0]:
+    if kind == CONTEXT_FORMAT.name:
         return ContextModel.load(path)
-    raise FormatError("not an acoustic model", where=str(path / _JSON), got=kind,
-                      expected=f"format {MODEL_FORMAT[0]!r} or {CONTEXT_FORMAT[0]!r}")  # fmt: skip
+    raise FormatError("not an acoustic model", where=str(Path(path) / HEADER), got=kind,
+                      expected=f"format {MODEL_FORMAT.name!r} or {CONTEXT_FORMAT.name!r}")  # fmt: skip
