@@ -18,6 +18,7 @@ PACKAGE = HERE.parent / "wfst_hmm"
 ROOMS = {
     "errors": "Errors",
     "remote": "Files on other machines",
+    "claims": "Temporary names",
     "files": "Files",
     "signal": "Audio and features",
     "fst": "Transducers",
