@@ -153,6 +153,30 @@ def test_draw_pages_and_films(run: CommandLine, tiny_speech: TinySpeech, tmp_pat
     assert ".html" in run.fails("draw", tiny_speech.graph, "--html", "--out", out, code=2)
 
 
+def test_draw_parts_and_lattices(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None:
+    graph = tiny_speech.graph
+    for around in ("bi", "3"):
+        out = tmp_path / f"{around}.svg"
+        done = run("draw", graph, "--around", around, "--radius", 1, "--out", out)
+        assert done.code == 0, done.err
+        assert "left out" in done.out
+        assert xml.dom.minidom.parse(str(out)).documentElement.tagName == "svg"
+    both = run.fails("draw", graph, "--around", "bi", "--accept", "bi", code=2)
+    assert "not both" in both
+    assert "no symbol table" in run.fails("draw", graph, "--around", "nobody")
+    assert "no such state" in run.fails("draw", graph, "--around", 10_000)
+    assert "Name a model" in run.fails("draw", graph, "--phone", "SIL", code=2)
+    done = run("decode", graph, tiny_speech.test, "--lattice", "--out", tmp_path / "results")
+    assert done.code == 0, done.err
+    lattices = tmp_path / "results" / "lattices.npz"
+    assert "6 lattices: which" in run.fails("draw", lattices, code=2)
+    assert "no such utterance" in run.fails("draw", lattices, "--utterance", "x", code=2)
+    page = tmp_path / "lattice.html"
+    done = run("draw", lattices, "--utterance", "sp0-02", "--out", page)
+    assert done.code == 0, done.err
+    assert "sp0-02" in page.read_text(encoding="utf-8")
+
+
 def test_draw_an_openfst_file_with_a_path(
     run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path
 ) -> None:

@@ -1,9 +1,9 @@
-"""Pictures of whatever lies at a path: a graph, an FST, a lexicon's L, a phone's HMM.
+"""Pictures of whatever lies at a path: a graph, an FST, a lexicon's L, a lattice, a phone's HMM.
 
 In: a path and drawing options. Out: a `Picture`, written with `draw.render.save`, or a page to
 explore it.
 
-Public names: `draw_file`, `draw_page`.
+Public names: `draw_file`.
 """
 
 from __future__ import annotations
@@ -14,20 +14,24 @@ from pathlib import Path
 
 from wfst_hmm.apps.info import kind_of
 from wfst_hmm.draw.explorer import Explorer
-from wfst_hmm.draw.machines import machine_of
+from wfst_hmm.draw.machines import Drawable, machine_of
 from wfst_hmm.draw.page import html_page, save_page
 from wfst_hmm.draw.picture import DrawOptions, Picture, fst_picture, topology_picture
 from wfst_hmm.draw.render import save
 from wfst_hmm.draw.tree import tree_picture
+from wfst_hmm.draw.view import part, path_of
 from wfst_hmm.errors import UsageError
 from wfst_hmm.fst.arrays import Fst
+from wfst_hmm.fst.binary import read_fst
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.compact import load_graph
 from wfst_hmm.graph.lexicon import Lexicon, read_lexicon
 from wfst_hmm.graph.lexicon_fst import LexiconOptions, lexicon_fst
+from wfst_hmm.lattice.lattice import Lattice
+from wfst_hmm.lattice.store import read_lattices
 from wfst_hmm.models.topology import StateLabels, Topology
 
-__all__ = ["draw_file", "draw_page"]
+__all__ = ["draw_file"]
 
 
 def draw_file(
@@ -35,23 +39,30 @@ def draw_file(
     out: str | Path,
     options: DrawOptions | None = None,
     *,
+    page: bool | None = None,
     as_lexicon: bool = False,
     silence: str | None = None,
     disambiguate: bool = False,
     phone: str | None = None,
     state: int | None = None,
+    utterance: str | None = None,
     isymbols: str | Path | None = None,
     osymbols: str | Path | None = None,
     accept: Sequence[str] = (),
+    around: str | int | None = None,
+    radius: int = 2,
 ) -> Picture:
     """Draw what lies at `source` into the file `out` (``.svg``, ``.png``, ``.pdf``, ``.dot``).
 
     Parameters
     ----------
     source : path
-        A graph directory, an OpenFst file, a model directory or a lexicon.
+        A graph directory, an OpenFst file, a model directory, a lexicon or lattices.
     out : path
     options : DrawOptions, optional
+    page : bool, optional
+        Write a page in which the machine can be explored; by default if `out` ends in ``.html``.
+        It holds the states that the picture would show, and needs nothing else.
     as_lexicon : bool
         Take `source` for a lexicon, whatever it looks like.
     silence : str, optional
@@ -62,99 +73,100 @@ def draw_file(
         Which phone of a model to draw.
     state : int, optional
         Draw the decision tree of this HMM state of the phone instead of its HMM.
+    utterance : str, optional
+        Whose lattice to draw; need not be said where there is one.
     isymbols, osymbols : path, optional
         Symbol tables for an OpenFst file that carries none.
     accept : sequence of str
         Highlight the cheapest path that reads or writes just these symbols.
+    around : str or int, optional
+        Draw the surroundings of the arcs with this symbol, or of this state.
+    radius : int
+        How many arcs away from there.
 
     Returns
     -------
     Picture
         What was drawn; its `note` says what was left out.
-    """
-    options = options or DrawOptions()
-    kind = "lexicon" if as_lexicon else kind_of(source)
-    if kind == "acoustic model":
-        picture = _phone_picture(Path(source), phone, state, options)
-    else:
-        fst = _machine(source, kind, silence, disambiguate, isymbols, osymbols)
-        picture = fst_picture(fst, _titled(options, source), path=_path(fst, accept))
-    save(picture, out)
-    return picture
-
-
-def draw_page(
-    source: str | Path,
-    out: str | Path,
-    options: DrawOptions | None = None,
-    *,
-    as_lexicon: bool = False,
-    silence: str | None = None,
-    disambiguate: bool = False,
-    phone: str | None = None,
-    state: int | None = None,
-    isymbols: str | Path | None = None,
-    osymbols: str | Path | None = None,
-    accept: Sequence[str] = (),
-) -> Picture:
-    """Write a page in which a machine can be explored; arguments as for `draw_file`.
-
-    It holds the states that a picture of these options would show, and needs nothing else.
 
     Raises
     ------
     UsageError
-        `source` is a model: its phones are small enough for a picture.
+        Nothing that can be drawn; a page of a model, whose phones are small enough for a
+        picture; more than one lattice and no utterance named; `accept` together with `around`.
     """
     options = options or DrawOptions()
+    page = Path(out).suffix.lower() in (".html", ".htm") if page is None else page
     kind = "lexicon" if as_lexicon else kind_of(source)
-    if kind == "acoustic model" or phone is not None or state is not None:
-        raise UsageError("a phone's HMM has nothing to explore", where=str(source),
-                         fix="Draw it as .svg.")  # fmt: skip
-    fst = _machine(source, kind, silence, disambiguate, isymbols, osymbols)
+    if kind == "acoustic model":
+        if page:
+            raise UsageError("a phone's HMM has nothing to explore", where=str(source),
+                             fix="Draw it as .svg.")  # fmt: skip
+        picture = _phone_picture(Path(source), phone, state, options)
+        save(picture, out)
+        return picture
+    if phone is not None or state is not None:
+        raise UsageError(f"a {kind} has no phones to draw", where=str(source), fix="Name a model.")
+    value = _drawable(source, kind, silence, disambiguate, utterance)
+    if isymbols or osymbols:
+        value = _with_tables(machine_of(value).fst, isymbols, osymbols)
+    machine = machine_of(value)
+    options = _titled(options, source, utterance)
+    states, path = _part(machine.fst, accept, around, radius, options.max_states)
+    if not page:
+        picture = fst_picture(machine.fst, options, path=path, states=states, names=machine.names)
+        save(picture, out)
+        return picture
     plain = dataclasses.replace(options, legend=False)
-    explorer = Explorer(fst, plain, path=_path(fst, accept), first=options.max_states)
-    title = _titled(options, source).title
-    save_page(html_page("graph", {"scene": explorer.scene()}, title=title), out)
+    explorer = Explorer(value, plain, states=states, path=path, first=options.max_states)
+    save_page(html_page("graph", {"scene": explorer.scene()}, title=options.title), out)
     return explorer.picture()
 
 
-def _machine(
-    source: str | Path,
-    kind: str,
-    silence: str | None,
-    disambiguate: bool,
-    isymbols: str | Path | None,
-    osymbols: str | Path | None,
-) -> Fst:
+def _drawable(
+    source: str | Path, kind: str, silence: str | None, disambiguate: bool, utterance: str | None
+) -> Drawable:
     if kind == "lexicon":
-        fst = _l_of(read_lexicon(source), silence, disambiguate)
-    elif kind == "decoding graph":
-        fst = machine_of(load_graph(source)).fst
-    elif kind == "FST":
-        fst = _file_fst(source)
-    else:
-        raise UsageError(f"cannot draw a {kind}", where=str(source),
-                         expected="a graph, an OpenFst file, a model or a lexicon")  # fmt: skip
-    return _with_tables(fst, isymbols, osymbols)
+        return _l_of(read_lexicon(source), silence, disambiguate)
+    if kind == "decoding graph":
+        return load_graph(source)
+    if kind == "FST":
+        return read_fst(source)
+    if kind == "lattices":
+        return _lattice(source, utterance)
+    raise UsageError(f"cannot draw a {kind}", where=str(source),
+                     expected="a graph, an OpenFst file, a model, a lexicon or lattices")  # fmt: skip
 
 
-def _titled(options: DrawOptions, source: str | Path) -> DrawOptions:
-    return options if options.title else dataclasses.replace(options, title=Path(source).name)
+def _lattice(source: str | Path, utterance: str | None) -> Lattice:
+    lattices = read_lattices(source)
+    name = next(iter(lattices)) if utterance is None and len(lattices) == 1 else utterance
+    if name is None or name not in lattices:
+        shown = ", ".join([*lattices][:5]) + (", ..." if len(lattices) > 5 else "")
+        raise UsageError("no such utterance" if name else f"{len(lattices)} lattices: which?",
+                         where=str(source), got=name, expected=shown or "a lattice",
+                         fix="Name it: --utterance ID.")  # fmt: skip
+    return lattices[name]
 
 
-def _path(fst: Fst, accept: Sequence[str]) -> Sequence[int]:
-    if not accept:
-        return ()
-    from wfst_hmm.draw.view import path_of
+def _part(
+    fst: Fst, accept: Sequence[str], around: str | int | None, radius: int, max_states: int
+) -> tuple[list[int] | None, Sequence[int]]:
+    """Return the states to draw (None: those nearest to the start) and the arcs to mark."""
+    if around is None:
+        return None, path_of(fst, accept) if accept else ()
+    if accept:
+        raise UsageError("a path, or the surroundings of something: not both",
+                         fix="Leave out --accept or --around.")  # fmt: skip
+    tables = [table for table in (fst.isymbols, fst.osymbols) if table is not None]
+    if isinstance(around, str) and around.isdigit() and not any(around in t for t in tables):
+        around = int(around)
+    return part(fst, around, radius=radius, max_states=max_states)
 
-    return path_of(fst, accept)
 
-
-def _file_fst(path: str | Path) -> Fst:
-    from wfst_hmm.fst.binary import read_fst
-
-    return read_fst(path)
+def _titled(options: DrawOptions, source: str | Path, utterance: str | None) -> DrawOptions:
+    title = options.title or utterance or Path(source).name
+    return dataclasses.replace(options, title=title)
 
 
 def _with_tables(fst: Fst, isymbols: str | Path | None, osymbols: str | Path | None) -> Fst:

@@ -57,7 +57,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "draw": (
         "wfst_hmm.cli.showing",
-        "Draw a graph, an FST, a lexicon or a phone; or film a search.",
+        "Draw a graph, an FST, a lattice or a phone; or film a search.",
     ),
     "info": ("wfst_hmm.cli.showing", "Tell what lies at a path."),
     "bench": ("wfst_hmm.cli.bench", "Measure this package beside installed peers."),

@@ -23,7 +23,7 @@ __all__ = ["draw", "info"]
 def draw(
     source: Annotated[
         Path | None,
-        typer.Argument(help="A graph directory, an OpenFst file, a model or a lexicon."),
+        typer.Argument(help="A graph or model directory, an OpenFst file, lattices or a lexicon."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -58,6 +58,11 @@ def draw(
     accept: Annotated[
         str, typer.Option(help="Highlight the cheapest path with just these words or phones.")
     ] = "",
+    around: Annotated[
+        str | None, typer.Option(help="Draw what surrounds this word or phone, or state number.")
+    ] = None,
+    radius: Annotated[int, typer.Option(help="With --around: so many arcs away.", min=0)] = 2,
+    utterance: Annotated[str | None, typer.Option(help="Of lattices: whose to draw.")] = None,
     weights: Annotated[str, typer.Option(help="nats, probabilities or none.")] = "nats",
     max_states: Annotated[
         int, typer.Option(help="Draw at most so many states; a note says what is left out.")
@@ -72,13 +77,15 @@ def draw(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was drawn as JSON.")] = False,
 ) -> None:
-    """Draw a graph, an FST, a lexicon or a phone; or film a search.
+    """Draw a graph, an FST, a lattice or a phone; or film a search.
 
     Example: wfst-hmm draw GRAPH --out graph.svg --accept "one two"
 
+    Example: wfst-hmm draw GRAPH --around seven --out seven.html
+
     Example: wfst-hmm draw GRAPH --film recording.wav --out film.html
     """
-    from wfst_hmm.apps.drawing import draw_file, draw_page
+    from wfst_hmm.apps.drawing import draw_file
     from wfst_hmm.draw.picture import DrawOptions
 
     if (source is None) == (lexicon is None):
@@ -90,10 +97,10 @@ def draw(
     is_page = html or (out is not None and out.suffix.lower() in (".html", ".htm"))
     out = out or Path("fst.html" if is_page else "fst.svg")
     options = DrawOptions(weights=weights, max_states=max_states, max_arcs=max_arcs, title=title)
-    picture = (draw_page if is_page else draw_file)(
-        lexicon or source or "", out, options, as_lexicon=lexicon is not None, silence=silence,
-        disambiguate=disambiguate, phone=phone, state=state, isymbols=isymbols, osymbols=osymbols,
-        accept=accept.split(),
+    picture = draw_file(
+        lexicon or source or "", out, options, page=is_page, as_lexicon=lexicon is not None,
+        silence=silence, disambiguate=disambiguate, phone=phone, state=state, utterance=utterance,
+        isymbols=isymbols, osymbols=osymbols, accept=accept.split(), around=around, radius=radius,
     )  # fmt: skip
     if as_json:
         drawn = [node for node in picture.nodes if not node.is_stub]

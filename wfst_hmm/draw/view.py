@@ -3,7 +3,8 @@
 In: an `Fst` of any size. Out: state and arc numbers, and pictures of just those. Nothing here
 takes a step in Python for every arc: millions of arcs are passed over by numpy.
 
-Public names: `arcs_into`, `arcs_with`, `matching_symbols`, `path_of`, `surroundings`, `view`.
+Public names: `arcs_into`, `arcs_with`, `matching_symbols`, `part`, `path_of`, `surroundings`,
+`view`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from wfst_hmm.draw.picture import DrawOptions, Picture, fst_picture, sources_of
 from wfst_hmm.errors import DataError, GraphError, UsageError
 from wfst_hmm.fst.arrays import Fst
 
-__all__ = ["arcs_into", "arcs_with", "matching_symbols", "path_of", "surroundings", "view"]
+__all__ = ["arcs_into", "arcs_with", "matching_symbols", "part", "path_of", "surroundings", "view"]
 
 _MAX_STEPS = 5_000_000  # states of the product looked at before a path search gives up
 _MATCHES = 20  # symbols that a search returns
@@ -126,6 +127,14 @@ def view(
     names : sequence of str, optional
         Of all states.
     """
+    states, marked = part(fst, around, radius=radius, max_states=max_states)
+    return fst_picture(fst, options, states=states, path=marked, names=names)
+
+
+def part(
+    fst: Fst, around: int | str | None = None, *, radius: int = 2, max_states: int = 80
+) -> tuple[list[int], list[int]]:
+    """Return the states and the marked arcs that `view` would draw."""
     marked: list[int] = []
     if around is None:
         centre = [fst.start] if fst.start >= 0 else []
@@ -143,7 +152,7 @@ def view(
         for arc, source in zip(marked, sources_of(fst, marked).tolist(), strict=True)
         if source in inside and int(fst.arcs[arc]["nextstate"]) in inside
     ]
-    return fst_picture(fst, options, states=states, path=marked, names=names)
+    return states, marked
 
 
 def path_of(fst: Fst, symbols: Sequence[str], *, side: str | None = None) -> list[int]:
