@@ -3,9 +3,10 @@
 In: a graph, a model, a lexicon and a corpus. Out: how many kills, and what was lost, doubled or
 different in the end (nothing, or this program is wrong).
 
-Real processes get SIGKILL at random moments: the command itself, a worker, Dask's scheduler. Then
-the same command is given again. Whatever it wrote at last is compared, byte by byte, with what an
-undisturbed run writes.
+Real processes get SIGKILL at random moments, a quarter of them while a file is being written: the
+command itself, a worker, Dask's scheduler, its nanny. A supervisor, as a cluster has one, starts
+nannies again, and every second scheduler at the same address. Then the same command is given again.
+Whatever it wrote at last is compared, byte by byte, with what an undisturbed run writes.
 
 Public names: `SoakReport`, `bench_soak`, `soak`.
 """
@@ -14,9 +15,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,6 +36,8 @@ __all__ = ["SoakReport", "bench_soak", "soak"]
 
 Tell = Callable[[str], None]
 _PATIENCE = 300.0  # seconds that one run may take
+_WRITING = 0.25  # share of the kills that wait for a file to be written
+_GRACE = 0.03  # seconds: the most that such a kill comes after the file has been begun
 
 
 @dataclasses.dataclass
@@ -42,15 +47,18 @@ class SoakReport:
     Attributes
     ----------
     kills : dict of str to int
-        By what was killed: ``command``, ``worker``, ``scheduler``.
+        By what was killed: ``command``, ``worker``, ``scheduler``, ``nanny``.
     n_runs : int
         Commands that ran to their end after all.
+    n_writing : int
+        Kills while a file was being written.
     lost, doubled, different : list of str
         Utterances missing or twice in the results; files that differ from an undisturbed run's.
     """
 
     kills: dict[str, int] = dataclasses.field(default_factory=dict)
     n_runs: int = 0
+    n_writing: int = 0
     lost: list[str] = dataclasses.field(default_factory=list)
     doubled: list[str] = dataclasses.field(default_factory=list)
     different: list[str] = dataclasses.field(default_factory=list)
@@ -78,7 +86,7 @@ CASES = (
     _Case("train", "threads", ("command",)),
     _Case("train", "processes", ("command", "worker")),
     _Case("decode", "local", ("command", "worker")),
-    _Case("decode", "scheduler", ("command", "worker", "scheduler")),
+    _Case("decode", "scheduler", ("command", "worker", "scheduler", "nanny")),
 )
 
 
@@ -135,29 +143,34 @@ class _Runner:
         self.out = self.folder / "out"
         self.wanted: dict[str, bytes] = {}
         self.seconds = 0.0
-        self.services: list[subprocess.Popen[bytes]] = []
+        self.process: subprocess.Popen[bytes] | None = None
+        self.services: dict[str, subprocess.Popen[bytes]] = {}
+        self.port = 0
 
     def __enter__(self) -> _Runner:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
         self._stop_services()
 
     def episode(self, n_kills: int, ids: list[str]) -> None:
         """Kill a command so often, let it end, and look at what it wrote."""
         if not self.wanted:
-            begin = time.monotonic()
-            self._ended(self._started())
-            self.seconds = time.monotonic() - begin
-            self.wanted = self._taken()
+            self._undisturbed()  # the first run may compile
+            self.wanted = self._undisturbed()
             self._check_ids(ids)
         while n_kills:
             process = self._started()
             victim = self.rng.choice(self.case.victims)
-            time.sleep(self.rng.uniform(0.0, self.seconds))
-            n_kills -= self._killed(process, victim)
-        process = self._started()
-        self._ended(process)
+            writing = self._moment(process)
+            killed = self._killed(process, victim)
+            n_kills -= killed
+            self.report.n_writing += killed * writing
+        self._ended(self._started())
         found = self._taken()
         self.report.n_runs += 1
         if found != self.wanted:
@@ -167,6 +180,40 @@ class _Runner:
                 kept = self.folder / f"different-{self.report.n_runs}" / name
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 kept.write_bytes(data)
+
+    def _undisturbed(self) -> dict[str, bytes]:
+        """Run the command as it is meant to be run, and learn how long it takes."""
+        begin = time.monotonic()
+        self._ended(self._started())
+        self.seconds = time.monotonic() - begin
+        return self._taken()
+
+    def _moment(self, process: subprocess.Popen[bytes]) -> bool:
+        """Wait for the moment of a kill; tell whether a file was begun just before."""
+        begin = time.monotonic()
+        if self.rng.random() < _WRITING:
+            before = self._being_written()
+            while process.poll() is None and time.monotonic() - begin < self.seconds:
+                if self._being_written() - before:
+                    time.sleep(self.rng.uniform(0.0, _GRACE))
+                    return True
+                time.sleep(0.0005)
+            return False
+        end = begin + self.rng.uniform(0.0, self.seconds)
+        while (left := end - time.monotonic()) > 0 and process.poll() is None:
+            time.sleep(min(left, 0.05))
+        if process.poll() is not None:  # the machine has less to do than before
+            self.seconds = min(self.seconds, time.monotonic() - begin)
+        return False
+
+    def _being_written(self) -> set[str]:
+        """Return the names of files that are there for a moment, and of results."""
+        found: set[str] = set()
+        for folder in (self.folder, self.out, self.out.with_name("out.journal")):
+            with contextlib.suppress(OSError):
+                names = {entry.name for entry in os.scandir(folder)}
+                found |= {n for n in names if n.endswith(".part") or folder == self.out}
+        return found
 
     def _check_ids(self, ids: list[str]) -> None:
         if "hyp.txt" in self.wanted:
@@ -193,43 +240,44 @@ class _Runner:
             self._start_services()
         command = [sys.executable, "-m", "wfst_hmm", *self._arguments()]
         with open(self.folder / "log", "ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        return self.process
 
     def _killed(self, process: subprocess.Popen[bytes], victim: str) -> int:
         """Kill the victim; return 1 if it was alive. The command has ended then."""
-        if victim == "command":
-            alive = process.poll() is None
-            process.kill()
-        elif victim == "worker":
-            parent = self.services[1].pid if self.services else process.pid
-            workers = [pid for pid in _children(parent) if b"spawn_main" in _command_line(pid)]
-            alive = bool(workers) and process.poll() is None
-            if alive:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self.rng.choice(workers), signal.SIGKILL)
-        else:
-            alive = process.poll() is None
-            self.services[0].kill()
-            self.services[0].wait()
+        pids = [pid for pid in self._pids(process, victim) if process.poll() is None]
+        if pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.rng.choice(pids), signal.SIGKILL)
         if victim == "command":
             process.wait()
+        elif victim == "scheduler" and pids:
+            self.services.pop("scheduler").wait()
+            if self.rng.random() < 0.5:
+                self._start("scheduler")
+            self._ended(process, may_fail=True)
         else:
-            self._ended(process, may_fail=victim == "scheduler")
-        if alive:
+            self._ended(process)
+        if pids:
             self.report.kills[victim] = self.report.kills.get(victim, 0) + 1
-        return int(alive)
+        return len(pids[:1])
+
+    def _pids(self, process: subprocess.Popen[bytes], victim: str) -> list[int]:
+        if victim == "command":
+            return [process.pid]
+        if victim in self.services:
+            return [self.services[victim].pid]
+        parent = self.services["nanny"].pid if self.services else process.pid
+        return [pid for pid in _children(parent) if b"spawn_main" in _command_line(pid)]
 
     def _ended(self, process: subprocess.Popen[bytes], *, may_fail: bool = False) -> None:
         end = time.monotonic() + _PATIENCE
         while (code := process.poll()) is None and time.monotonic() < end:
             time.sleep(0.05)
-            if len(self.services) == 2 and self.services[1].poll() is not None:
-                # a nanny whose worker is killed while it starts gives up; a supervisor's task
-                self.services.pop()
-                self._start(1)
+            if "nanny" in self.services and self.services["nanny"].poll() is not None:
+                # killed, without its scheduler, or its worker was killed while it started
+                self._start("nanny")
         if code is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
             raise DataError("a command did not end", where=str(self.folder / "log"))
         if code and not may_fail:
             raise DataError("a command failed", where=str(self.folder / "log"), got=code)
@@ -240,7 +288,7 @@ class _Runner:
             str(p.relative_to(self.out)): p.read_bytes()
             for p in sorted(self.out.rglob("*")) if p.is_file()
         }  # fmt: skip
-        marks = ("journal", ".part", ".frames")
+        marks = ("journal", ".part", ".old", ".frames")
         left = [p.name for p in self.folder.iterdir() if any(mark in p.name for mark in marks)]
         self.report.different += [f"{self.folder.name}: {name} is left" for name in left]
         for name in files:
@@ -249,40 +297,46 @@ class _Runner:
 
     def _start_services(self) -> None:
         """Start a scheduler and a nanny of two workers, unless they live."""
-        if self.services and all(service.poll() is None for service in self.services):
+        if len(self.services) == 2 and all(s.poll() is None for s in self.services.values()):
             return
         self._stop_services()
-        file = self.folder / "scheduler.json"
-        file.unlink(missing_ok=True)
-        for number in (0, 1):
-            self._start(number)
-
-    def _start(self, number: int) -> None:
-        """Start the scheduler (0), or the nanny of two workers (1)."""
-        file = self.folder / "scheduler.json"
-        commands = (
-            ["scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file),
-             "--no-dashboard", "--no-show"],
-            ["worker", "--scheduler-file", str(file), "--host", "127.0.0.1", "--nworkers", "2",
-             "--nthreads", "1", "--no-dashboard", "--local-directory", str(self.folder / "dask")],
-        )  # fmt: skip
-        with open(self.folder / "log", "ab") as log:
-            self.services.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "dask", *commands[number]], stdout=log, stderr=log
-                )
-            )
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._start("scheduler")
         end = time.monotonic() + 60
-        while not file.is_file() and time.monotonic() < end:
+        while not _answers(self.port) and time.monotonic() < end:
             time.sleep(0.05)
+        self._start("nanny")
+
+    def _start(self, name: str) -> None:
+        """Start the scheduler, or the nanny of two workers; it answers a while later."""
+        file = self.folder / "scheduler.json"
+        file.write_text(json.dumps({"address": f"tcp://127.0.0.1:{self.port}"}))
+        options = {
+            "scheduler": ["--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"],
+            "worker": ["--scheduler-file", str(file), "--host", "127.0.0.1", "--nworkers", "2",
+                       "--nthreads", "1", "--no-dashboard",
+                       "--local-directory", str(self.folder / "dask")],
+        }  # fmt: skip
+        command = "worker" if name == "nanny" else name
+        with open(self.folder / "log", "ab") as log:
+            self.services[name] = subprocess.Popen(
+                [sys.executable, "-m", "dask", command, *options[command]], stdout=log, stderr=log
+            )
 
     def _stop_services(self) -> None:
-        for service in self.services[::-1]:
+        for service in reversed(self.services.values()):
             for pid in [*_children(service.pid), service.pid]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             service.wait()
-        self.services = []
+        self.services = {}
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _children(parent: int) -> Iterator[int]:
@@ -316,6 +370,7 @@ def bench_soak(
         target = digit_target(folder, n_utterances, tell)
         report = soak(target, folder / "runs", n_kills=n_kills, seed=seed, tell=tell)
     note = ", ".join(f"{n} of a {what}" for what, n in sorted(report.kills.items()))
+    note += f"; {report.n_writing} while a file was written"
     for name in (*report.lost, *report.doubled, *report.different):
         tell(f"WRONG: {name}")
     return [

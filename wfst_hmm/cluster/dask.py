@@ -20,6 +20,7 @@ from typing import Any
 
 import dask
 from distributed import Client, LocalCluster
+from distributed.comm import CommClosedError
 from distributed.diagnostics.plugin import WorkerPlugin
 
 import wfst_hmm
@@ -89,12 +90,14 @@ class DaskEngine:
     def bring(self, files: Sequence[Path]) -> None:
         """Send the files to the workers that do not see them."""
         parcels = [Parcel.described(path) for path in files]
-        found = self._client.run(seen, [parcel.facts() for parcel in parcels])
+        found = _answers(self._client, seen, [parcel.facts() for parcel in parcels])
         for number, (path, parcel) in enumerate(zip(files, parcels, strict=True)):
-            if all(sight[number] for sight in found.values()):
+            if all(not isinstance(s, Exception) and s[number] for s in found.values()):
                 continue
             plugin = Delivery(parcel.filled(path))
-            self._client.register_plugin(plugin, name=f"wfst_hmm {parcel.digest}")
+            # a worker that dies meanwhile is missed by nobody; if files are missed, this is repeated
+            with contextlib.suppress(OSError):
+                self._client.register_plugin(plugin, name=f"wfst_hmm {parcel.digest}")
 
 
 class Delivery(WorkerPlugin):  # type: ignore[misc]
@@ -133,15 +136,26 @@ def connected(spec: str, n: int, tell: Tell) -> Iterator[DaskEngine]:
 
 def _check_versions(client: Client, spec: str) -> None:
     """Refuse workers whose results might be others than ours."""
-    try:
-        found = client.run(_version)
-    except Exception as error:  # whatever happens to a worker without this package
-        raise UsageError(f"workers cannot work ({type(error).__name__}: {error})", where="--cluster",
-                         got=spec, fix="Install wfst_hmm there, the same version.") from None  # fmt: skip
+    found = _answers(client, _version)
+    for error in found.values():
+        if isinstance(error, Exception):  # whatever happens to a worker without this package
+            raise UsageError(
+                f"workers cannot work ({type(error).__name__}: {error})", where="--cluster",
+                got=spec, fix="Install wfst_hmm there, the same version.",
+            )  # fmt: skip
     others = sorted(set(found.values()) - {wfst_hmm.__version__})
     if others:
         raise UsageError("workers of another version of wfst_hmm", where="--cluster",
                          got=", ".join(others), expected=wfst_hmm.__version__)  # fmt: skip
+
+
+def _answers(client: Client, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    """Return what every worker answers, or raises; those that die meanwhile are left out."""
+    found: dict[str, Any] = {}
+    with contextlib.suppress(CommClosedError, TimeoutError):
+        found = client.run(function, *arguments, on_error="return")
+    gone = (CommClosedError, TimeoutError)
+    return {worker: answer for worker, answer in found.items() if not isinstance(answer, gone)}
 
 
 def _version() -> str:
