@@ -5,7 +5,8 @@ of its own, with 4 GB of address space and 5 seconds for each input::
 
     python tests/reader_fuzz.py --inputs 1000000         # all readers, these and those of parser_fuzz
     python tests/reader_fuzz.py --seconds 600 --jobs 2   # or for so long
-    python tests/reader_fuzz.py --reader kaldi_tree --guided --seconds 60   # by coverage (atheris)
+    python tests/reader_fuzz.py --guided --seconds 800   # inputs chosen by coverage (atheris)
+    python tests/reader_fuzz.py --guided --reader kaldi_tree_text --seconds 60
 
 An input that makes a reader fail other than by a `WfstHmmError` of one line, crash, or take longer
 than 5 seconds, is kept and shown. ``parser_fuzz`` holds the parsers of grammars and lexicons.
@@ -17,25 +18,30 @@ import argparse
 import contextlib
 import dataclasses
 import functools
+import gc
 import io
 import json
 import multiprocessing
 import random
+import re
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
+from types import FrameType, FunctionType
+from typing import NoReturn
 
 import numpy as np
 import parser_fuzz
 import soundfile
 import sphinx_models
+from numba.core.dispatcher import Dispatcher
 from parser_fuzz import NUMBERS, TEXT_SCRAPS, damaged
 
 from wfst_hmm.apps.diarization.options import read_ini
@@ -565,17 +571,24 @@ def run_all(names: list[str], n: int, seconds: float, seed: int, jobs: int) -> i
     return len(problems)
 
 
-def run_guided(name: str, seconds: float, seed: int) -> None:
-    """Let atheris choose inputs by the lines of this package that they reach."""
+def interpreted() -> list[FunctionType]:
+    """Return all functions and methods of this package that Python itself runs."""
+    objects = [o for o in gc.get_objects() if isinstance(o, (FunctionType, Dispatcher))]
+    compiled = {id(o.py_func) for o in objects if isinstance(o, Dispatcher)}
+    return [
+        o for o in objects
+        if isinstance(o, FunctionType) and id(o) not in compiled
+        and (o.__module__ or "").startswith("wfst_hmm.") and "wfst_hmm" in o.__code__.co_filename
+    ]  # fmt: skip
+
+
+def run_guided(name: str, seconds: float, seed: int) -> NoReturn:
+    """Let atheris choose inputs by the lines of this package that they reach; it ends the process."""
     import atheris
 
     reader = readers()[name]
-    for module in list(sys.modules):
-        if module.startswith("wfst_hmm.") and not module.startswith("wfst_hmm.search"):
-            with contextlib.suppress(Exception):
-                for value in vars(sys.modules[module]).values():
-                    if getattr(value, "__module__", None) == module and callable(value):
-                        atheris.instrument_func(value)
+    for function in interpreted():
+        atheris.instrument_func(function)
     folder = Path(tempfile.mkdtemp(prefix=f"fuzz-{name}-"))
     corpus = folder / "corpus"
     corpus.mkdir()
@@ -603,6 +616,26 @@ def run_guided(name: str, seconds: float, seed: int) -> None:
                  "-rss_limit_mb=4096", "-timeout=30", f"-artifact_prefix={folder}/"]  # fmt: skip
     atheris.Setup(arguments, one, custom_mutator=mutate)
     atheris.Fuzz()
+    raise SystemExit
+
+
+def run_all_guided(names: list[str], seconds: float, seed: int) -> int:
+    """Do so for every reader, in a process of its own; return how many problems there were."""
+    total, problems = 0, []
+    for name in names:
+        command = [sys.executable, __file__, "--guided", "--reader", name, "--seed", str(seed),
+                   "--seconds", str(max(1, round(seconds / len(names))))]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        lines = done.stderr.splitlines()
+        last = [line for line in lines if "cov: " in line][-1:] or ["nothing was run"]
+        runs = re.search(r"Done (\d+) runs", done.stderr)
+        total += int(runs[1]) if runs else 0
+        print(f"{name:28s} {last[0].partition(' lim:')[0]}", flush=True)
+        if done.returncode:
+            problems.append(name)
+            print(*[line[:400] for line in lines if "Error" in line], sep="\n", flush=True)
+    print(f"{len(names)} readers: {total:,} inputs, {len(problems)} problems {' '.join(problems)}")
+    return len(problems)
 
 
 def main() -> int:
@@ -616,8 +649,9 @@ def main() -> int:
     arguments.add_argument("--guided", action="store_true", help="by coverage; needs atheris")
     chosen = arguments.parse_args()
     if chosen.guided:
+        if not chosen.reader:
+            return min(1, run_all_guided(list(readers()), min(chosen.seconds, 1e6), chosen.seed))
         run_guided(chosen.reader, min(chosen.seconds, 1e6), chosen.seed)
-        return 0
     names = [chosen.reader] if chosen.reader else list(readers())
     return min(1, run_all(names, chosen.inputs, chosen.seconds, chosen.seed, chosen.jobs))
 

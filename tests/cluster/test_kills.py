@@ -20,4 +20,4 @@ def test_kills_change_nothing(tiny_speech: TinySpeech, tmp_path: Path, seed: int
     report = soak(target, tmp_path / "runs", n_kills=3, seed=seed, cases=QUICK)
     assert report.n_kills >= 3
     assert report.n_runs >= 2
-    assert report.lost == report.doubled == report.different == []
+    assert report.failed == report.lost == report.doubled == report.different == []

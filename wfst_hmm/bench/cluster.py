@@ -18,7 +18,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from wfst_hmm.apps.recognize import corpus_of_inputs
 from wfst_hmm.apps.speech_options import SPEECH
+from wfst_hmm.apps.transcription import faster, transcriber
 from wfst_hmm.bench.report import Row
 from wfst_hmm.bench.target import digit_target
 from wfst_hmm.cluster.engine import Engine
@@ -26,7 +28,6 @@ from wfst_hmm.cluster.engines import engine_for
 from wfst_hmm.cluster.jobs import DecodeJob, prepared
 from wfst_hmm.cluster.work import Work
 from wfst_hmm.errors import DataError
-from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.lattice.answer import AnswerOptions
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.signal.corpus import Corpus
@@ -134,9 +135,14 @@ def engine_times(
     return best
 
 
+def _spread(corpus: Corpus, n: int) -> Corpus:
+    every = max(1.0, len(corpus) / n)
+    return Corpus(tuple(corpus.utterances[int(i * every)] for i in range(min(n, len(corpus)))))
+
+
 def bench_cluster(
     graph: Path | None = None,
-    data: Path | None = None,
+    data: Sequence[Path] = (),
     *,
     n_utterances: int = 624,
     n_workers: int = 2,
@@ -148,22 +154,26 @@ def bench_cluster(
 
     Parameters
     ----------
-    graph, data : path, optional
-        A graph and a corpus; by default synthesized digits, repeated.
+    graph : path, optional
+        A graph; by default the en-us model's with its whole vocabulary and `--fast` beams.
+    data : sequence of path
+        Corpora; by default synthesized digits, repeated, with their own graph.
     n_utterances : int
-        Decode so many; fewer where the corpus has fewer.
+        Decode so many, evenly spread; fewer where the corpora have fewer.
     n_workers : int
     options : SearchOptions, optional
     repeat : int
     """
     with tempfile.TemporaryDirectory(prefix="wfst-hmm-bench-") as name:
-        if graph is None or data is None:
+        if not data:
             target = digit_target(Path(name), n_utterances, tell)
-            graph, data = target.graph, target.corpus
-        corpus = Corpus(read_corpus(data).utterances[:n_utterances])
-        job = prepared(
-            DecodeJob(graph.absolute(), None, options or SPEECH, answers=AnswerOptions())
-        )
+            graph, data = target.graph, (target.corpus,)
+        elif graph is None:
+            ready = transcriber(progress=tell)
+            graph, options = ready.graph_folder, options or faster(ready.options)
+        corpus = _spread(corpus_of_inputs(data), n_utterances)
+        words = AnswerOptions(confidence=False)
+        job = prepared(DecodeJob(graph.absolute(), None, options or SPEECH, answers=words))
         engines = [
             ("threads", 1),
             *((kind, n_workers) for kind in ("threads", "processes", "local")),

@@ -18,6 +18,7 @@ import dataclasses
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,7 +30,6 @@ from pathlib import Path
 
 from wfst_hmm.bench.report import Row
 from wfst_hmm.bench.target import Target, digit_target
-from wfst_hmm.errors import DataError
 from wfst_hmm.formats.data import read_corpus
 
 __all__ = ["SoakReport", "bench_soak", "soak"]
@@ -50,6 +50,8 @@ class SoakReport:
         By what was killed: ``command``, ``worker``, ``scheduler``, ``nanny``.
     n_runs : int
         Commands that ran to their end after all.
+    failed : list of str
+        Commands that gave up though they had not been killed.
     n_writing : int
         Kills while a file was being written.
     lost, doubled, different : list of str
@@ -59,6 +61,7 @@ class SoakReport:
     kills: dict[str, int] = dataclasses.field(default_factory=dict)
     n_runs: int = 0
     n_writing: int = 0
+    failed: list[str] = dataclasses.field(default_factory=list)
     lost: list[str] = dataclasses.field(default_factory=list)
     doubled: list[str] = dataclasses.field(default_factory=list)
     different: list[str] = dataclasses.field(default_factory=list)
@@ -278,9 +281,11 @@ class _Runner:
                 # killed, without its scheduler, or its worker was killed while it started
                 self._start("nanny")
         if code is None:
-            raise DataError("a command did not end", where=str(self.folder / "log"))
-        if code and not may_fail:
-            raise DataError("a command failed", where=str(self.folder / "log"), got=code)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if code is None or (code and not may_fail):
+            how = "did not end" if code is None else f"failed ({code})"
+            self.report.failed.append(f"{self.folder.name}: a command {how}")
 
     def _taken(self) -> dict[str, bytes]:
         """Return and remove what was written; nothing else may be left beside it."""
@@ -365,17 +370,23 @@ def bench_soak(
     list of Row
         Kills by victim; utterances lost and doubled; files that differ.
     """
-    with tempfile.TemporaryDirectory(prefix="wfst-hmm-soak-") as name:
-        folder = Path(name)
-        target = digit_target(folder, n_utterances, tell)
-        report = soak(target, folder / "runs", n_kills=n_kills, seed=seed, tell=tell)
+    folder = Path(tempfile.mkdtemp(prefix="wfst-hmm-soak-"))
+    target = digit_target(folder, n_utterances, tell)
+    report = soak(target, folder / "runs", n_kills=n_kills, seed=seed, tell=tell)
+    wrong = (*report.failed, *report.lost, *report.doubled, *report.different)
+    if wrong:
+        tell(f"outputs and logs are in {folder}")
+    else:  # after an error they are left, too
+        shutil.rmtree(folder)
     note = ", ".join(f"{n} of a {what}" for what, n in sorted(report.kills.items()))
     note += f"; {report.n_writing} while a file was written"
-    for name in (*report.lost, *report.doubled, *report.different):
+    for name in wrong:
         tell(f"WRONG: {name}")
     return [
         Row("kills at random moments", "kills", report.n_kills, target=n_kills, note=note),
         Row("runs that ended after kills", "runs", report.n_runs),
+        Row("commands that gave up without being killed", "runs", len(report.failed), target=0,
+            less_is_better=True),
         Row("utterances lost", "utterances", len(report.lost), target=0, less_is_better=True),
         Row("utterances doubled", "utterances", len(report.doubled), target=0,
             less_is_better=True),

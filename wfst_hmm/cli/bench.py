@@ -387,8 +387,13 @@ def serve(
 
 @app.command("cluster")
 def cluster(
-    graph: Annotated[Path | None, typer.Option(help="A graph; by default one of digits.")] = None,
-    data: Annotated[Path | None, typer.Option(help="With --graph: a corpus.")] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Argument(help="LibriSpeech's layout, data directories, manifests; default: digits."),
+    ] = None,
+    graph: Annotated[
+        Path | None, typer.Option(help="With data: a graph; default: 72,500 words, en-us.")
+    ] = None,
     utterances: Annotated[int, typer.Option(help="Decode so many.", min=8)] = 624,
     workers: Annotated[int, typer.Option(help="Workers of each engine.", min=1)] = 2,
     repeat: Annotated[int, typer.Option(help="Turns; the least times count.", min=1)] = 1,
@@ -396,12 +401,12 @@ def cluster(
 ) -> None:
     """Decoding on one process, on threads, on processes and on Dask's local workers.
 
-    Example: wfst-hmm bench cluster --utterances 624
+    Example: wfst-hmm bench cluster librispeech/train librispeech/dev
     """
     from wfst_hmm.bench.cluster import bench_cluster
     from wfst_hmm.bench.report import print_rows
 
-    rows = bench_cluster(graph, data, n_utterances=utterances, n_workers=workers, repeat=repeat,
+    rows = bench_cluster(graph, data or (), n_utterances=utterances, n_workers=workers, repeat=repeat,
                          tell=_tell)  # fmt: skip
     print_rows(rows, "Many workers", as_json=as_json)
 

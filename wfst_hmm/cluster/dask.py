@@ -12,6 +12,7 @@ Public names: `DaskEngine`, `connected`.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ import dask
 from distributed import Client, LocalCluster
 from distributed.comm import CommClosedError
 from distributed.diagnostics.plugin import WorkerPlugin
+from threadpoolctl import threadpool_limits
 
 import wfst_hmm
 from wfst_hmm.cluster.engine import Future, Tell
@@ -39,6 +41,9 @@ _CONNECT_SECONDS = 20
 _REFRESH_SECONDS = 1.0
 _LOST_SECONDS = 30.0
 _WAIT_SECONDS = 10.0
+_STARTS = 3  # attempts to start workers here
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_KEPT_BYTES = 32 << 20
 
 
 class DaskEngine:
@@ -100,6 +105,20 @@ class DaskEngine:
                 self._client.register_plugin(plugin, name=f"wfst_hmm {parcel.digest}")
 
 
+class Settled(WorkerPlugin):  # type: ignore[misc]
+    """Makes every worker work as a thread here would, also those that join later."""
+
+    def setup(self, worker: Any) -> None:
+        """Keep matrix products to one thread, and freed memory for the next utterance."""
+        threadpool_limits(1, user_api="blas")
+        # Dask has its workers give every freed byte back at once; fetching the pages again took a
+        # fifth of the time of a search. These are the limits that the C library finds by itself.
+        with contextlib.suppress(OSError, AttributeError):
+            library = ctypes.CDLL(None)
+            library.mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+            library.mallopt(_M_TRIM_THRESHOLD, 2 * _KEPT_BYTES)
+
+
 class Delivery(WorkerPlugin):  # type: ignore[misc]
     """Brings a parcel to every worker, also to those that join later."""
 
@@ -126,11 +145,13 @@ def connected(spec: str, n: int, tell: Tell) -> Iterator[DaskEngine]:
     }
     with (
         dask.config.set(settings),
-        _cluster(spec, n) as cluster,
+        _cluster(spec, n, tell) as cluster,
         _client(cluster, spec) as client,
     ):
         tell(f"Dask: scheduler {client.scheduler.address}, dashboard {client.dashboard_link}")
         _check_versions(client, spec)
+        with contextlib.suppress(CommClosedError, TimeoutError):  # one that dies is replaced
+            client.register_plugin(Settled(), name="wfst_hmm settled")
         yield DaskEngine(client, tell)
 
 
@@ -164,13 +185,10 @@ def _version() -> str:
 
 
 @contextlib.contextmanager
-def _cluster(spec: str, n: int) -> Iterator[Any]:
+def _cluster(spec: str, n: int, tell: Tell) -> Iterator[Any]:
     """Give a cluster that was started here, or the address of one that runs."""
     if spec == "local":
-        with LocalCluster(
-            n_workers=n, threads_per_worker=1, processes=True, host="127.0.0.1",
-            dashboard_address="127.0.0.1:0", silence_logs=50,
-        ) as cluster:  # fmt: skip
+        with _local(n, tell) as cluster:
             yield cluster
     elif spec in _BATCH:
         try:
@@ -196,6 +214,23 @@ def _cluster(spec: str, n: int) -> Iterator[Any]:
             expected="threads, processes, local, an address such as tcp://host:8786, a scheduler "
                      f"file, or one of {', '.join(_BATCH)}",
         )  # fmt: skip
+
+
+def _local(n: int, tell: Tell) -> LocalCluster:
+    """Start workers here; Dask gives the cluster up when one of them dies while it starts."""
+    failure: Exception | None = None
+    for _ in range(_STARTS):
+        if failure is not None:
+            tell("a worker died while it started: they are started again")
+        try:
+            return LocalCluster(
+                n_workers=n, threads_per_worker=1, processes=True, host="127.0.0.1",
+                dashboard_address="127.0.0.1:0", silence_logs=50,
+            )  # fmt: skip
+        except (RuntimeError, OSError, TimeoutError) as error:
+            failure = error
+    raise ClusterError(f"Dask's workers do not start ({failure})", where="--cluster",
+                       fix="Is memory short? Use --cluster processes.") from failure  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -6,11 +6,12 @@ results depend on.
 Shards follow from the corpus alone, not from the workers: whoever goes on with a work that another
 number of workers began finds the same shards.
 
-Public names: `corpus_digest`, `divided`, `files_digest`.
+Public names: `corpus_digest`, `divided`, `files_digest`, `files_state`.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ from wfst_hmm.files import sha256_of
 from wfst_hmm.remote import as_url
 from wfst_hmm.signal.corpus import Corpus
 
-__all__ = ["corpus_digest", "divided", "files_digest"]
+__all__ = ["corpus_digest", "divided", "files_digest", "files_state"]
 
 
 def divided(corpus: Corpus, size: int, *, whole_speaker: int = 0) -> list[tuple[int, ...]]:
@@ -101,13 +102,37 @@ def files_digest(paths: Iterable[str | Path]) -> str:
     """
     parts = []
     for path in map(Path, paths):
-        if not path.exists():
-            raise FormatError("no such file or directory", where=str(path), fix="Check the path.")
-        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-        for file in files:
-            with open(file, "rb") as stream:
-                digest = hashlib.sha256()
-                while block := stream.read(1 << 20):
-                    digest.update(block)
-            parts += [file.relative_to(path).as_posix(), digest.hexdigest()]
+        for file in _files(path):
+            facts = file.stat()
+            digest = _digest(file, facts.st_size, facts.st_mtime_ns, facts.st_ino)
+            parts += [file.relative_to(path).as_posix(), digest]
     return sha256_of(parts)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise FormatError("no such file or directory", where=str(path), fix="Check the path.")
+    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+
+
+@functools.lru_cache(maxsize=1024)
+def _digest(file: Path, size: int, changed: int, number: int) -> str:
+    with open(file, "rb") as stream:
+        digest = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def files_state(path: str | Path) -> str:
+    """Return what tells a file or directory here from others, without reading it all.
+
+    Names, sizes, dates and inode numbers: the same for all machines that see one file system.
+
+    Raises
+    ------
+    FormatError
+        It is not there.
+    """
+    rows = [(file.relative_to(path).as_posix(), file.stat()) for file in _files(Path(path))]
+    return sha256_of([json.dumps([[n, s.st_size, s.st_mtime_ns, s.st_ino] for n, s in rows])])

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from wfst_hmm.cluster.shards import files_digest
+from wfst_hmm.cluster.shards import files_digest, files_state
 from wfst_hmm.errors import ClusterError
 from wfst_hmm.files import atomic_directory
 
@@ -34,22 +34,25 @@ class Parcel:
         Where it lies on the machine that sends it.
     digest : str
         Of its content.
+    state : str
+        Its `shards.files_state`: where it is the same, the content need not be read.
     files : tuple of (str, bytes)
         Relative names and contents; the name of a single file is ``"."``.
     """
 
     path: str
     digest: str
+    state: str
     files: tuple[tuple[str, bytes], ...] = ()
 
     @classmethod
     def described(cls, path: Path) -> Parcel:
         """Return the parcel without its content."""
-        return cls(str(path.absolute()), files_digest([path]))
+        return cls(str(path.absolute()), files_digest([path]), files_state(path))
 
-    def facts(self) -> tuple[str, str]:
-        """Return path and digest."""
-        return self.path, self.digest
+    def facts(self) -> tuple[str, str, str]:
+        """Return path, digest and state."""
+        return self.path, self.digest, self.state
 
     def filled(self, path: Path) -> Parcel:
         """Return the parcel with its content."""
@@ -62,13 +65,13 @@ class Parcel:
         return dataclasses.replace(self, files=files)
 
 
-def seen(facts: Sequence[tuple[str, str]]) -> list[bool]:
+def seen(facts: Sequence[tuple[str, str, str]]) -> list[bool]:
     """Tell for each path whether the same content lies there, as this process sees it."""
-    return [_is_same(Path(path), digest) for path, digest in facts]
+    return [_is_same(Path(path), digest, state) for path, digest, state in facts]
 
 
-def _is_same(path: Path, digest: str) -> bool:
-    return path.exists() and files_digest([path]) == digest
+def _is_same(path: Path, digest: str, state: str = "") -> bool:
+    return path.exists() and (files_state(path) == state or files_digest([path]) == digest)
 
 
 def receive(parcel: Parcel, folder: Path) -> Path:
