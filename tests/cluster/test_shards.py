@@ -1,6 +1,7 @@
 """Shards, the journal, values on disk: every utterance once, nothing lost, nothing believed."""
 
 import contextlib
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -152,8 +153,10 @@ def test_files_for_workers_that_do_not_see_ours(tmp_path: Path) -> None:
     (graph / "a").write_bytes(b"1" * 100)
     (graph / "model" / "b").write_bytes(b"2")
     parcel = Parcel.described(graph)
-    assert seen([parcel.facts(), (str(tmp_path / "none"), "x"), (str(graph), "other")]) == [
-        True, False, False,
+    elsewhere = dataclasses.replace(parcel, state="of another file system").facts()
+    other = dataclasses.replace(parcel, digest="other", state="other").facts()
+    assert seen([parcel.facts(), elsewhere, other, (str(tmp_path / "none"), "x", "y")]) == [
+        True, True, False, False,
     ]  # fmt: skip
     there = receive(parcel.filled(graph), tmp_path / "there")
     assert located(graph) == there
@@ -164,6 +167,8 @@ def test_files_for_workers_that_do_not_see_ours(tmp_path: Path) -> None:
     single = Parcel.described(graph / "a").filled(graph / "a")
     assert receive(single, tmp_path / "there").read_bytes() == b"1" * 100
     assert located(tmp_path / "unknown") == tmp_path / "unknown"
-    evil = Parcel("/x", "d" * 64, (("../../evil", b"x"),))
+    (graph / "a").write_bytes(b"3" * 100)
+    assert seen([parcel.facts()]) == [False]
+    evil = Parcel("/x", "d" * 64, "s", (("../../evil", b"x"),))
     with pytest.raises(ClusterError, match="leaves its folder"):
         receive(evil, tmp_path / "there")
