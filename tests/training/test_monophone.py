@@ -162,7 +162,7 @@ def test_a_damaged_journal_is_told_and_not_used(tmp_path: Path) -> None:
     data = journal.read_bytes()
     for broken in (data[: len(data) // 2], b"", data[:300] + b"\xff" * 50 + data[350:]):
         journal.write_bytes(broken)
-        found = Journal(out, "").load()
+        found = Journal.beside(out, "").load()
         assert isinstance(found, str)
     watcher = Notes()
     train_on(spoken(), WORDS, out, small_options(), watcher=watcher)

@@ -182,7 +182,7 @@ def test_damaged_files_of_a_stage_are_made_anew(
 def test_a_full_disk_leaves_the_last_pass(
     whole: tuple[Path, Notes, ContextModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wfst_hmm.training import stage_journal
+    from wfst_hmm.training import journal
 
     out, real, calls = tmp_path / "model", np.savez, [0]
 
@@ -192,11 +192,11 @@ def test_a_full_disk_leaves_the_last_pass(
             raise OSError(28, "No space left on device")
         real(stream, **arrays)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(stage_journal.np, "savez", full)
+    monkeypatch.setattr(journal.np, "savez", full)
     with pytest.raises(OSError, match="No space"):
         train_ladder_on(takes(), WORDS, out, "tri", options())
     assert not list(tmp_path.rglob("*.part"))
-    monkeypatch.setattr(stage_journal.np, "savez", real)
+    monkeypatch.setattr(journal.np, "savez", real)
     model = train_ladder_on(takes(), WORDS, out, "sat", options())
     assert model.hash == whole[2].hash
 

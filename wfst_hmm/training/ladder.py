@@ -41,12 +41,12 @@ from wfst_hmm.training.diagnostics import Diagnostics, diagnose
 from wfst_hmm.training.feature_space import FeatureSpace
 from wfst_hmm.training.feature_store import mapped_frames
 from wfst_hmm.training.features import Take
+from wfst_hmm.training.journal import Journal
 from wfst_hmm.training.material import Skipped, prepare
 from wfst_hmm.training.monophone import train_on
 from wfst_hmm.training.passes import Parameters, PassReport, collect
 from wfst_hmm.training.progress import Watcher
 from wfst_hmm.training.recipe_options import RecipeOptions
-from wfst_hmm.training.stage_journal import StageJournal
 from wfst_hmm.training.tied import TiedState, TiedTraining
 from wfst_hmm.training.tree_building import build_tree, variance_floor_of
 from wfst_hmm.training.tree_statistics import ContextStats
@@ -205,7 +205,7 @@ class Ladder:
             self.options.training, self.workers, self.watcher, self.folder,
         )  # fmt: skip
         state = TiedState(parameters, path, space.matrix, dict(space.adapted))
-        journal = StageJournal(self.folder / f"{name}.journal", self.fingerprint)
+        journal = Journal(self.folder / f"{name}.journal", self.fingerprint)
         state, reports = training.run(state, journal)
         unadapted = training.unadapted(state) if name == "sat" else None
         mixtures = state.parameters.mixtures
@@ -214,7 +214,7 @@ class Ladder:
                          self.material.borders, self.material.ids, space.speakers)  # fmt: skip
         model = self._model(name, tree, state, unadapted, reports, facts)
         self._store(folder, model, final, state.adapted)
-        journal.path.unlink(missing_ok=True)
+        journal.discard()
         return Rung(model, final, dict(state.adapted))
 
     def _relabel(self, context: ContextMap) -> None:

@@ -36,7 +36,7 @@ from wfst_hmm.signal.corpus import Corpus
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs
 from wfst_hmm.training.features import Take, training_takes
 from wfst_hmm.training.flat_start import FlatStart, loudness_range
-from wfst_hmm.training.journal import Journal
+from wfst_hmm.training.journal import Journal, Saved
 from wfst_hmm.training.material import Material, Skipped, prepare
 from wfst_hmm.training.options import TrainingOptions
 from wfst_hmm.training.passes import Parameters, PassReport, collect, global_variance, update
@@ -149,7 +149,7 @@ def _train(
     _tell_skipped(skipped, watcher)
     journal = None
     if out is not None:
-        journal = Journal(out, _fingerprint(material, takes, lexicon, options))
+        journal = Journal.beside(out, _fingerprint(material, takes, lexicon, options))
     parameters, reports = _run(
         start, material, graphs, compiler.labels, options, watcher, workers, journal
     )
@@ -233,7 +233,7 @@ def _run(
     if isinstance(found, str):
         watcher.note(found)
     elif found is not None:
-        parameters, reports = found
+        parameters, reports = found.parameters, list(found.reports)
         watcher.note(f"goes on after pass {len(reports)} of {options.n_passes}")
     watcher.begin(options.n_passes, len(reports), material.n_frames)
     for number in range(len(reports) + 1, options.n_passes + 1):
@@ -255,7 +255,7 @@ def _run(
         report = _judged(report, reports, options, _state_names(start))
         reports.append(report)
         if journal is not None:
-            journal.save(parameters, reports)
+            journal.save(Saved(parameters, reports))
         watcher.passed(report)
         for note in report.notes:
             watcher.note(f"pass {number}: {note}")

@@ -29,6 +29,7 @@ from wfst_hmm.models.transform_statistics import TransformStats
 from wfst_hmm.training.align import NO_ARC
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs
 from wfst_hmm.training.feature_space import FeatureSpace
+from wfst_hmm.training.journal import Journal, Saved
 from wfst_hmm.training.material import Material
 from wfst_hmm.training.options import TrainingOptions
 from wfst_hmm.training.passes import (
@@ -39,7 +40,6 @@ from wfst_hmm.training.passes import (
     update,
 )
 from wfst_hmm.training.progress import Watcher
-from wfst_hmm.training.stage_journal import StageJournal
 from wfst_hmm.training.workers import Workers
 
 __all__ = ["StageOptions", "TiedState", "TiedTraining"]
@@ -140,16 +140,16 @@ class TiedTraining:
         self._growth = 0.0
 
     def run(
-        self, state: TiedState, journal: StageJournal | None = None
+        self, state: TiedState, journal: Journal | None = None
     ) -> tuple[TiedState, list[PassReport]]:
         """Make all passes, or those that the journal does not have yet."""
         reports: list[PassReport] = []
         found = journal.load() if journal is not None else None
         if isinstance(found, str):
             self.watcher.note(found)
-        elif found is not None:
-            parameters, path, matrix, adapted, reports = found
-            state = TiedState(parameters, path, matrix, adapted)
+        elif found is not None and found.path is not None:
+            state = TiedState(found.parameters, found.path, found.matrix, found.adapted)
+            reports = list(found.reports)
             self.watcher.note(f"{self.name}: goes on after pass {len(reports)}")
         n_passes = self.stage.n_passes
         self.watcher.begin(n_passes, len(reports), len(state.path))
@@ -158,7 +158,8 @@ class TiedTraining:
             state, report = self._pass(state, number)
             reports.append(report)
             if journal is not None:
-                journal.save(state.parameters, state.path, state.matrix, state.adapted, reports)
+                journal.save(Saved(state.parameters, reports, state.path, state.matrix,
+                                   state.adapted))  # fmt: skip
             self.watcher.passed(report)
         return state, reports
 
