@@ -56,15 +56,21 @@ def models(draw: st.DrawFn, *, n_phones: int = 3) -> SmallModel:
 
 
 @st.composite
-def lexicons(draw: st.DrawFn, *, phones: str = "ABC", silence: bool = False) -> Lexicon:
-    """Draw words with homophones, prefixes, several pronunciations and probabilities."""
+def lexicons(
+    draw: st.DrawFn, *, phones: str = "ABC", silence: bool = False, pauses: bool = False
+) -> Lexicon:
+    """Draw words with homophones, prefixes, several pronunciations and probabilities.
+
+    With `pauses`, some of them say how likely silence is after them.
+    """
     names = [*phones, *(["SIL"] if silence else [])]
     entries = []
     for number in range(draw(st.integers(1, 4))):
         for _ in range(draw(st.integers(1, 2))):
             sound = draw(st.lists(st.sampled_from(names), min_size=1, max_size=3))
             probability = draw(st.sampled_from([1.0, 0.5, 0.25]))
-            entries.append(Entry(f"w{number}", tuple(sound), probability))
+            pause = draw(st.sampled_from([None, 0.0, 0.125, 0.75])) if pauses else None
+            entries.append(Entry(f"w{number}", tuple(sound), probability, silence=pause))
     return Lexicon(entries)
 
 

@@ -37,7 +37,7 @@ def composed(model: SmallModel, lexicon: Lexicon, words: list[str], options: Lex
     return ops.compose(h, ops.compose(l_fst.fst, line))
 
 
-@given(models(), lexicons(), st.data(), st.sampled_from([0.0, 0.5, 0.1]))
+@given(models(), lexicons(pauses=True), st.data(), st.sampled_from([0.0, 0.5, 0.1]))
 @settings(deadline=None, max_examples=50)
 def test_equals_composition(
     model: SmallModel, lexicon: Lexicon, data: st.DataObject, silence: float

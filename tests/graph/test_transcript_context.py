@@ -28,7 +28,7 @@ from wfst_hmm.models.context import ContextMap
 from wfst_hmm.models.topology import Topology
 
 
-@given(context_models(), lexicons(), st.data(), st.sampled_from([0.0, 0.4]))
+@given(context_models(), lexicons(pauses=True), st.data(), st.sampled_from([0.0, 0.4]))
 @settings(deadline=None, max_examples=40)
 def test_equals_the_graph_compiler(
     model: SmallContextModel, lexicon: Lexicon, data: st.DataObject, silence: float

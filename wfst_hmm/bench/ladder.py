@@ -5,7 +5,8 @@ each rung: word error rate, with tied states, Gaussians and minutes of training.
 
 Dictionary and language model are those of the pocketsphinx wheel: the whole 3-gram, or a pruned
 one. Words of the training part that the dictionary lacks get guessed pronunciations; words of
-the test part that language model and dictionary lack count as errors.
+the test part that language model and dictionary lack count as errors. How likely each
+pronunciation is, and a pause after it, is counted where the rung aligns the training part.
 
 Public names: `LADDER_OPTIONS`, `LadderFolders`, `bench_ladder`.
 """
@@ -19,7 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wfst_hmm.apps.adaptation import AdaptationOptions
+from wfst_hmm.apps.align import align_corpus
 from wfst_hmm.apps.librispeech import is_librispeech, read_librispeech
+from wfst_hmm.apps.pronunciations import count_pronunciations, with_probabilities
 from wfst_hmm.apps.recognize import decode_corpus
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.speech_options import SPEECH
@@ -144,11 +147,15 @@ def bench_ladder(
         for name in RECIPES[: RECIPES.index(recipe) + 1]:
             tell(f"{name}: training")
             model = train_ladder_on(takes, spoken, model_folder, name, options, watcher=watcher)
+            tell(f"{name}: pronunciations and pauses")
+            aligned = align_corpus(model, spoken, train, n_threads=n_threads)
+            counts = count_pronunciations(aligned, model.silence_phones)
+            lexicon = with_probabilities(known, counts)
             minutes = [(now - then) / 60 for now, then in
                        zip((time.perf_counter(), time.process_time()), begun, strict=True)]  # fmt: skip
             for adapt in (False, True) if name == "sat" else (False,):
                 tell(f"{name}: decoding{', speakers adapted to' if adapt else ''}")
-                errors = _errors(model, known, grammar, test, adapt, stages, n_threads)
+                errors = _errors(model, lexicon, grammar, test, adapt, stages, n_threads)
                 rows.append(_row(name, adapt, errors, model, minutes))
             begun = time.perf_counter(), time.process_time()
     return rows

@@ -23,7 +23,12 @@ from wfst_hmm.errors import DataError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.lexicon import Lexicon, format_missing
-from wfst_hmm.graph.lexicon_fst import LexiconOptions, optional_silence, phone_numbers
+from wfst_hmm.graph.lexicon_fst import (
+    LexiconOptions,
+    optional_silence,
+    phone_numbers,
+    silence_costs,
+)
 from wfst_hmm.graph.units import Moves, PhoneModel, Units
 from wfst_hmm.models.context import WORD_POSITIONS
 
@@ -146,9 +151,13 @@ class TranscriptCompiler:
             )  # fmt: skip
         plan = Plan(self._silence, self._min_frames)
         for word in words:
+            entries = self.lexicon.prons(word)
             prons = [(entry.probability, [self._phones[phone] for phone in entry.phones])
-                     for entry in self.lexicon.prons(word)]  # fmt: skip
-            plan.add_word(self.words.id(word), prons)
+                     for entry in entries]  # fmt: skip
+            pauses = None
+            if self._silence is not None:
+                pauses = [silence_costs(entry, self._silence) for entry in entries]
+            plan.add_word(self.words.id(word), prons, pauses)
         plan.finish()
         if not plan.segments:
             raise DataError("neither words nor silence to align", where=where)
@@ -245,7 +254,7 @@ class Plan:
         self.ends: list[tuple[int, float]] = []
         self.n_min_frames = 0
         self.open: list[tuple[int, float]] = [(-1, 0.0)]
-        self._may_pause()
+        self._may_pause(None if silence is None else [silence[1:]])
 
     @classmethod
     def bare(cls, n_min_frames: int) -> Plan:
@@ -254,20 +263,32 @@ class Plan:
         plan.n_min_frames = n_min_frames
         return plan
 
-    def _may_pause(self) -> None:
-        """Let silence follow the open ends, or not."""
-        if self.silence is None:
+    def _may_pause(self, pauses: Sequence[tuple[float, float]] | None) -> None:
+        """Let silence follow the open ends, or not; `pauses` holds the costs of both for each."""
+        if self.silence is None or pauses is None:
             return
-        unit, with_silence, without = self.silence
         segment = len(self.segments)
-        self.segments.append(unit)
+        ends = list(zip(self.open, pauses, strict=True))
+        links = [(before, segment, 0, cost + pause) for (before, cost), (pause, _) in ends
+                 if pause < np.inf]  # fmt: skip
+        self.open = [(before, cost + none) for (before, cost), (_, none) in ends]
+        if not links:
+            return
+        self.segments.append(self.silence[0])
         self.positions.append(_SINGLE)
-        self.links += [(before, segment, 0, cost + with_silence) for before, cost in self.open]
-        self.open = [(before, cost + without) for before, cost in self.open]
+        self.links += links
         self.open.append((segment, 0.0))
 
-    def add_word(self, word: int, prons: list[tuple[float, list[int]]]) -> None:
-        """Let the pronunciations (probability, phones) of one word follow the open ends."""
+    def add_word(
+        self,
+        word: int,
+        prons: list[tuple[float, list[int]]],
+        pauses: Sequence[tuple[float, float]] | None = None,
+    ) -> None:
+        """Let the pronunciations (probability, phones) of one word follow the open ends.
+
+        `pauses` holds the costs of silence and of none after each, where silence is optional.
+        """
         ends: list[tuple[int, float]] = []
         for probability, phones in prons:
             cost = -float(np.log(probability)) + 0.0
@@ -281,7 +302,7 @@ class Plan:
             sum(self.min_frames[phone] for phone in phones) for _, phones in prons
         )
         self.open = ends
-        self._may_pause()
+        self._may_pause(pauses)
 
     def finish(self) -> None:
         """Make the open ends final; without any word, something must still be heard."""

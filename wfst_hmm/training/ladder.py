@@ -77,7 +77,7 @@ class Ladder:
         self.fingerprint = sha256_of(
             [
                 json.dumps(options.to_dict(), sort_keys=True),
-                json.dumps([[e.word, e.phones, e.probability] for e in lexicon]),
+                json.dumps([[e.word, e.phones, e.probability, e.silence] for e in lexicon]),
                 json.dumps([[t.id, t.words, t.speaker] for t in takes]),
                 *(np.ascontiguousarray(t.frames).data for t in takes),
             ]

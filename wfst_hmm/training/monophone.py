@@ -200,7 +200,7 @@ def _fingerprint(
     return sha256_of(
         [
             json.dumps(options.to_dict(), sort_keys=True),
-            json.dumps([[e.word, e.phones, e.probability] for e in lexicon]),
+            json.dumps([[e.word, e.phones, e.probability, e.silence] for e in lexicon]),
             json.dumps([[id_, words[id_]] for id_ in material.ids]),
             np.ascontiguousarray(material.borders).data,
             np.ascontiguousarray(material.frames).data,
