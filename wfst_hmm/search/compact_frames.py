@@ -18,6 +18,7 @@ from wfst_hmm.search.compact_tokens import Tokens, collect_units
 from wfst_hmm.search.hmm_table import HmmTable
 from wfst_hmm.search.instances import (
     Instances,
+    cheapest_ways,
     enter,
     leave,
     mask_for,
@@ -27,7 +28,7 @@ from wfst_hmm.search.instances import (
     with_room,
 )
 from wfst_hmm.search.links import LinkStore, prune_links
-from wfst_hmm.search.tokens import close, cutoff_for, gather, grown, smallest
+from wfst_hmm.search.tokens import close, cutoff_for, gather, grown, new_closing, smallest
 
 __all__ = ["advance_units", "cutoff_of_units", "first_links", "first_units"]
 
@@ -51,15 +52,13 @@ def first_units(
     cost = np.empty(64, dtype=np.float32)
     arc = np.empty(64, dtype=np.int32)
     source = np.empty(64, dtype=np.int32)
-    queue = np.empty(64, dtype=np.int32)
-    expanded = np.empty(64, dtype=np.float32)
     slot[start] = 0
     state[0] = start
     cost[0] = 0.0
     arc[0] = -1
     source[0] = 0
-    n, _, state, cost, arc, source, queue, expanded = close(
-        states, arcs, has_epsilon, slack, np.inf, slot, 1, state, cost, arc, source, queue, expanded
+    n, _, state, cost, arc, source, _ = close(
+        states, arcs, slack, np.inf, slot, 1, state, cost, arc, source, new_closing(64)
     )
     room = max(len(state), 1024)
     prev = np.empty(room, dtype=np.int32)
@@ -168,9 +167,14 @@ def advance_units(
     end_arc = np.empty(room, dtype=np.uint32)
     arc = np.empty(room, dtype=np.int32)
     source = np.empty(room, dtype=np.int32)
-    queue = np.empty(room, dtype=np.int32)
-    expanded = np.empty(room, dtype=np.float32)
+    closing = new_closing(room)
     scratch = np.empty(room, dtype=np.float32)
+    way_arc = np.empty(room, dtype=np.uint32)
+    way_token = np.empty(room, dtype=np.uint32)
+    out_item = np.empty(room, dtype=np.uint32)
+    out_state = np.empty(room, dtype=np.uint32)
+    out_best = np.empty(room, dtype=np.float32)
+    heard = np.empty(len(hmms.topology) + 1, dtype=np.float32)
     moved = np.empty(slots, dtype=np.float32)
     came = np.empty(slots, dtype=np.int64)
     for frame in range(len(scores)):
@@ -185,7 +189,7 @@ def advance_units(
         end_arc = grown(end_arc, 0, n)
         n_before = n
         n, n_arcs = gather(
-            states, state, cost, history, n, cutoff + hmms.dearest_leave, best, first_arc, end_arc
+            states, arcs, state, cost, history, n, cutoff + hmms.dearest_leave, best, first_arc, end_arc
         )
         width = beam if cutoff == best + beam else cutoff - best + _BEAM_DELTA
         row = scores[frame]
@@ -204,10 +208,14 @@ def advance_units(
             origin = _origins(items, n_moved)
         if n_moved + n_arcs * hmms.most_ways > len(items.unit):
             items = with_room(items, n_moved, n_moved + n_arcs * hmms.most_ways)
-            rehash(items, n_moved, mask)  # the larger table is empty
+            rehash(items, n_moved, mask)
+        if n_arcs >= len(way_arc):
+            way_arc = grown(way_arc, 0, n_arcs + 1)
+            way_token = grown(way_token, 0, len(way_arc))
+        cheapest_ways(arcs, hmms, n_arcs, n, first_arc, end_arc, row, scale, heard)
         n_items, lost_entering, lowest = enter(
             arcs, hmms, items, n_moved, cost, history, n, first_arc, end_arc, lowest, width,
-            row, scale, mask,
+            row, scale, mask, heard, way_arc, way_token,
         )  # fmt: skip
         offset += best
         if lost_before or n < n_before:
@@ -225,15 +233,17 @@ def advance_units(
         if len(state) > len(arc):
             arc = grown(arc, 0, len(state))
             source = grown(source, 0, len(state))
-            expanded = grown(expanded, 0, len(state))
-            queue = grown(queue, 0, len(state))
+        if n_items >= len(out_item):
+            out_item = grown(out_item, 0, n_items + 1)
+            out_state = grown(out_state, 0, len(out_item))
+            out_best = grown(out_best, 0, len(out_item))
         n, n_active, lost_leaving = leave(
-            hmms, items, n_items, limit, lowest + beam, slot, state, cost, arc, source
+            hmms, items, n_items, limit, lowest + beam, slot, state, cost, arc, source,
+            states.ctypes.data, out_item, out_state, out_best,
         )
-        n, lost_closing, state, cost, arc, source, queue, expanded = close(
-            states, arcs, has_epsilon, slack, limit, slot, n, state, cost, arc, source, queue,
-            expanded,
-        )  # fmt: skip
+        n, lost_closing, state, cost, arc, source, closing = close(
+            states, arcs, slack, limit, slot, n, state, cost, arc, source, closing
+        )
         if lost_after or lost_entering or lost_leaving or lost_closing:
             above[frame, 1] = offset + limit
         n_pruned += min(above[frame, 0], above[frame, 1]) < np.inf

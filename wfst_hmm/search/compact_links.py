@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from wfst_hmm.graph.compact import CompactGraph
 from wfst_hmm.search.hmm_table import HmmTable, facts_of
-from wfst_hmm.search.instances import Instances, home, mask_for, rehash
+from wfst_hmm.search.instances import FREE, Instances, home, mask_for, rehash
 from wfst_hmm.search.links import LinkStore
 from wfst_hmm.search.tokens import grown
 
@@ -160,7 +160,7 @@ def record_unit_links(
     """
     g_cost, g_number, first_arc, end_arc, n_before = sources
     unit, dest, held = items.unit, items.dest, items.cost
-    place, table = items.place, items.table
+    table = items.table
     step, leave, topology, column = hmms.step, hmms.leave, hmms.topology, hmms.column
     ways, way_cost, way_column, way_state = (
         hmms.enter_start, hmms.enter_cost, hmms.enter_column, hmms.enter_state
@@ -224,12 +224,10 @@ def record_unit_links(
                     continue
                 at = home(u, d, mask)
                 number = table[at]
-                while number < n_items and place[number] == at:
-                    if unit[number] == u and dest[number] == d:
-                        break
+                while number != FREE and not (unit[number] == u and dest[number] == d):
                     at = np.uint32(at + 1) & np.uint32(mask)
                     number = table[at]
-                if not (number < n_items and place[number] == at):
+                if number == FREE:
                     continue
                 above = new - held[number, way_state[way]]
                 if above <= lattice_beam:

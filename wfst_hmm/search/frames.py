@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from wfst_hmm.search.backpointers import collect
 from wfst_hmm.search.links import LinkStore, prune_links, record_links
-from wfst_hmm.search.tokens import close, cutoff_for, expand, gather, grown, recombine
+from wfst_hmm.search.tokens import close, cutoff_for, expand, gather, grown, new_closing, recombine
 
 __all__ = ["advance_tokens", "first_tokens"]
 
@@ -38,15 +38,13 @@ def first_tokens(
     cost = np.empty(64, dtype=np.float32)
     arc = np.empty(64, dtype=np.int32)
     source = np.empty(64, dtype=np.int32)
-    queue = np.empty(64, dtype=np.int32)
-    expanded = np.empty(64, dtype=np.float32)
     slot[start] = 0
     state[0] = start
     cost[0] = 0.0
     arc[0] = -1
     source[0] = 0
-    n, _, state, cost, arc, source, queue, expanded = close(
-        states, arcs, has_epsilon, slack, np.inf, slot, 1, state, cost, arc, source, queue, expanded
+    n, _, state, cost, arc, source, _ = close(
+        states, arcs, slack, np.inf, slot, 1, state, cost, arc, source, new_closing(64)
     )
     prev = np.empty(max(n, 1024), dtype=np.int32)
     pool_arc = np.empty(max(n, 1024), dtype=np.int32)
@@ -94,8 +92,7 @@ def advance_tokens(
     new_history = np.empty(room, dtype=np.int32)
     arc = np.empty(room, dtype=np.int32)
     source = np.empty(room, dtype=np.int32)
-    queue = np.empty(room, dtype=np.int32)
-    expanded = np.empty(room, dtype=np.float32)
+    closing = new_closing(room)
     c_cost = np.empty(room, dtype=np.float32)
     c_state = np.empty(room, dtype=np.int32)
     c_arc = np.empty(room, dtype=np.int32)
@@ -109,7 +106,7 @@ def advance_tokens(
         first_arc = grown(first_arc, 0, n)
         end_arc = grown(end_arc, 0, n)
         n_before = n
-        n, n_arcs = gather(states, state, cost, history, n, cutoff, best, first_arc, end_arc)
+        n, n_arcs = gather(states, arcs, state, cost, history, n, cutoff, best, first_arc, end_arc)
         offset += best
         # What max_active cut from this frame would be cut from the next one, too, had it come
         # so far; half a nat is left for changes of rank.
@@ -138,17 +135,14 @@ def advance_tokens(
         if len(new_state) > len(arc):
             arc = grown(arc, 0, len(new_state))
             source = grown(source, 0, len(new_state))
-            expanded = grown(expanded, 0, len(new_state))
-            queue = grown(queue, 0, len(new_state))
         limit = new_best + width
         n_new, dropped = recombine(
             n_candidates, limit, c_cost, c_state, c_arc, c_token,
             slot, new_state, new_cost, arc, source,
         )  # fmt: skip
-        n_new, dropped_too, new_state, new_cost, arc, source, queue, expanded = close(
-            states, arcs, has_epsilon, slack, limit, slot, n_new,
-            new_state, new_cost, arc, source, queue, expanded,
-        )  # fmt: skip
+        n_new, dropped_too, new_state, new_cost, arc, source, closing = close(
+            states, arcs, slack, limit, slot, n_new, new_state, new_cost, arc, source, closing
+        )
         if dropped or dropped_too or n_candidates < n_arcs:
             above[frame, 1] = offset + limit
         n_pruned += min(above[frame, 0], above[frame, 1]) < np.inf

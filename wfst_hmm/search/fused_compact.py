@@ -26,6 +26,7 @@ from wfst_hmm.search.compact_tokens import Tokens, collect_units, settle_units
 from wfst_hmm.search.fused import check_words
 from wfst_hmm.search.hmm_table import HmmTable, facts_of
 from wfst_hmm.search.instances import (
+    FREE,
     Instances,
     home,
     leave,
@@ -392,15 +393,12 @@ def _enter(
                     rehash(items, n, mask)
                 at = home(u, d, mask)
                 number = items.table[at]
-                while number < n and items.place[number] == at:
-                    if items.unit[number] == u and items.dest[number] == d:
-                        break
+                while number != FREE and not (items.unit[number] == u and items.dest[number] == d):
                     at = np.uint32(at + 1) & np.uint32(mask)
                     number = items.table[at]
-                if not (number < n and items.place[number] == at):
-                    number = n
-                    items.table[at] = n
-                    items.place[n] = at
+                if number == FREE:
+                    number = np.uint32(n)
+                    items.table[at] = number
                     items.unit[n], items.dest[n] = u, d
                     for j in range(slots):
                         items.cost[n, j] = np.inf
@@ -471,6 +469,8 @@ def _advance(
     slots = items.cost.shape[1]
     scratch = np.empty(1024, dtype=np.float32)
     moved, came = np.empty(slots, dtype=np.float32), np.empty(slots, dtype=np.int64)
+    out_item, out_state = np.empty(1024, np.uint32), np.empty(1024, np.uint32)
+    out_best = np.empty(1024, np.float32)
     for frame in range(len(scores)):
         best = np.float32(lowest)
         for token in range(n):
@@ -491,7 +491,7 @@ def _advance(
         )
         if n_moved + n_arcs * hmms.most_ways > len(items.unit):
             items = with_room(items, n_moved, n_moved + n_arcs * hmms.most_ways)
-            rehash(items, n_moved, mask)  # the larger table is empty
+            rehash(items, n_moved, mask)
         pairs = _with_room(pairs, n_pairs, n_pairs + n_arcs)
         n_items, n_pairs, lost_entering, lowest = _enter(
             states, arcs, hmms, machines, pairs, n_pairs, items, n_moved, state, cost, history, n,
@@ -511,8 +511,13 @@ def _advance(
             cost = grown(cost, 0, len(state))
         arc = np.empty(len(state), dtype=np.int32)
         source = np.empty(len(state), dtype=np.int32)
+        if n_items >= len(out_item):
+            out_item = grown(out_item, 0, n_items + 1)
+            out_state = grown(out_state, 0, len(out_item))
+            out_best = grown(out_best, 0, len(out_item))
         n, n_active, lost_leaving = leave(
-            hmms, items, n_items, limit, lowest + beam, pairs.slot, state, cost, arc, source
+            hmms, items, n_items, limit, lowest + beam, pairs.slot, state, cost, arc, source, 0,
+            out_item, out_state, out_best,
         )
         n, lost_closing, state, cost, arc, source, pairs, n_pairs = _close(
             states, arcs, has_epsilon, slack, limit, machines, pairs, n_pairs, n, state, cost, arc,

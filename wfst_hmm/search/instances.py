@@ -28,15 +28,19 @@ from wfst_hmm.search.hmm_table import HmmTable
 from wfst_hmm.search.prefetch import prefetch
 
 __all__ = [
-    "Instances", "enter", "home", "leave", "mask_for", "new_instances", "rehash", "step", "with_room"
+    "FREE", "Instances", "cheapest_ways", "enter", "home", "leave", "mask_for", "new_instances", "rehash", "step", "with_room"
 ]  # fmt: skip
 
 Numbers = npt.NDArray[np.uint32]  # unsigned: numba need not ask whether an index is negative
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 
+#: An entry of the hash table without an instance.
+FREE = np.uint32(0xFFFFFFFF)
+
 _AHEAD = 12  # how many steps ahead memory is asked for
 _ARC_BYTES = 16
+_STATE_BYTES = 20
 _HUGE = np.float32(3e38)
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # Knuth's multiplicative hashing: 2**64 over the golden ratio
 
@@ -50,18 +54,14 @@ class Instances(NamedTuple):
     cost : ndarray of float32, shape (n, S)
     back : ndarray of int64, shape (n, S)
         How each HMM state's path came into the unit: token before it (upper half) and arc.
-    place : ndarray of int32, shape (n,)
-        Where in `table` each instance is.
-    table : ndarray of int32, shape (2**k,)
-        A hash table from (unit, dest) to instances. It is never cleared: an entry counts only
-        when the instance that it names has its `place` there.
+    table : ndarray of uint32, shape (2**k,)
+        A hash table from (unit, dest) to instances, filled anew in each frame.
     """
 
     unit: Numbers
     dest: Numbers
     cost: Floats
     back: npt.NDArray[np.int64]
-    place: Numbers
     table: Numbers
 
 
@@ -70,8 +70,7 @@ def new_instances(room: int, slots: int) -> Instances:
     """Return room for instances, a power of two."""
     return Instances(
         np.empty(room, np.uint32), np.empty(room, np.uint32), np.empty((room, slots), np.float32),
-        np.empty((room, slots), np.int64), np.zeros(room, np.uint32),
-        np.zeros(4 * room, np.uint32),
+        np.empty((room, slots), np.int64), np.empty(8 * room, np.uint32),
     )  # fmt: skip
 
 
@@ -99,20 +98,20 @@ def home(unit: int, dest: int, mask: int) -> int:
 @numba.njit(cache=True, nogil=True)
 def rehash(items: Instances, n: int, mask: int) -> None:
     """Enter the first `n` instances into the hash table, of which ``mask + 1`` entries are used."""
-    unit, dest, place, table = items.unit, items.dest, items.place, items.table
-    for number in range(n):
+    unit, dest, table = items.unit, items.dest, items.table
+    table[: mask + 1] = FREE
+    for number in range(np.uint32(n)):
         at = home(unit[number], dest[number], mask)
-        while table[at] < number and place[table[at]] == at:
+        while table[at] != FREE:
             at = np.uint32(at + 1) & np.uint32(mask)
         table[at] = number
-        place[number] = at
 
 
 @numba.njit(cache=True, nogil=True)
 def mask_for(n: int) -> int:
     """Return one less than the power of two that gives `n` instances a roomy hash table."""
     size = 64
-    while size < 2 * n:
+    while size < 4 * n:
         size *= 2
     return size - 1
 
@@ -139,54 +138,54 @@ def step(
     the best, `width`, dropped any afterwards, and the cost of the best.
     """
     unit, dest, cost, back = items.unit, items.dest, items.cost, items.back
-    table, place = items.table, items.place
     moves, column, topology = hmms.step, hmms.column, hmms.topology
-    simple = hmms.simple
     slots = cost.shape[1]
     limit_before = np.float32(min(cutoff, _HUGE))
     base32, scale32 = np.float32(base), np.float32(scale)
     room = np.float32(min(width, _HUGE))
     best, limit = _HUGE, _HUGE
-    lost_before = lost_after = False
-    m = 0
-    for i in range(n):
-        u = unit[i]
-        kind = topology[u]
-        if simple:
+    m = np.uint32(0)
+    n_before = n_possible = 0  # up to the cutoff, and those of them that go on at all
+    if hmms.simple:
+        # no branches: which of these are taken, nobody could predict
+        for i in range(np.uint32(n)):
+            u, d = unit[i], dest[i]
+            kind = topology[u]
             c0, c1, c2 = cost[i, 0], cost[i, 1], cost[i, 2]
-            low = min(c0, c1, c2)
-            if low > limit_before:
-                lost_before = lost_before or low < np.inf
-                continue
             b0, b1, b2 = back[i, 0], back[i, 1], back[i, 2]
+            within = min(c0, c1, c2) <= limit_before
             d0 = c0 + moves[kind, 0, 0]
             d1, via = c1 + moves[kind, 1, 1], c0 + moves[kind, 0, 1]
-            n1 = b1
-            if via < d1:
-                d1, n1 = via, b0
-            d2, n2 = c2 + moves[kind, 2, 2], b2
-            via = c1 + moves[kind, 1, 2]
-            if via < d2:
-                d2, n2 = via, b1
+            n1 = b0 if via < d1 else b1
+            d1 = via if via < d1 else d1
+            d2, via = c2 + moves[kind, 2, 2], c1 + moves[kind, 1, 2]
+            n2 = b1 if via < d2 else b2
+            d2 = via if via < d2 else d2
             via = c0 + moves[kind, 0, 2]
-            if via < d2:
-                d2, n2 = via, b0
+            n2 = b0 if via < d2 else n2
+            d2 = via if via < d2 else d2
             d0 -= base32 + scale32 * row[column[u, 0]]
             d1 -= base32 + scale32 * row[column[u, 1]]
             d2 -= base32 + scale32 * row[column[u, 2]]
-            low = min(d0, d1, d2)
-            if low > limit:
-                lost_after = lost_after or low < np.inf
-                continue
+            unit[m], dest[m] = u, d
             cost[m, 0], cost[m, 1], cost[m, 2] = d0, d1, d2
             back[m, 0], back[m, 1], back[m, 2] = b0, n1, n2
-        else:
+            low = min(d0, d1, d2) if within else np.float32(np.inf)
+            best = low if low < best else best
+            limit = min(best + room, _HUGE)
+            n_before += within
+            n_possible += low < np.inf
+            m += np.uint32(low <= limit)
+    else:
+        for i in range(np.uint32(n)):
+            u = unit[i]
+            kind = topology[u]
             low = np.float32(np.inf)
             for j in range(slots):
                 low = min(low, cost[i, j])
             if low > limit_before:
-                lost_before = lost_before or low < np.inf
                 continue
+            n_before += 1
             low = np.float32(np.inf)
             for j in range(slots):
                 moved[j] = np.inf
@@ -197,23 +196,48 @@ def step(
                         moved[j], came[j] = via, back[i, k]
                 moved[j] -= base32 + scale32 * row[column[u, j]]
                 low = min(low, moved[j])
-            if low > limit:
-                lost_after = lost_after or low < np.inf
-                continue
-            cost[m] = moved
-            back[m] = came
-        if low < best:
-            best = low
+            best = min(best, low)
             limit = min(best + room, _HUGE)
-        d = dest[i]
-        unit[m], dest[m] = u, d
-        at = home(u, d, mask)
-        while table[at] < m and place[table[at]] == at:  # taken: loops stay here, see `enter`
-            at = np.uint32(at + 1) & np.uint32(mask)
-        table[at] = m
-        place[m] = at
-        m += 1
-    return m, lost_before, lost_after, best
+            n_possible += low < np.inf
+            if low <= limit:
+                unit[m], dest[m], cost[m], back[m] = u, dest[i], moved, came
+                m += np.uint32(1)
+    rehash(items, m, mask)
+    return np.int64(m), n_before < n, n_possible > m, best
+
+
+@numba.njit(cache=True, nogil=True)
+def cheapest_ways(
+    arcs: npt.NDArray[Any],
+    hmms: HmmTable,
+    n_arcs: int,
+    n_tokens: int,
+    first_arc: npt.NDArray[np.uint32],
+    end_arc: npt.NDArray[np.uint32],
+    row: Floats,
+    scale: float,
+    heard: Floats,
+) -> None:
+    """Fill in what it costs at least to begin units in a frame, at least those that arcs name.
+
+    ``heard[u + 1]`` is for unit u: transition and acoustic cost of the cheapest way into it.
+    """
+    ways, way_cost, way_column = hmms.enter_start, hmms.enter_cost, hmms.enter_column
+    scale32 = np.float32(scale)
+    if n_arcs > len(heard):
+        for u in range(np.uint32(len(heard) - 1)):
+            low = np.float32(np.inf)
+            for way in range(ways[u], ways[u + 1]):
+                low = min(low, way_cost[way] - scale32 * row[way_column[way]])
+            heard[u + 1] = low
+        return
+    for token in range(n_tokens):
+        for arc in range(first_arc[token], end_arc[token]):
+            u = np.uint32(arcs[arc].ilabel - 1)
+            low = np.float32(np.inf)
+            for way in range(ways[u], ways[u + 1]):
+                low = min(low, way_cost[way] - scale32 * row[way_column[way]])
+            heard[u + 1] = low
 
 
 @numba.njit(cache=True, nogil=True)
@@ -232,67 +256,72 @@ def enter(
     row: Floats,
     scale: float,
     mask: int,
+    heard: Floats,
+    way_arc: Numbers,
+    way_token: Numbers,
 ) -> tuple[int, bool, float]:
     """Follow the arcs of the tokens into units.
 
-    `mask` is the one that `step` had. Returns how many instances there are, whether `width`
+    `mask` is the one that `step` had, `heard` is from `cheapest_ways`; `way_arc` and `way_token`
+    have room for the arcs of all tokens, and one more. Returns how many instances there are, whether `width`
     dropped a way in, and the cost of the best.
     """
-    address = arcs.ctypes.data
     ways, way_cost, way_column, way_state = (
         hmms.enter_start, hmms.enter_cost, hmms.enter_column, hmms.enter_state
     )  # fmt: skip
     unit, dest, held, back = items.unit, items.dest, items.cost, items.back
-    place, table = items.place, items.table
+    table = items.table
     slots = held.shape[1]
     scale32 = np.float32(scale)
     room = np.float32(min(width, _HUGE))
     lowest = np.float32(best)
     limit = min(lowest + room, _HUGE)
-    lost = False
+    m = np.uint32(0)
+    n_possible = 0
     for token in range(n_tokens):
-        if token + _AHEAD < n_tokens:
-            ahead = first_arc[token + _AHEAD]
-            prefetch(address + _ARC_BYTES * np.intp(ahead))
-            if ahead + 4 < end_arc[token + _AHEAD]:  # the next cache line
-                prefetch(address + _ARC_BYTES * np.intp(ahead + 4))
         so_far = cost[token]
         for arc in range(first_arc[token], end_arc[token]):
-            u = np.uint32(arcs[arc].ilabel - 1)
-            before = so_far + arcs[arc].weight
-            for way in range(ways[u], ways[u + 1]):
-                new = before + way_cost[way] - scale32 * row[way_column[way]]
-                if new > limit:
-                    lost = lost or new < np.inf
-                    continue
-                d = np.uint32(arcs[arc].nextstate)
-                # The search of the hash table is written out: as a function of arrays, numba
-                # would count references to them in every call.
-                if 2 * n > mask:
-                    mask = 2 * mask + 1
-                    rehash(items, n, mask)
-                at = home(u, d, mask)
+            # noted first, counted if within the limit: no branch, which nobody could predict
+            new = so_far + arcs[arc].weight + heard[np.uint32(arcs[arc].ilabel)]
+            way_arc[m] = arc
+            way_token[m] = token
+            m += np.uint32(new <= limit)
+            n_possible += new < np.inf
+    lost = n_possible > m
+    for which in range(m):
+        arc, token = way_arc[which], way_token[which]
+        u = np.uint32(arcs[arc].ilabel - 1)
+        before = cost[token] + arcs[arc].weight
+        for way in range(ways[u], ways[u + 1]):
+            new = before + way_cost[way] - scale32 * row[way_column[way]]
+            if new > limit:
+                lost = lost or new < np.inf
+                continue
+            d = np.uint32(arcs[arc].nextstate)
+            # The search of the hash table is written out: as a function of arrays, numba
+            # would count references to them in every call.
+            if 2 * n > mask:
+                mask = 2 * mask + 1
+                rehash(items, n, mask)
+            at = home(u, d, mask)
+            number = table[at]
+            while number != FREE and not (unit[number] == u and dest[number] == d):
+                at = np.uint32(at + 1) & np.uint32(mask)
                 number = table[at]
-                while number < n and place[number] == at:
-                    if unit[number] == u and dest[number] == d:
-                        break
-                    at = np.uint32(at + 1) & np.uint32(mask)
-                    number = table[at]
-                if not (number < n and place[number] == at):
-                    number = n
-                    table[at] = n
-                    place[n] = at
-                    unit[n], dest[n] = u, d
-                    for j in range(slots):
-                        held[n, j] = np.inf
-                    n += 1
-                j = way_state[way]
-                if new < held[number, j]:
-                    held[number, j] = new
-                    back[number, j] = (np.int64(history[token]) << 32) | arc
-                    if new < lowest:
-                        lowest = new
-                        limit = min(lowest + room, _HUGE)
+            if number == FREE:
+                number = np.uint32(n)
+                table[at] = number
+                unit[n], dest[n] = u, d
+                for j in range(slots):
+                    held[n, j] = np.inf
+                n += 1
+            j = way_state[way]
+            if new < held[number, j]:
+                held[number, j] = new
+                back[number, j] = (np.int64(history[token]) << 32) | np.int64(arc)
+                if new < lowest:
+                    lowest = new
+                    limit = min(lowest + room, _HUGE)
     return n, lost, lowest
 
 
@@ -308,6 +337,10 @@ def leave(
     cost: Floats,
     arc: Ints,
     source: Ints,
+    rows: int,
+    out_item: Numbers,
+    out_state: Numbers,
+    out_best: Floats,
 ) -> tuple[int, int, bool]:
     """Give each state of the graph its cheapest way out of the HMM states up to the cutoff.
 
@@ -315,7 +348,8 @@ def leave(
     and entering the next are often one arc, the frame after would decide as well.
 
     `slot` maps states to tokens, as in `wfst_hmm.search.tokens.recombine`; the other arrays have
-    room for `n` tokens. Returns the number of tokens, the number of HMM states up to
+    room for `n` tokens. `rows` is where the graph's states are in memory, 0 if they are not to be
+    fetched. Returns the number of tokens, the number of HMM states up to
     `counted`, and whether the cutoff dropped a way out.
     """
     address = slot.ctypes.data
@@ -323,26 +357,44 @@ def leave(
     out_cost, topology = hmms.leave, hmms.topology
     slots = held.shape[1]
     limit, within_beam = np.float32(min(cutoff, _HUGE)), np.float32(min(counted, _HUGE))
-    n_tokens = n_active = 0
-    lost = False
-    for i in range(n):
-        if i + _AHEAD < n:
-            prefetch(address + 4 * np.intp(dest[i + _AHEAD]))
+    never = np.float32(np.inf)
+    simple = hmms.simple
+    n_active = n_lost = 0
+    m = np.uint32(0)
+    for i in range(np.uint32(n)):
+        prefetch(address + 4 * np.intp(dest[i]))
         kind = topology[unit[i]]
-        best = np.float32(np.inf)
-        which = 0
-        for j in range(slots):
-            so_far = held[i, j]
-            within = so_far <= limit
-            n_active += so_far <= within_beam
-            new = so_far + out_cost[kind, j]
-            if new < best:
-                if within:
-                    best, which = new, j
-                else:
-                    lost = lost or new < np.inf
-        if best == np.inf:
-            continue
+        if simple:
+            c0, c1, c2 = held[i, 0], held[i, 1], held[i, 2]
+            n_active += np.intp(c0 <= within_beam) + np.intp(c1 <= within_beam)
+            n_active += np.intp(c2 <= within_beam)
+            l0, l1, l2 = out_cost[kind, 0], out_cost[kind, 1], out_cost[kind, 2]
+            possible = min(c0 + l0, c1 + l1, c2 + l2)
+            c0 = c0 + l0 if c0 <= limit else never
+            c1 = c1 + l1 if c1 <= limit else never
+            c2 = c2 + l2 if c2 <= limit else never
+            which = np.uint32(1) if c1 < c0 else np.uint32(0)
+            best = min(c0, c1)
+            which = np.uint32(2) if c2 < best else which
+            best = min(best, c2)
+        else:
+            best = possible = never
+            which = np.uint32(0)
+            for j in range(slots):
+                so_far = held[i, j]
+                n_active += so_far <= within_beam
+                new = so_far + out_cost[kind, j]
+                possible = min(possible, new)
+                if so_far <= limit and new < best:
+                    best, which = new, np.uint32(j)
+        n_lost += possible < best
+        out_item[m] = i
+        out_state[m] = which
+        out_best[m] = best
+        m += np.uint32(best < never)
+    n_tokens = 0
+    for noted in range(m):
+        i, best = out_item[noted], out_best[noted]
         reached = dest[i]
         token = slot[reached]
         if 0 <= token < n_tokens and state[token] == reached:
@@ -352,9 +404,11 @@ def leave(
             token = n_tokens
             slot[reached] = token
             state[token] = reached
+            if rows:
+                prefetch(rows + _STATE_BYTES * np.intp(reached))
             n_tokens += 1
         cost[token] = best
-        back = backs[i, which]
+        back = backs[i, out_state[noted]]
         arc[token] = np.int32(back & 0x7FFFFFFF)
         source[token] = np.int32(back >> 32)
-    return n_tokens, n_active, lost
+    return n_tokens, n_active, n_lost > 0

@@ -12,12 +12,13 @@ the next frame. A frame runs in four steps, each a function here:
 Noting candidates first means that the final cutoff of the frame is known before any state is
 touched, and that the states to touch are known in advance and can be prefetched.
 
-Public names: `gather`, `expand`, `recombine`, `close`, `cutoff_for`, `grown`, `smallest`.
+Public names: `Closing`, `gather`, `expand`, `recombine`, `close`, `cutoff_for`, `grown`,
+`new_closing`, `smallest`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -25,7 +26,9 @@ import numpy.typing as npt
 
 from wfst_hmm.search.prefetch import prefetch
 
-__all__ = ["close", "cutoff_for", "expand", "gather", "grown", "recombine", "smallest"]
+__all__ = [
+    "Closing", "close", "cutoff_for", "expand", "gather", "grown", "new_closing", "recombine", "smallest"
+]  # fmt: skip
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -111,6 +114,7 @@ def cutoff_for(
 @numba.njit(cache=True, nogil=True)
 def gather(
     states: npt.NDArray[Any],
+    arcs: npt.NDArray[Any],
     state: Ints,
     cost: Floats,
     history: Ints,
@@ -139,15 +143,16 @@ def gather(
         state[0], state[leader] = state[leader], state[0]
         cost[0], cost[leader] = cost[leader], cost[0]
         history[0], history[leader] = history[leader], history[0]
-    base = states.ctypes.data
+    base = arcs.ctypes.data
     n_arcs = 0
     for token in range(kept):
-        if token + _AHEAD < kept:
-            prefetch(base + _STATE_BYTES * np.intp(state[token + _AHEAD]))
         row = states[state[token]]
-        first_arc[token] = row.pos + row.n_input_eps
-        end_arc[token] = row.pos + row.n_arcs
-        n_arcs += row.n_arcs - row.n_input_eps
+        first, end = row.pos + row.n_input_eps, row.pos + row.n_arcs
+        first_arc[token] = first
+        end_arc[token] = end
+        n_arcs += end - first
+        for ahead in range(first, end, 4):
+            prefetch(base + _ARC_BYTES * np.intp(ahead))
     return kept, n_arcs
 
 
@@ -243,11 +248,37 @@ def recombine(
     return n, dropped
 
 
+class Closing(NamedTuple):
+    """Room for `close` to work in.
+
+    Attributes
+    ----------
+    queue : ndarray of int32
+        Tokens whose epsilon arcs are to be followed.
+    expanded : ndarray of float32
+        Cost of each token when its epsilon arcs were followed last.
+    arc, source, cost
+        Epsilon arcs within the cutoff, the token that each leaves, the cost that it leads to.
+    """
+
+    queue: Ints
+    expanded: Floats
+    arc: Ints
+    source: Ints
+    cost: Floats
+
+
+@numba.njit(cache=True, nogil=True)
+def new_closing(room: int) -> Closing:
+    """Return room for as many tokens and arcs; `close` makes more where it is needed."""
+    return Closing(np.empty(room, np.int32), np.empty(room, np.float32), np.empty(room, np.int32),
+                   np.empty(room, np.int32), np.empty(room, np.float32))  # fmt: skip
+
+
 @numba.njit(cache=True, nogil=True)
 def close(
     states: npt.NDArray[Any],
     arcs: npt.NDArray[Any],
-    has_epsilon: npt.NDArray[np.uint8],
     slack: float,
     cutoff: float,
     slot: Ints,
@@ -256,39 +287,55 @@ def close(
     cost: Floats,
     arc: Ints,
     source: Ints,
-    queue: Ints,
-    expanded: Floats,
-) -> tuple[int, bool, Ints, Floats, Ints, Ints, Ints, Floats]:
+    work: Closing,
+) -> tuple[int, bool, Ints, Floats, Ints, Ints, Closing]:
     """Follow epsilon arcs within a frame until nothing gets cheaper.
 
     Tokens that an epsilon reached have ``source = -1 - token`` (the token within this frame).
     The second value tells whether the cutoff dropped anything. Arrays grow as needed and are
-    returned; none may be shorter than `state`.
+    returned; `arc` and `source` may not be shorter than `state`.
     """
-    n_queue = 0
-    for token in range(n):
-        number = state[token]
-        if has_epsilon[number >> 3] & (1 << (number & 7)):
-            queue[n_queue] = token
-            n_queue += 1
-            expanded[token] = np.inf
+    queue, expanded = grown(work.queue, 0, n + 1), grown(work.expanded, 0, len(state))
+    e_arc, e_source, e_cost = work.arc, work.source, work.cost
+    states_at, arcs_at, slot_at = states.ctypes.data, arcs.ctypes.data, slot.ctypes.data
     limit = np.float32(cutoff)
-    dropped = False
-    at = 0
-    while at < n_queue:
-        token = queue[at]
-        at += 1
-        so_far = cost[token]
-        if so_far >= expanded[token]:
-            continue  # it was in the queue twice
-        expanded[token] = so_far
+    n_queue = np.uint32(0)
+    for token in range(np.uint32(n)):
         row = states[state[token]]
-        for number in range(row.pos, row.pos + row.n_input_eps):
-            new = np.float32(so_far + arcs[number].weight)
-            if new > limit or new == np.inf:
-                dropped = dropped or new < np.inf
-                continue
-            reached = arcs[number].nextstate
+        prefetch(arcs_at + _ARC_BYTES * np.intp(row.pos))
+        queue[n_queue] = token
+        expanded[token] = np.inf
+        n_queue += np.uint32(row.n_input_eps > 0)
+    n_possible = n_within = 0
+    while n_queue:
+        m = np.uint32(0)
+        for which in range(n_queue):
+            token = queue[which]
+            so_far = cost[token]
+            if so_far >= expanded[token]:
+                continue  # it is in the queue twice
+            expanded[token] = so_far
+            row = states[state[token]]
+            if m + row.n_input_eps >= len(e_arc):
+                e_arc = grown(e_arc, m, m + row.n_input_eps + 1)
+                e_source = grown(e_source, m, len(e_arc))
+                e_cost = grown(e_cost, m, len(e_arc))
+            for number in range(row.pos, row.pos + row.n_input_eps):
+                new = np.float32(so_far + arcs[number].weight)
+                reached = np.intp(arcs[number].nextstate)
+                prefetch(slot_at + 4 * reached)
+                prefetch(states_at + _STATE_BYTES * reached)
+                e_arc[m] = number
+                e_source[m] = token
+                e_cost[m] = new
+                n_possible += new < np.inf
+                within = new <= limit and new < np.inf
+                n_within += within
+                m += np.uint32(within)
+        n_queue = np.uint32(0)
+        for which in range(m):
+            new = e_cost[which]
+            reached = arcs[e_arc[which]].nextstate
             other = slot[reached]
             if 0 <= other < n and state[other] == reached:
                 if new >= cost[other] - slack * (1 + abs(new)):
@@ -306,16 +353,12 @@ def close(
                 expanded[n] = np.inf
                 n += 1
             cost[other] = new
-            arc[other] = number
-            source[other] = -1 - token
-            if has_epsilon[reached >> 3] & (1 << (reached & 7)):
-                if n_queue == len(queue):
-                    if at > n_queue // 2:  # half of it is done: move the rest to the front
-                        queue[: n_queue - at] = queue[at:n_queue].copy()
-                        n_queue -= at
-                        at = 0
-                    else:
-                        queue = grown(queue, n_queue, n_queue + 1)
-                queue[n_queue] = other
-                n_queue += 1
-    return n, dropped, state, cost, arc, source, queue, expanded
+            arc[other] = e_arc[which]
+            source[other] = -1 - e_source[which]
+            if n_queue + 1 >= len(queue):
+                queue = grown(queue, n_queue, n_queue + 2)
+            queue[n_queue] = other
+            n_queue += np.uint32(states[reached].n_input_eps > 0)
+    return n, n_within < n_possible, state, cost, arc, source, Closing(
+        queue, expanded, e_arc, e_source, e_cost
+    )  # fmt: skip
