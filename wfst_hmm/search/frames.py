@@ -113,13 +113,13 @@ def advance_tokens(
         width = beam if cutoff == best + beam else cutoff - best + _BEAM_DELTA
         for label in range(n_labels):
             acoustic[label + 1] = -scale * scores[frame, columns[label]]
-        if n_arcs > len(c_cost):
-            c_cost = grown(c_cost, 0, n_arcs)
-            c_state = grown(c_state, 0, n_arcs)
-            c_arc = grown(c_arc, 0, n_arcs)
-            c_token = grown(c_token, 0, n_arcs)
+        if n_arcs >= len(c_cost):
+            c_cost = grown(c_cost, 0, n_arcs + 1)
+            c_state = grown(c_state, 0, len(c_cost))
+            c_arc = grown(c_arc, 0, len(c_cost))
+            c_token = grown(c_token, 0, len(c_cost))
         n_candidates, new_best = expand(
-            arcs, cost, n, first_arc, end_arc, acoustic, width, c_cost, c_state, c_arc, c_token
+            arcs, cost, n, first_arc, end_arc, acoustic, width, c_cost, c_arc, c_token
         )
         if n < n_before:
             above[frame, 0] = offset + cutoff - best
@@ -136,14 +136,14 @@ def advance_tokens(
             arc = grown(arc, 0, len(new_state))
             source = grown(source, 0, len(new_state))
         limit = new_best + width
-        n_new, dropped = recombine(
-            n_candidates, limit, c_cost, c_state, c_arc, c_token,
-            slot, new_state, new_cost, arc, source,
+        n_new, n_candidates = recombine(
+            arcs, n_candidates, limit, c_cost, c_state, c_arc, c_token,
+            slot, new_state, new_cost, arc, source, states.ctypes.data,
         )  # fmt: skip
-        n_new, dropped_too, new_state, new_cost, arc, source, closing = close(
+        n_new, dropped, new_state, new_cost, arc, source, closing = close(
             states, arcs, slack, limit, slot, n_new, new_state, new_cost, arc, source, closing
         )
-        if dropped or dropped_too or n_candidates < n_arcs:
+        if dropped or n_candidates < n_arcs:
             above[frame, 1] = offset + limit
         n_pruned += min(above[frame, 0], above[frame, 1]) < np.inf
         if n_new > len(new_history):

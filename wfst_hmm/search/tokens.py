@@ -9,7 +9,7 @@ the next frame. A frame runs in four steps, each a function here:
 3. `recombine`: give each state reached its cheapest candidate;
 4. `close`: follow epsilon arcs within the frame.
 
-Noting candidates first means that the final cutoff of the frame is known before any state is
+Noting candidates first, without branches, means that the final cutoff of the frame is known before any state is
 touched, and that the states to touch are known in advance and can be prefetched.
 
 Public names: `Closing`, `gather`, `expand`, `recombine`, `close`, `cutoff_for`, `grown`,
@@ -33,7 +33,6 @@ __all__ = [
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 
-_AHEAD = 20  # how many steps ahead memory is asked for
 _STATE_BYTES = 20
 _ARC_BYTES = 16
 _N_BINS = 512
@@ -166,37 +165,31 @@ def expand(
     acoustic: Floats,
     beam: float,
     out_cost: Floats,
-    out_state: Ints,
     out_arc: Ints,
     out_token: Ints,
 ) -> tuple[int, float]:
     """Follow emitting arcs; return the number of candidates and the cost of the best one."""
-    base = arcs.ctypes.data
     best = _HUGE
     cutoff = _HUGE  # finite, so that impossible arcs (+inf) never pass
     width = np.float32(min(beam, _HUGE))
-    m = 0
-    for token in range(n):
-        if token + _AHEAD < n:
-            prefetch(base + _ARC_BYTES * np.intp(first_arc[token + _AHEAD]))
+    m = np.uint32(0)
+    for token in range(np.uint32(n)):
         so_far = cost[token]
         for arc in range(first_arc[token], end_arc[token]):
-            row = arcs[arc]
-            new = so_far + row.weight + acoustic[row.ilabel]
-            if new <= cutoff:
-                out_cost[m] = new
-                out_state[m] = row.nextstate
-                out_arc[m] = arc
-                out_token[m] = token
-                m += 1
-                if new < best:
-                    best = new
-                    cutoff = min(best + width, _HUGE)
-    return m, best
+            # noted first, counted if within the beam: no branch, which nobody could predict
+            new = so_far + arcs[arc].weight + acoustic[np.uint32(arcs[arc].ilabel)]
+            out_cost[m] = new
+            out_arc[m] = arc
+            out_token[m] = token
+            best = new if new < best else best
+            m += np.uint32(new <= cutoff)
+        cutoff = min(best + width, _HUGE)
+    return np.int64(m), best
 
 
 @numba.njit(cache=True, nogil=True)
 def recombine(
+    arcs: npt.NDArray[Any],
     n_candidates: int,
     cutoff: float,
     from_cost: Floats,
@@ -208,28 +201,31 @@ def recombine(
     cost: Floats,
     arc: Ints,
     source: Ints,
-) -> tuple[int, bool]:
+    rows: int,
+) -> tuple[int, int]:
     """Give each state reached its cheapest candidate.
 
-    Returns the number of tokens, and whether the cutoff dropped a candidate.
+    Returns the number of tokens, and the number of candidates up to the cutoff, which move to the
+    front. `from_state`, without content before, tells the token that each of them reached.
 
-    In `from_state`, the state of each candidate is replaced by its token, -1 above the cutoff.
     `slot` maps states to tokens. It is never cleared: an entry counts only when the token that
-    it names has that very state.
+    it names has that very state. `rows` is where the graph's states are in memory.
     """
     base = slot.ctypes.data
     limit = np.float32(cutoff)
+    m = np.uint32(0)
+    for candidate in range(np.uint32(n_candidates)):
+        new, number = from_cost[candidate], from_arc[candidate]
+        reached = arcs[np.uint32(number)].nextstate
+        from_cost[m] = new
+        from_state[m] = reached
+        from_arc[m] = number
+        from_token[m] = from_token[candidate]
+        prefetch(base + 4 * np.intp(reached))
+        m += np.uint32(new <= limit)
     n = 0
-    dropped = False
-    for candidate in range(n_candidates):
-        if candidate + _AHEAD < n_candidates:
-            prefetch(base + 4 * np.intp(from_state[candidate + _AHEAD]))
-        new = from_cost[candidate]
-        reached = from_state[candidate]
-        if new > limit:
-            from_state[candidate] = -1
-            dropped = True
-            continue
+    for candidate in range(m):
+        new, reached = from_cost[candidate], from_state[candidate]
         token = slot[reached]
         if 0 <= token < n and state[token] == reached:
             if new < cost[token]:
@@ -237,6 +233,7 @@ def recombine(
                 arc[token] = from_arc[candidate]
                 source[token] = from_token[candidate]
         else:
+            prefetch(rows + _STATE_BYTES * np.intp(reached))
             slot[reached] = n
             state[n] = reached
             cost[n] = new
@@ -245,7 +242,7 @@ def recombine(
             token = n
             n += 1
         from_state[candidate] = token
-    return n, dropped
+    return n, np.int64(m)
 
 
 class Closing(NamedTuple):
