@@ -189,7 +189,16 @@ def advance_units(
         end_arc = grown(end_arc, 0, n)
         n_before = n
         n, n_arcs = gather(
-            states, arcs, state, cost, history, n, cutoff + hmms.dearest_leave, best, first_arc, end_arc
+            states,
+            arcs,
+            state,
+            cost,
+            history,
+            n,
+            cutoff + hmms.dearest_leave,
+            best,
+            first_arc,
+            end_arc,
         )
         width = beam if cutoff == best + beam else cutoff - best + _BEAM_DELTA
         row = scores[frame]
@@ -238,8 +247,20 @@ def advance_units(
             out_state = grown(out_state, 0, len(out_item))
             out_best = grown(out_best, 0, len(out_item))
         n, n_active, lost_leaving = leave(
-            hmms, items, n_items, limit, lowest + beam, slot, state, cost, arc, source,
-            states.ctypes.data, out_item, out_state, out_best,
+            hmms,
+            items,
+            n_items,
+            limit,
+            lowest + beam,
+            slot,
+            state,
+            cost,
+            arc,
+            source,
+            states.ctypes.data,
+            out_item,
+            out_state,
+            out_best,
         )
         n, lost_closing, state, cost, arc, source, closing = close(
             states, arcs, slack, limit, slot, n, state, cost, arc, source, closing

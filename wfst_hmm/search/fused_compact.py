@@ -516,8 +516,20 @@ def _advance(
             out_state = grown(out_state, 0, len(out_item))
             out_best = grown(out_best, 0, len(out_item))
         n, n_active, lost_leaving = leave(
-            hmms, items, n_items, limit, lowest + beam, pairs.slot, state, cost, arc, source, 0,
-            out_item, out_state, out_best,
+            hmms,
+            items,
+            n_items,
+            limit,
+            lowest + beam,
+            pairs.slot,
+            state,
+            cost,
+            arc,
+            source,
+            0,
+            out_item,
+            out_state,
+            out_best,
         )
         n, lost_closing, state, cost, arc, source, pairs, n_pairs = _close(
             states, arcs, has_epsilon, slack, limit, machines, pairs, n_pairs, n, state, cost, arc,
