@@ -23,10 +23,17 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_corpus(tmp_path_factory.mktemp("tiny") / "data", 16, 0)
 
 
-def test_takes_are_the_corpus_and_its_warped_copies(spoken: Path) -> None:
+def test_takes_are_the_corpus_and_its_warped_copies(spoken: Path, tmp_path: Path) -> None:
     corpus = read_corpus(spoken)
     with Workers(2) as workers:
         takes = training_takes(corpus, EIGHT, warps=(0.9, 1.1), workers=workers)
+        mapped = training_takes(
+            corpus, EIGHT, warps=(0.9, 1.1), workers=workers, folder=tmp_path / "store"
+        )
+    assert not list((tmp_path / "store").iterdir())
+    for held, stored in zip(takes, mapped, strict=True):
+        np.testing.assert_array_equal(held.frames, stored.frames)
+        assert (held.id, held.words, held.speaker) == (stored.id, stored.words, stored.speaker)
     plain = corpus_features(corpus, EIGHT)
     assert [t.id for t in takes[:16]] == [u.id for u in corpus]
     assert [t.id for t in takes[16:18]] == ["sp0-00*0.9", "sp0-02*0.9"]

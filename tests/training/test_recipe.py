@@ -237,13 +237,18 @@ def test_silent_and_clipped_recordings_do_no_harm(tmp_path: Path) -> None:
 
 
 def test_mapped_frames_have_no_name(tmp_path: Path) -> None:
-    from wfst_hmm.training.feature_store import mapped_frames
+    from wfst_hmm.training.feature_store import mapped_frames, mapped_parts
 
     rng = np.random.default_rng(0)
     parts = [rng.normal(size=(n, 3)).astype(np.float32) for n in (4, 0, 7)]
     made = mapped_frames(iter(parts), tmp_path / "new")
     np.testing.assert_array_equal(made, np.concatenate(parts))
     assert not made.flags.writeable
+    for part, own in zip(parts, mapped_parts(iter(parts), tmp_path / "new"), strict=True):
+        np.testing.assert_array_equal(part, own)
+        assert not own.flags.writeable
+    assert mapped_parts(iter([]), tmp_path / "new") == []
+    assert mapped_frames(iter(parts[1:2]), tmp_path / "new").shape == (0, 3)
     assert not list((tmp_path / "new").iterdir())
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.extract import utterance_mfcc
 from wfst_hmm.signal.features import FeatureOptions, finish_features
+from wfst_hmm.training.feature_store import mapped_parts
 from wfst_hmm.training.workers import Workers
 
 __all__ = ["Take", "training_takes"]
@@ -59,6 +61,7 @@ def training_takes(
     *,
     warps: Sequence[float] = (),
     workers: Workers,
+    folder: Path | None = None,
     on_error: Callable[[str, WfstHmmError], None] | None = None,
 ) -> list[Take]:
     """Compute the features of all utterances with transcripts, then of their warped copies.
@@ -74,6 +77,8 @@ def training_takes(
     warps : sequence of float
         Factors of the copies, none of them 1.
     workers : Workers
+    folder : path, optional
+        Map the features from nameless files here; by default they are held in memory.
     on_error : callable, optional
         Called with the id and error of an utterance that cannot be used, which is then left
         out. Without it the first such error is raised.
@@ -91,7 +96,7 @@ def training_takes(
             else:
                 on_error(utterance.id, outcome)
         utterances = [utterance for utterance, _ in raw]
-        takes += _finished(raw, options, "" if warp == 1.0 else f"*{warp:g}")
+        takes += _finished(raw, options, "" if warp == 1.0 else f"*{warp:g}", folder)
     return takes
 
 
@@ -105,7 +110,10 @@ def _attempt(
 
 
 def _finished(
-    raw: Sequence[tuple[Utterance, npt.NDArray[np.float32]]], options: FeatureOptions, suffix: str
+    raw: Sequence[tuple[Utterance, npt.NDArray[np.float32]]],
+    options: FeatureOptions,
+    suffix: str,
+    folder: Path | None,
 ) -> list[Take]:
     stats: dict[str, CmvnStats] = {}
     if options.cmvn == "speaker":
@@ -113,13 +121,13 @@ def _finished(
         for utterance, array in raw:
             parts.setdefault(utterance.speaker, []).append(CmvnStats.of(array))
         stats = {speaker: CmvnStats.merge(some) for speaker, some in parts.items()}
-    return [
-        Take(
-            utterance.id + suffix,
-            utterance.words or (),
-            finish_features(array, options, stats.get(utterance.speaker)).array,
-            utterance.where,
-            utterance.speaker + suffix,
-        )
+    finished = (
+        finish_features(array, options, stats.get(utterance.speaker)).array
         for utterance, array in raw
-    ]
+    )
+    frames = list(finished) if folder is None else mapped_parts(finished, folder)
+    return [
+        Take(utterance.id + suffix, utterance.words or (), own, utterance.where,
+             utterance.speaker + suffix)
+        for (utterance, _), own in zip(raw, frames, strict=True)
+    ]  # fmt: skip

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,7 +38,7 @@ from wfst_hmm.signal.features import add_deltas
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs
 from wfst_hmm.training.diagnostics import Diagnostics, diagnose
 from wfst_hmm.training.feature_space import FeatureSpace
-from wfst_hmm.training.feature_store import mapped_frames
+from wfst_hmm.training.feature_store import mapped_parts
 from wfst_hmm.training.features import Take
 from wfst_hmm.training.journal import Journal
 from wfst_hmm.training.material import Skipped, prepare
@@ -88,15 +87,10 @@ class Ladder:
         """Return the takes with slopes, mapped from a file."""
         features = self.options.training.features
         order, window = features.delta_order, features.delta_window
-        if not self.takes:
-            return []
-        every = mapped_frames(
-            (add_deltas(t.frames, order=order, window=window) for t in self.takes), self.folder
-        )
-        borders = np.cumsum([0, *(len(t.frames) for t in self.takes)])
+        sloped = (add_deltas(t.frames, order=order, window=window) for t in self.takes)
         return [
-            dataclasses.replace(take, frames=every[a:b])
-            for take, (a, b) in zip(self.takes, itertools.pairwise(borders), strict=True)
+            dataclasses.replace(take, frames=frames)
+            for take, frames in zip(self.takes, mapped_parts(sloped, self.folder), strict=True)
         ]
 
     def mono(self, workers: Workers | None = None) -> AcousticModel:
@@ -137,7 +131,8 @@ class Ladder:
         compiler = ContextTranscriptCompiler(mono, self.lexicon, silence, first)
         self.graphs = AlignmentGraphs(compiler)
         self.material, unusable = prepare(self.sloped, self.lexicon, self.graphs,
-                                              on_oov=training.on_oov)  # fmt: skip
+                                           on_oov=training.on_oov,
+                                           folder=self.folder)  # fmt: skip
         self.skipped = [*self.left_out, *unusable]
         # Every stage maps its own frames; these were needed to lay the utterances out.
         self.material = dataclasses.replace(self.material, frames=self.material.frames[:0].copy())

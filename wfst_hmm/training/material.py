@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from wfst_hmm.errors import DataError
 from wfst_hmm.graph.lexicon import Lexicon, format_missing
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs
+from wfst_hmm.training.feature_store import mapped_frames
 from wfst_hmm.training.features import Take
 
 __all__ = ["Batch", "Material", "Skipped", "prepare"]
@@ -71,7 +73,12 @@ class Material:
 
 
 def prepare(
-    takes: Sequence[Take], lexicon: Lexicon, graphs: AlignmentGraphs, *, on_oov: str = "raise"
+    takes: Sequence[Take],
+    lexicon: Lexicon,
+    graphs: AlignmentGraphs,
+    *,
+    on_oov: str = "raise",
+    folder: Path | None = None,
 ) -> tuple[Material, list[Skipped]]:
     """Make the graphs of all transcripts and lay out the frames.
 
@@ -82,6 +89,8 @@ def prepare(
     graphs : AlignmentGraphs
         Receives the graphs.
     on_oov : {"raise", "skip"}
+    folder : path, optional
+        Map the frames from a nameless file here; by default they are held in memory.
 
     Raises
     ------
@@ -107,7 +116,7 @@ def prepare(
         raise DataError(f"none of {len(takes)} utterances can be used", got=shown,
                         fix="Compare transcripts and recordings.")  # fmt: skip
     chosen.sort(key=lambda pair: pair[0])  # stable: the corpus's order within a graph
-    return _laid_out(chosen), skipped
+    return _laid_out(chosen, folder), skipped
 
 
 def _within_lexicon(
@@ -136,10 +145,13 @@ def _within_lexicon(
     return usable
 
 
-def _laid_out(chosen: Sequence[tuple[int, Take]]) -> Material:
+def _laid_out(chosen: Sequence[tuple[int, Take]], folder: Path | None) -> Material:
     lengths = [len(take.frames) for _, take in chosen]
     borders = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    frames = np.concatenate([take.frames for _, take in chosen])
+    if folder is None:
+        frames = np.concatenate([take.frames for _, take in chosen])
+    else:
+        frames = mapped_frames((take.frames for _, take in chosen), folder)
     blocks: list[tuple[Batch, ...]] = []
     block: list[Batch] = []
     in_block = 0

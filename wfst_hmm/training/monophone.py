@@ -102,6 +102,7 @@ def train(
         watcher.stage(f"features of {len(corpus)} utterances")
         takes = training_takes(
             corpus, options.features, warps=options.perturb, workers=workers,
+            folder=None if out is None else Path(out).parent,
             on_error=_collector(skipped) if options.on_bad_audio == "skip" else None,
         )  # fmt: skip
         return _train(takes, lexicon, out, options, watcher, workers, skipped)
@@ -144,7 +145,8 @@ def _train(
         start, lexicon, LexiconOptions(options.silence_probability, options.silence_phone)
     )
     graphs = AlignmentGraphs(compiler)
-    material, unusable = prepare(takes, lexicon, graphs, on_oov=options.on_oov)
+    material, unusable = prepare(takes, lexicon, graphs, on_oov=options.on_oov,
+                                 folder=None if out is None else Path(out).parent)  # fmt: skip
     skipped = [*skipped, *unusable]
     _tell_skipped(skipped, watcher)
     journal = None

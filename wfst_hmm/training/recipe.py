@@ -94,7 +94,7 @@ def train_ladder(
     watcher.stage(f"features of {len(corpus)} utterances")
     with workers or Workers(training.workers) as team:
         takes = training_takes(
-            corpus, bare, warps=training.perturb, workers=team,
+            corpus, bare, warps=training.perturb, workers=team, folder=Path(out).parent,
             on_error=skip if training.on_bad_audio == "skip" else None,
         )  # fmt: skip
     return train_ladder_on(takes, lexicon, out, recipe, options, watcher=watcher,
