@@ -264,5 +264,12 @@ def test_finished_segments_have_confidences(
     words = [word for segment in run(stream, samples, [1000] * 9) for word in segment.words]
     assert [word.text for word in words] == ["ba", "su", "bi", "bi", "ba"]
     assert all(word.confidence is not None and 0 <= word.confidence <= 1 for word in words)
+    later = Stream(recognizer, normalization=FIXED, stats=stats, endpoints=RULES, answers=wanted,
+                   answers_later=True)  # fmt: skip
+    segments = run(later, samples, [1000] * 9)
+    assert all(word.confidence is None for segment in segments for word in segment.words)
+    again = [segment.with_confidences() for segment in segments]
+    assert [word for segment in again for word in segment.words] == words
+    assert [s.with_confidences() for s in again] == again, "nothing is left to be done"
     with pytest.raises(UsageError, match="endpoint rules"):
         Stream(recognizer, answers=wanted)

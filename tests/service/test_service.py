@@ -85,7 +85,11 @@ def test_a_session_says_what_a_stream_says(
     assert messages[-1] == {"type": "end", "seconds": round(len(samples) / RATE, 3)}
     segments = [m for m in messages if m["type"] == "segment"]
     assert " ".join(m["text"] for m in segments) == wanted
-    assert all(0 <= word["confidence"] <= 1 for m in segments for word in m["words"])
+    judged = {m["segment"]: m["confidences"] for m in messages if m["type"] == "confidence"}
+    assert {n: len(found) for n, found in judged.items()} == {
+        m["segment"]: len(m["words"]) for m in segments
+    }
+    assert all(0 <= confidence <= 1 for found in judged.values() for confidence in found)
     partials = [m for m in messages if m["type"] == "partial"]
     assert partials
     assert all(0 <= m["n_stable"] <= len(m["text"].split()) for m in partials)
@@ -278,7 +282,7 @@ def test_messages_are_as_documented(client: TestClient, tiny_speech: TinySpeech)
             schemas[message["type"]]["properties"]
         )
         seen.add(message["type"])
-    assert seen == {"ready", "partial", "segment", "end", "error"}
+    assert seen == {"ready", "partial", "segment", "confidence", "end", "error"}
     document = client.get("/openapi.json").json()
     assert document["openapi"] == "3.1.0"
     for path, methods in document["paths"].items():

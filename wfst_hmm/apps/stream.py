@@ -9,6 +9,8 @@ Public names: `Partial`, `Segment`, `Stream`.
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ import numpy.typing as npt
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.errors import UsageError
+from wfst_hmm.graph.compact import AnyGraph
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.lattice.answer import AnswerOptions, answer
 from wfst_hmm.models.context_model import ContextModel
@@ -79,12 +82,24 @@ class Segment:
         Seconds from the start of the stream.
     result : Decoded or NoPath
         Times in it count from `start`.
+    second_search : callable, optional
+        What a stream with ``answers_later`` left to `with_confidences`.
     """
 
     number: int
     start: float
     end: float
     result: Decoded | NoPath
+    second_search: Callable[[Decoded], Decoded] | None = None
+
+    def with_confidences(self) -> Segment:
+        """Return the segment after the second search, if that has been left to do.
+
+        It may run in another thread, while the stream goes on.
+        """
+        if self.second_search is None or not isinstance(self.result, Decoded):
+            return self
+        return dataclasses.replace(self, result=self.second_search(self.result), second_search=None)
 
     @property
     def decoded(self) -> Decoded | None:
@@ -162,6 +177,9 @@ class Stream:
         Give the words of finished segments confidences: their scores are kept until they end, and
         searched once more for a lattice. Only with `endpoints`, whose longest segment bounds what
         is kept, and without `costs`.
+    answers_later : bool
+        Leave that second search, which takes longer than the first, to whoever calls
+        `Segment.with_confidences`.
     block_frames : int
         Frames scored and searched at a time: the smaller, the sooner the answer.
 
@@ -195,6 +213,7 @@ class Stream:
         costs: WordCosts | None = None,
         filler: Filler | None = None,
         answers: AnswerOptions | None = None,
+        answers_later: bool = False,
         block_frames: int = 10,
     ) -> None:
         model = recognizer.model
@@ -209,6 +228,7 @@ class Stream:
             raise UsageError("confidences need endpoint rules, and a graph without other costs",
                              fix="Give endpoints, or leave the answers out.")  # fmt: skip
         self._answers = answers
+        self._answers_later = answers_later
         self._kept: list[npt.NDArray[np.float32]] = []  # scores of the segment
         self._samples = SampleStream(
             self._model.rate, rate, resample=resample, channel=channel
@@ -314,25 +334,38 @@ class Stream:
         """Make a segment of what was searched; begin the next one."""
         start, end = self._first_frame, self._first_frame + self._search.n_frames
         result = self._search.result(self._shift)
+        second = None
         if isinstance(result, Decoded) and self._answers is not None and result.words:
-            result = self._answered(result, self._answers)
+            second = functools.partial(
+                _answered, self._graph, self._kept, self._shift, self._options, self._answers
+            )
+            if not self._answers_later:
+                result, second = second(result), None
         self._kept = []
         if self._filler is not None and self._beside is not None and isinstance(result, Decoded):
             result = judged(result, self._beside.acoustic_cost(), self._filler, self._options)
-        segment = Segment(self._n_segments, start * self._shift, end * self._shift, result)
+        segment = Segment(self._n_segments, start * self._shift, end * self._shift, result,
+                          second)  # fmt: skip
         self._n_segments += 1
         self._first_frame = end
         self._begin_segment()
         return segment
 
-    def _answered(self, result: Decoded, wanted: AnswerOptions) -> Decoded:
-        """Give words their confidences, where the second search finds the same ones."""
-        scores = Scores(np.concatenate(self._kept), self._shift)
-        found = answer(self._graph, scores, self._options, wanted)
-        if isinstance(found, NoPath) or found.decoded.text != result.text:
-            return result
-        words = tuple(
-            dataclasses.replace(word, confidence=other.confidence)
-            for word, other in zip(result.words, found.decoded.words, strict=True)
-        )
-        return dataclasses.replace(result, words=words)
+
+def _answered(
+    graph: AnyGraph,
+    kept: list[npt.NDArray[np.float32]],
+    shift: float,
+    options: SearchOptions,
+    wanted: AnswerOptions,
+    result: Decoded,
+) -> Decoded:
+    """Give words their confidences, where the second search finds the same ones."""
+    found = answer(graph, Scores(np.concatenate(kept), shift), options, wanted)
+    if isinstance(found, NoPath) or found.decoded.text != result.text:
+        return result
+    words = tuple(
+        dataclasses.replace(word, confidence=other.confidence)
+        for word, other in zip(result.words, found.decoded.words, strict=True)
+    )
+    return dataclasses.replace(result, words=words)

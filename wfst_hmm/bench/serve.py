@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.apps.recognize import corpus_of_inputs
 from wfst_hmm.bench.report import Row
 from wfst_hmm.bench.target import digit_target
 from wfst_hmm.errors import DataError
-from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.signal.audio import read_audio
 
 __all__ = ["Load", "bench_serve", "malformed_sessions", "real_time_streams", "served"]
@@ -312,7 +312,7 @@ def bench_serve(
 
 def _joined(data: Path, n: int, seconds: float) -> tuple[list[Samples], int]:
     """Return `n` recordings of that length, each made of others."""
-    utterances = read_corpus(data).utterances
+    utterances = corpus_of_inputs([data]).utterances
     rate = read_audio(utterances[0].audio).rate
     made: list[Samples] = []
     at = 0

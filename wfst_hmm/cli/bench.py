@@ -365,8 +365,12 @@ def soak(
 
 @app.command("serve")
 def serve(
-    graph: Annotated[Path | None, typer.Option(help="A graph; by default one of digits.")] = None,
-    data: Annotated[Path | None, typer.Option(help="With --graph: a corpus to speak.")] = None,
+    graph: Annotated[
+        Path | None, typer.Option(help="A graph, or en-us; by default one of digits.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="With --graph: a corpus to speak, or LibriSpeech's layout.")
+    ] = None,
     streams: Annotated[int, typer.Option(help="That speak at a time.", min=1)] = 16,
     malformed: Annotated[int, typer.Option(help="Malformed sessions; 0: none.", min=0)] = 1000,
     seconds: Annotated[float, typer.Option(help="Length of a stream.", min=1)] = 20.0,

@@ -15,6 +15,7 @@ import typer
 
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.cli.shell import warn
+from wfst_hmm.cli.transcribe import ready_made
 from wfst_hmm.errors import UsageError
 from wfst_hmm.service.limits import Limits
 
@@ -25,7 +26,10 @@ _DEFAULT = Limits()
 
 
 def serve(
-    graph: Annotated[Path, typer.Argument(help="Graph directory from wfst-hmm graph.")],
+    graph: Annotated[
+        Path,
+        typer.Argument(help="Graph directory from wfst-hmm graph; or en-us, as for transcribe."),
+    ],
     model: Annotated[
         Path | None, typer.Option(help="Model directory; by default the one inside the graph.")
     ] = None,
@@ -41,7 +45,10 @@ def serve(
     ] = None,
     certificate: Annotated[Path | None, typer.Option(help="PEM file, for TLS.")] = None,
     key: Annotated[Path | None, typer.Option(help="PEM file, for TLS.")] = None,
-    beam: Annotated[float, typer.Option(help="Beam of the search, nats.")] = SPEECH.beam,
+    beam: Annotated[
+        float | None,
+        typer.Option(help=f"Beam of the search, nats; default {SPEECH.beam:g}, en-us less."),
+    ] = None,
     threads: Annotated[
         int, typer.Option("--threads", "-j", help="That recognize; 0: all processors.", min=0)
     ] = 0,
@@ -60,7 +67,7 @@ def serve(
 ) -> None:
     """Recognize over the network: WebSocket, HTTP, a page.
 
-    Example: wfst-hmm serve GRAPH --port 8000
+    Example: wfst-hmm serve en-us --port 8000
     """
     try:
         from wfst_hmm.service.server import check_address, read_tokens, warm_up
@@ -71,14 +78,24 @@ def serve(
                          fix='Install them: pip install "wfst_hmm[serve]".') from None  # fmt: skip
     from wfst_hmm.apps.calibration import calibration_of_graph
     from wfst_hmm.apps.recognizer import Recognizer
+    from wfst_hmm.lattice.confidence import Calibration
 
     known = () if tokens is None else read_tokens(tokens)
     check_address(host, known)
     limits = Limits(max_sessions=max_sessions, max_seconds=max_seconds, max_upload=max_upload,
                     max_memory_mb=max_memory, idle_seconds=idle_seconds,
                     grace_seconds=grace_seconds)  # fmt: skip
-    hub = Hub(Recognizer.load(graph, model), limits, options=SPEECH.replace(beam=beam),
-              calibration=calibration_of_graph(graph), tokens=known, n_threads=threads)  # fmt: skip
+    if str(graph) == "en-us" and not graph.exists():
+        ready = ready_made("en-us")
+        recognizer, options = ready.recognizer, ready.options
+        calibration = calibration_of_graph(ready.graph_folder) or ready.calibration
+    else:
+        recognizer, options = Recognizer.load(graph, model), SPEECH
+        calibration = calibration_of_graph(graph) or Calibration()
+    if beam is not None:
+        options = options.replace(beam=beam)
+    hub = Hub(recognizer, limits, options=options, calibration=calibration, tokens=known,
+              n_threads=threads)  # fmt: skip
     warm_up(hub)
     run(hub, host, port, hosts=tuple(name or ()), certificate=certificate, key=key,
         tell=lambda address: warn(f"listens at {address}"))  # fmt: skip

@@ -2,7 +2,7 @@
 
 In: recordings or data. Out: words on stdout, files below ``--out``.
 
-Public names: `transcribe`.
+Public names: `ready_made`, `transcribe`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wfst_hmm.cli.shell import fail, print_json, progress, say, warn
 if TYPE_CHECKING:
     from wfst_hmm.apps.transcription import Transcriber
 
-__all__ = ["transcribe"]
+__all__ = ["ready_made", "transcribe"]
 
 _STAGES = 9  # steps of building a graph that are told
 
@@ -115,7 +115,7 @@ def transcribe(
                          fix="Name a folder with --out.")  # fmt: skip
     problems: list[str] = []
     corpus = inputs(audio, problems, channel)
-    ready = _ready(model, grammar, lexicon, vocabulary, cache)
+    ready = ready_made(model, grammar, lexicon, vocabulary, cache)
     recognizer = ready.recognizer
     corpus = prepared_corpus(corpus, recognizer.model.rate, warn)
     if printed is not None:
@@ -146,8 +146,12 @@ def transcribe(
         raise fail(f"{len(problems)} recordings could not be transcribed; see above")
 
 
-def _ready(
-    model: str, grammar: str | None, lexicon: str | None, vocabulary: int | None, cache: Path | None
+def ready_made(
+    model: str,
+    grammar: str | None = None,
+    lexicon: str | None = None,
+    vocabulary: int | None = None,
+    cache: Path | None = None,
 ) -> Transcriber:
     """Return the recognizer, telling on stderr what is being built and where it is kept."""
     from wfst_hmm.apps.transcription import cache_folder, transcriber

@@ -204,8 +204,10 @@ class _Socket:
             raise ProtocolError("bad_message", "the first message must be of type start")
         start = parse_start(parse_message(first))
         self._hub.check_token(start.token)
-        with self._hub.session() as ending:
-            session = Session(self._hub, start)
+        with (
+            self._hub.session() as ending,
+            contextlib.closing(Session(self._hub, start)) as session,
+        ):
             await self._send(session.ready())
             try:
                 while True:
@@ -270,8 +272,7 @@ class _Posted:
         try:
             self._room.check(request)
             start = _start_of_query(request)
-            with hub.session() as ending:
-                session = Session(hub, start)
+            with hub.session() as ending, contextlib.closing(Session(hub, start)) as session:
                 await send({"type": "http.response.start", "status": 200, "headers": [
                     (b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store"),
                 ]})  # fmt: skip

@@ -2,6 +2,7 @@
 // The page's side of the protocol: samples out over a WebSocket, words in.
 const $ = (id) => document.getElementById(id);
 let running = null;
+let segments = new Map();
 
 function say(text, wrong = false) {
   $("state").textContent = text;
@@ -12,20 +13,27 @@ function wordElement(word) {
   const span = document.createElement("span");
   span.className = "word";
   span.textContent = word.text;
-  if (typeof word.confidence === "number") {
-    span.classList.add("c" + Math.min(3, Math.floor(word.confidence * 4)));
-    const number = document.createElement("sub");
-    number.textContent = word.confidence.toFixed(2);
-    span.append(number);
-  }
+  if (typeof word.confidence === "number") grade(span, word.confidence);
   span.title = `${word.start.toFixed(2)} to ${word.end.toFixed(2)} s`;
   return span;
 }
 
+function grade(span, confidence) {
+  span.classList.add("c" + Math.min(3, Math.floor(confidence * 4)));
+  const number = document.createElement("sub");
+  number.textContent = confidence.toFixed(2);
+  span.append(number);
+}
+
 function show(message) {
   if (message.type === "segment") {
-    for (const word of message.words) $("final").append(wordElement(word), " ");
+    const spans = message.words.map(wordElement);
+    for (const span of spans) $("final").append(span, " ");
+    segments.set(message.segment, spans);
     $("partial").replaceChildren();
+  } else if (message.type === "confidence") {
+    (segments.get(message.segment) || []).forEach((span, i) => grade(span, message.confidences[i]));
+    segments.delete(message.segment);
   } else if (message.type === "partial") {
     const words = message.text ? message.text.split(" ") : [];
     const stable = document.createElement("span");
@@ -38,6 +46,7 @@ function show(message) {
 }
 
 async function start() {
+  segments = new Map();
   $("final").replaceChildren();
   $("partial").replaceChildren();
   const media = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });

@@ -4,8 +4,9 @@ In: text and bytes from the network. Out: checked values, or a `ProtocolError` t
 wrong; and the messages that go back.
 
 A session is: the client's ``start``; then audio in binary messages; then the client's ``end``. The
-service answers ``ready``; then ``partial`` and ``segment`` messages while audio comes in; then
-``end``; or, at any time, one ``error``, and closes.
+service answers ``ready``; then ``partial`` and ``segment`` messages while audio comes in, and a
+``confidence`` message some time after each segment; then ``end``; or, at any time, one ``error``,
+and closes.
 
 Public names: `ENCODINGS`, `ProtocolError`, `Start`, `parse_message`, `parse_start`, `samples_of`.
 """

@@ -139,7 +139,8 @@ def serve(
         asyncio.run(_until_signal(_Server(config), listening, hub, lambda: tell(
             f"{'https' if certificate else 'http'}://{_shown(host)}:{actual}/"
         )))  # fmt: skip
-    hub.pool.shutdown(wait=False, cancel_futures=True)
+    for pool in (hub.pool, hub.later):
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -4,12 +4,16 @@ In: a recognizer shared by all, what a client sends. Out: messages for the clien
 in threads that all sessions share; a session waits for its own work before it takes the next
 message, so a client that sends faster than can be recognized is held up by its own connection.
 
+Confidences take a second search of a finished segment, longer than the first. It is done in
+another thread while the session goes on; its result follows in a message of its own.
+
 Public names: `Hub`, `Session`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import dataclasses
 import hmac
@@ -34,6 +38,7 @@ from wfst_hmm.service.protocol import ProtocolError, Start, samples_of
 
 __all__ = ["Hub", "Session"]
 
+_MOST_PENDING = 2  # segments of a session that wait for their confidences
 _PIECE_SECONDS = 0.5  # audio that is worked on at a time: others have their turn in between
 
 
@@ -72,6 +77,8 @@ class Hub:
         self.draining = False
         self.n_threads = n_threads or os.cpu_count() or 1
         self.pool = ThreadPoolExecutor(self.n_threads, thread_name_prefix="recognize")
+        # one for two: who speaks now goes before who has spoken
+        self.later = ThreadPoolExecutor(max(1, self.n_threads // 2), thread_name_prefix="judge")
         self.endpoints = dataclasses.replace(
             ENDPOINTS, too_long=EndpointRule(False, 0.0, min_seconds=self.limits.max_segment)
         )
@@ -130,7 +137,7 @@ class _Ending:
 
 
 class Session:
-    """The recognition for one client.
+    """The recognition for one client; to be closed.
 
     Parameters
     ----------
@@ -144,8 +151,9 @@ class Session:
         self._shown: tuple[Any, ...] = ()
         self._stream = Stream(
             hub.recognizer, hub.options, endpoints=hub.endpoints, rate=start.rate, resample=True,
-            answers=hub.answers,
+            answers=hub.answers, answers_later=True,
         )  # fmt: skip
+        self._pending: collections.deque[asyncio.Future[Segment]] = collections.deque()
 
     def ready(self) -> dict[str, Any]:
         """Return the first message to the client."""
@@ -174,9 +182,15 @@ class Session:
         return messages
 
     async def end(self) -> list[dict[str, Any]]:
-        """Return the last segment and the end."""
+        """Return the last segment, confidences that are still to come, and the end."""
         messages = await self._worked(None)
+        messages += await self._confidences(most_left=0)
         return [*messages, {"type": "end", "seconds": round(self._seconds, 3)}]
+
+    def close(self) -> None:
+        """Drop the work that nobody waits for any more."""
+        for future in self._pending:
+            future.cancel()
 
     async def _worked(self, samples: npt.NDArray[Any] | None) -> list[dict[str, Any]]:
         begin = time.monotonic()
@@ -189,8 +203,26 @@ class Session:
             self._shown = ()
         if partial is not None:
             messages += self._news(partial)
+        for segment in segments:
+            if segment.text:
+                self._pending.append(
+                    loop.run_in_executor(self._hub.later, segment.with_confidences)
+                )
+        messages += await self._confidences(most_left=_MOST_PENDING)
         seconds = 0.0 if samples is None else len(samples) / self._start.rate
         self._hub.metrics.took(seconds, len(segments), time.monotonic() - begin)
+        return messages
+
+    async def _confidences(self, *, most_left: int) -> list[dict[str, Any]]:
+        """Return what is ready, and wait until no more than so many segments are left."""
+        messages = []
+        while self._pending and (self._pending[0].done() or len(self._pending) > most_left):
+            segment = await self._pending.popleft()
+            found = [word.confidence for word in segment.words]
+            if None not in found:
+                messages.append(
+                    {"type": "confidence", "segment": segment.number, "confidences": found}
+                )
         return messages
 
     def _step(self, samples: npt.NDArray[Any] | None) -> tuple[list[Segment], Partial | None]:

@@ -23,9 +23,10 @@ def _object(required: list[str], **properties: Any) -> dict[str, Any]:
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _SECONDS = {"type": "number", "minimum": 0, "description": "seconds from the start of the audio"}
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _WORD = _object(
     ["text", "start", "end"], text=_TEXT, start=_SECONDS, end=_SECONDS,
-    confidence={"type": "number", "minimum": 0, "maximum": 1},
+    confidence=_SHARE,
 )  # fmt: skip
 _ERROR = _object(["type", "code", "message"], type={"const": "error"}, code=_TEXT, message=_TEXT)
 
@@ -49,6 +50,13 @@ def _messages(limits: Limits) -> dict[str, Any]:
             ["type", "segment", "text", "words", "start", "end"], type={"const": "segment"},
             segment={"type": "integer", "minimum": 0}, text=_TEXT,
             words={"type": "array", "items": _WORD}, start=_SECONDS, end=_SECONDS,
+        ),
+        "confidence": _object(
+            ["type", "segment", "confidences"], type={"const": "confidence"},
+            segment={"type": "integer", "minimum": 0,
+                     "description": "one that was sent before; others may have come since"},
+            confidences={"type": "array", "items": _SHARE,
+                         "description": "of its words, from the first"},
         ),
         "end": _object(["type"], type={"const": "end"}, seconds=_SECONDS),
         "error": _ERROR,
@@ -138,7 +146,9 @@ def asyncapi(limits: Limits) -> dict[str, Any]:
         "channels": {"stream": {"address": "/v1/stream", "messages": refs}},
         "operations": {
             "hear": operation("receive", from_client),
-            "tell": operation("send", ("ready", "partial", "segment", "end", "error")),
+            "tell": operation(
+                "send", ("ready", "partial", "segment", "confidence", "end", "error")
+            ),
         },
         "components": {"messages": messages},
     }
