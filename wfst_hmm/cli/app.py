@@ -22,8 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("wfst_hmm.cli.building", "Train an acoustic model from recordings and transcripts."),
     "adapt": ("wfst_hmm.cli.adapt", "Adapt a model to a new speaker or corpus (MAP)."),
     "vtln": ("wfst_hmm.cli.vtln", "Find the warp of every speaker's frequency axis."),
-    "pronunciations": (
-        "wfst_hmm.cli.pronunciations",
+    "prons": (
+        "wfst_hmm.cli.prons",
         "Learn how likely each pronunciation is, and a pause after it.",
     ),
     "graph": ("wfst_hmm.cli.building", "Build the decoding graph H∘C∘L∘G, with its model inside."),

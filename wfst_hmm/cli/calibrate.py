@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfst_hmm.apps.speech_options import SPEECH
-from wfst_hmm.cli.recognition import Json, Threads, inputs, report
+from wfst_hmm.cli.parameters import (
+    AcousticScale,
+    Beam,
+    GraphFolder,
+    Json,
+    LatticeBeam,
+    MaxActive,
+    ModelOfGraph,
+    Threads,
+)
+from wfst_hmm.cli.recognition import inputs, report
 from wfst_hmm.cli.shell import print_json, progress, say, warn
 from wfst_hmm.search.options import SearchOptions
 
@@ -23,23 +33,17 @@ if TYPE_CHECKING:
 
 __all__ = ["calibrate"]
 
-_HELP = {field.name: field.metadata["help"] for field in dataclasses.fields(SearchOptions)}
-
 
 def calibrate(
-    graph: Annotated[Path, typer.Argument(help="Graph directory from wfst-hmm graph.")],
+    graph: GraphFolder,
     data: Annotated[
         Path, typer.Argument(help="Data directory or manifest that training has not seen.")
     ],
-    model: Annotated[
-        Path | None, typer.Option(help="Model directory; by default the one inside the graph.")
-    ] = None,
-    beam: Annotated[float, typer.Option(help=_HELP["beam"])] = SPEECH.beam,
-    max_active: Annotated[int, typer.Option(help=_HELP["max_active"])] = SPEECH.max_active,
-    acoustic_scale: Annotated[
-        float, typer.Option(help=_HELP["acoustic_scale"])
-    ] = SPEECH.acoustic_scale,
-    lattice_beam: Annotated[float, typer.Option(help=_HELP["lattice_beam"])] = SPEECH.lattice_beam,
+    model: ModelOfGraph = None,
+    beam: Beam = SPEECH.beam,
+    max_active: MaxActive = SPEECH.max_active,
+    acoustic_scale: AcousticScale = SPEECH.acoustic_scale,
+    lattice_beam: LatticeBeam = SPEECH.lattice_beam,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Where to write; by default into the graph directory."),

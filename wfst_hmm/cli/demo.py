@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfst_hmm.cli.parameters import Json
 from wfst_hmm.cli.shell import console, fail, print_json, say, warn
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def demo(
         Path, typer.Option("--out", "-o", help="Folder for corpus, model, graph and pictures.")
     ] = Path("wfst-hmm-demo"),
     seed: Annotated[int, typer.Option(help="Of the voices, the strings of digits, the noise.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Make speech, train, build a graph, decode and draw, all alone.
 

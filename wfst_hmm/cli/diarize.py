@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfst_hmm.apps.diarization.options import DiarizerOptions, Job, read_ini
+from wfst_hmm.cli.parameters import Json
 from wfst_hmm.cli.shell import console, fail, print_json, progress, say, warn
 from wfst_hmm.cli.working import Cluster, working
 from wfst_hmm.errors import UsageError
@@ -244,7 +245,7 @@ def der(
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Draw both (one recording): .svg, .png, .pdf.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Compute the diarization error rate.
 

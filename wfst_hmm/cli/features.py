@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfst_hmm.cli.recognition import Channel, Json, Resample, Threads, inputs
+from wfst_hmm.cli.parameters import Channel, Inputs, Json, Resample, Threads
+from wfst_hmm.cli.recognition import inputs
 from wfst_hmm.cli.shell import Advance, fail, print_json, progress, say, warn
 from wfst_hmm.cli.working import Cluster, Working, working
 
@@ -25,12 +26,7 @@ __all__ = ["features"]
 
 
 def features(
-    data: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="AUDIO...|DATA", help="Recordings, or a data directory or manifest."
-        ),
-    ],
+    data: Inputs,
     model: Annotated[Path, typer.Option(help="Model directory: its front end is used.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for feats.ark and feats.scp.")],
     resample: Resample = False,

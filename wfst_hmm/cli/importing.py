@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfst_hmm.cli.parameters import Json
 from wfst_hmm.cli.shell import print_json, say
 from wfst_hmm.errors import UsageError
 
@@ -24,7 +25,6 @@ __all__ = ["app"]
 app = typer.Typer(help="Bring in models of Sphinx, Kaldi and HTK.", no_args_is_help=True)
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="The model directory to write.")]
-Json = Annotated[bool, typer.Option("--json", help="Print what was imported as JSON.")]
 Rate = Annotated[int | None, typer.Option(help="Samples per second that the model hears.")]
 
 

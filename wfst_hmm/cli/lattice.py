@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfst_hmm.cli.parameters import Json
 from wfst_hmm.cli.shell import console, fail, print_json, say, warn
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ Out = Annotated[
 Numbers = Annotated[
     Path | None, typer.Option("--numbers", help="Write words as their numbers in this words.txt.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 
 
 class By(str, enum.Enum):

@@ -8,7 +8,6 @@ Public names: `listen`.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import io
 import json
@@ -19,6 +18,7 @@ from typing import Annotated, cast
 import typer
 
 from wfst_hmm.apps.speech_options import SPEECH
+from wfst_hmm.cli.parameters import AcousticScale, Beam, GraphFolder, MaxActive, ModelOfGraph
 from wfst_hmm.cli.shell import say, warn
 from wfst_hmm.cli.word_options import (
     Bias,
@@ -34,7 +34,6 @@ from wfst_hmm.search.options import SearchOptions
 
 __all__ = ["listen"]
 
-_HELP = {field.name: field.metadata["help"] for field in dataclasses.fields(SearchOptions)}
 _CLEAR = "\r\x1b[K"  # to the start of the line, and erase it
 
 
@@ -55,10 +54,8 @@ class Normalization(str, enum.Enum):
 
 
 def listen(
-    graph: Annotated[Path, typer.Argument(help="Graph directory from wfst-hmm graph.")],
-    model: Annotated[
-        Path | None, typer.Option(help="Model directory; by default the one inside the graph.")
-    ] = None,
+    graph: GraphFolder,
+    model: ModelOfGraph = None,
     stdin: Annotated[
         bool, typer.Option("--stdin", help="Raw samples from standard input, not the microphone.")
     ] = False,
@@ -94,11 +91,9 @@ def listen(
             help="Print words that may still change; default: on a terminal and with --json.",
         ),
     ] = None,
-    beam: Annotated[float, typer.Option(help=_HELP["beam"])] = SPEECH.beam,
-    max_active: Annotated[int, typer.Option(help=_HELP["max_active"])] = SPEECH.max_active,
-    acoustic_scale: Annotated[
-        float, typer.Option(help=_HELP["acoustic_scale"])
-    ] = SPEECH.acoustic_scale,
+    beam: Beam = SPEECH.beam,
+    max_active: MaxActive = SPEECH.max_active,
+    acoustic_scale: AcousticScale = SPEECH.acoustic_scale,
     bias: Bias = None,
     bias_boost: BiasBoost = 3.0,
     rescore_lm: RescoreLm = None,

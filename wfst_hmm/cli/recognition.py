@@ -2,7 +2,7 @@
 
 In: paths and options. Out: words on stdout, files below ``--out``.
 
-Public names: `align`, `decode`, `inputs`, `print_words`, `report`, `score`, and types of shared options.
+Public names: `align`, `decode`, `inputs`, `print_words`, `report`, `score`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfst_hmm.apps.speech_options import SPEECH
+from wfst_hmm.cli.parameters import (
+    AcousticScale,
+    Beam,
+    Calibration,
+    Channel,
+    Forms,
+    GraphFolder,
+    Inputs,
+    Json,
+    LatticeBeam,
+    Lattices,
+    LexiconSpec,
+    MaxActive,
+    ModelOfGraph,
+    NBest,
+    Resample,
+    ResultsFolder,
+    Spoken,
+    Threads,
+)
 from wfst_hmm.cli.shell import fail, print_json, progress, say, warn
 from wfst_hmm.cli.word_options import (
     Bias,
@@ -37,11 +57,7 @@ if TYPE_CHECKING:
     from wfst_hmm.signal.corpus import Corpus
 
 __all__ = [
-    "Channel",
     "Cluster",
-    "Json",
-    "Resample",
-    "Threads",
     "align",
     "decode",
     "inputs",
@@ -62,38 +78,21 @@ class Search(str, enum.Enum):
     compose = "compose"
 
 
-Threads = Annotated[int, typer.Option("--threads", "-j", help="Utterances worked on at a time.", min=1)]  # fmt: skip
-Json = Annotated[bool, typer.Option("--json", help="Print results as JSON.")]
-Channel = Annotated[
-    int | None, typer.Option(help="Channel of recordings that have several, from 0.", min=0)
-]
-Resample = Annotated[
-    bool, typer.Option("--resample", help="Convert recordings of another sampling rate.")
-]
 Silence = Annotated[float, typer.Option(help="Probability of silence between words.")]
 
 
 def decode(
-    graph: Annotated[Path, typer.Argument(help="Graph directory from wfst-hmm graph.")],
-    audio: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="AUDIO...|DATA", help="Recordings, or a data directory or manifest."
-        ),
-    ],
-    model: Annotated[
-        Path | None, typer.Option(help="Model directory; by default the one inside the graph.")
-    ] = None,
+    graph: GraphFolder,
+    audio: Inputs,
+    model: ModelOfGraph = None,
     search: Annotated[Search, typer.Option(help="Which search.")] = Search.beam,
     cross_check: Annotated[
         bool, typer.Option("--cross-check", help="Run all three searches and compare; 1 if unlike.")
     ] = False,
     certify: Annotated[bool, typer.Option("--certify", help=_HELP["certify"])] = False,
-    beam: Annotated[float, typer.Option(help=_HELP["beam"])] = SPEECH.beam,
-    max_active: Annotated[int, typer.Option(help=_HELP["max_active"])] = SPEECH.max_active,
-    acoustic_scale: Annotated[
-        float, typer.Option(help=_HELP["acoustic_scale"])
-    ] = SPEECH.acoustic_scale,
+    beam: Beam = SPEECH.beam,
+    max_active: MaxActive = SPEECH.max_active,
+    acoustic_scale: AcousticScale = SPEECH.acoustic_scale,
     confidence: Annotated[
         bool | None,
         typer.Option(
@@ -107,23 +106,12 @@ def decode(
             "--adapt", help="Adapt to every speaker (fMLLR), from a pass over all of them."
         ),
     ] = False,
-    nbest: Annotated[int, typer.Option(help="Print so many hypotheses.", min=0)] = 0,
-    lattice: Annotated[
-        bool, typer.Option("--lattice", help="Write lattices.npz (needs --out).")
-    ] = False,
-    lattice_beam: Annotated[float, typer.Option(help=_HELP["lattice_beam"])] = SPEECH.lattice_beam,
-    calibration: Annotated[
-        Path | None,
-        typer.Option(help="From wfst-hmm calibrate; by default the graph's own, if it has one."),
-    ] = None,
-    form: Annotated[
-        list[str] | None,
-        typer.Option("--form", help="ctm, textgrid, srt, vtt, json; may be repeated with --out."),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Write hyp.txt and the forms here (default: ctm, json)."),
-    ] = None,
+    nbest: NBest = 0,
+    lattice: Lattices = False,
+    lattice_beam: LatticeBeam = SPEECH.lattice_beam,
+    calibration: Calibration = None,
+    form: Forms = None,
+    out: ResultsFolder = None,
     bias: Bias = None,
     bias_boost: BiasBoost = 3.0,
     rescore_lm: RescoreLm = None,
@@ -278,11 +266,9 @@ def _some(ids: list[str]) -> str:
 
 
 def align(
-    data: Annotated[Path, typer.Argument(help="Data directory or manifest with transcripts.")],
+    data: Spoken,
     model: Annotated[Path, typer.Option(help="Model directory.")],
-    lexicon: Annotated[
-        str, typer.Option(help="Pronunciations: a file, cmudict, pocketsphinx, cmudict+MINE.txt.")
-    ],
+    lexicon: LexiconSpec,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     form: Annotated[
         list[str] | None,

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from wfst_hmm.apps.speech_options import SPEECH
+from wfst_hmm.cli.parameters import ModelOfGraph
 from wfst_hmm.cli.shell import warn
 from wfst_hmm.cli.transcribe import ready_made
 from wfst_hmm.errors import UsageError
@@ -30,9 +31,7 @@ def serve(
         Path,
         typer.Argument(help="Graph directory from wfst-hmm graph; or en-us, as for transcribe."),
     ],
-    model: Annotated[
-        Path | None, typer.Option(help="Model directory; by default the one inside the graph.")
-    ] = None,
+    model: ModelOfGraph = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; others than loopback need --tokens.")
     ] = "127.0.0.1",

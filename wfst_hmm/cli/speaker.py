@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfst_hmm.cli.parameters import Json
 from wfst_hmm.cli.shell import console, fail, print_json, say, warn
 from wfst_hmm.errors import UsageError, WfstHmmError
 
@@ -30,7 +31,6 @@ Data = Annotated[
     Path, typer.Argument(help="A folder with one sub-folder per speaker, or lists with speakers.")
 ]
 Model = Annotated[Path, typer.Option("--model", "-m", help="File of the enrolled speakers.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Threads.", min=1)]
 _MODEL = Path("speakers.npz")
 

