@@ -3,7 +3,7 @@
 In: a model, a lexicon and a corpus with transcripts. Out: an `Outcome` per utterance whose
 `Decoded` says when; files in the forms of `wfst_hmm.apps.results`.
 
-Public names: `ALIGNMENT_FORMS`, `align_corpus`, `write_alignments`.
+Public names: `ALIGNMENT_FORMS`, `align_corpus`, `alignment_writer`, `write_alignments`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from wfst_hmm.apps.recognize import Outcome, in_order, stream_features
-from wfst_hmm.apps.results import TIERS, check_forms, write_forms
+from wfst_hmm.apps.result_writer import ResultsWriter
+from wfst_hmm.apps.results import TIERS, check_forms
 from wfst_hmm.errors import DataError, WfstHmmError
-from wfst_hmm.files import write_json
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.lexicon import Lexicon, format_missing
@@ -30,7 +30,7 @@ from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.features import Features
 
-__all__ = ["ALIGNMENT_FORMS", "align_corpus", "write_alignments"]
+__all__ = ["ALIGNMENT_FORMS", "align_corpus", "alignment_writer", "write_alignments"]
 
 #: What is written when nothing else is asked for.
 ALIGNMENT_FORMS = ("ctm", "textgrid", "json")
@@ -129,14 +129,14 @@ def write_alignments(
     list of Path
         The files that were written.
     """
-    wanted = check_forms(forms)
-    folder = Path(folder)
-    done = [outcome for outcome in outcomes if outcome.decoded is not None]
-    written = write_forms(done, folder, [form for form in wanted if form != "json"],
-                          tiers=TIERS)  # fmt: skip
-    if "json" in wanted:
-        path = folder / "alignments.json"
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(path, [outcome.to_dict() for outcome in done])
-        written.append(path)
-    return written
+    with alignment_writer(folder, forms) as writer:
+        for outcome in outcomes:
+            if outcome.decoded is not None:
+                writer.add(outcome)
+        return writer.finish()
+
+
+def alignment_writer(folder: str | Path, forms: Iterable[str] = ALIGNMENT_FORMS) -> ResultsWriter:
+    """Return what writes the same files as `write_alignments`, utterance by utterance."""
+    return ResultsWriter(folder, check_forms(forms), tiers=TIERS, json_name="alignments.json",
+                         plain=False)  # fmt: skip

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from wfst_hmm.apps.recognize import Outcome
-from wfst_hmm.apps.results import write_results
+from wfst_hmm.apps.results import results_writer
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.bench.beds import sampled_bed, words_graph
 from wfst_hmm.bench.cluster import engine_times
@@ -47,9 +47,9 @@ from wfst_hmm.signal.corpus import Corpus, Utterance
 __all__ = ["Growth", "bench_growth", "growth_plot", "modelled_speedup"]
 
 Tell = Callable[[str], None]
-SIZES = (1000, 2000, 5000, 10_000, 20_000)
+SIZES = (1000, 3000, 10_000, 30_000, 72_000)
 HOURS = (0.1, 1.0, 10.0, 100.0)
-BEAMS = (8.0, 10.0, 12.0, 14.0, 16.0, 20.0)
+BEAMS = (4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 16.0, 20.0)
 _SECONDS = 10.0  # of a simulated utterance
 _WORKERS = (1, 2, 4, 8, 16, 32, 64, 128)
 
@@ -149,14 +149,17 @@ def _measure_hours(hours: Sequence[float], growth: Growth, tell: Tell) -> float:
         corpus = Corpus(tuple(Utterance(f"u{i:06d}", Path("/none"), None, f"s{i // 100}")
                               for i in range(n)))  # fmt: skip
         with tempfile.TemporaryDirectory(prefix="wfst-hmm-growth-") as name:
-            begin = time.process_time()
+            begin, own = time.process_time(), time.thread_time()
             out = Path(name) / "out"
             with Work(_Silent(), corpus, out) as work, engine_for("threads", 1) as engine:
-                outcomes = [outcome for _, outcome in work.results(engine)]
-                write_results(outcomes, out)
+                with results_writer(out) as writer:
+                    for _, outcome in work.results(engine):
+                        writer.add(outcome)
+                    writer.finish()
                 work.finish()
             used = time.process_time() - begin
-            handling = used / len(work.shards)
+            # what another thread did here, workers would do
+            handling = (time.thread_time() - own) / len(work.shards)
         growth.hours.append((span, used, 100 * used / (used + span * growth.per_hour)))
     return handling
 
@@ -206,7 +209,7 @@ def bench_growth(
     Parameters
     ----------
     sizes : sequence of int
-        Vocabularies; 72,000 takes minutes and gigabytes.
+        Vocabularies.
     hours : sequence of float
         Of the simulated corpora.
     n_frames : int

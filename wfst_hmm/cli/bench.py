@@ -419,7 +419,7 @@ def cluster(
 def growth(
     words: Annotated[
         list[int] | None,
-        typer.Option(help="Vocabularies, may be repeated; 0: none; default: 1,000 to 20,000."),
+        typer.Option(help="Vocabularies, may be repeated; 0: none; default: 1,000 to 72,000."),
     ] = None,
     hours: Annotated[
         list[float] | None, typer.Option(help="Simulated hours; default: 0.1 to 100.")

@@ -7,6 +7,8 @@ Public names: `align`, `decode`, `inputs`, `print_words`, `report`, `score`.
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import dataclasses
 import enum
 from pathlib import Path
@@ -139,7 +141,7 @@ def decode(
         check_forms,
         check_printable,
         printable,
-        write_results,
+        results_writer,
     )
     from wfst_hmm.cluster.jobs import DecodeJob, prepared, tools_of
     from wfst_hmm.lattice.answer import AnswerOptions
@@ -182,30 +184,37 @@ def decode(
     corpus = inputs(audio, problems, channel)
     if printed is not None:
         check_printable(printed, corpus)
-    outcomes: list[Outcome] = []
-    with working(job, corpus, out, cluster, threads) as work, progress("decoding") as advance:
-        for outcome in work.results():
-            advance(len(outcomes) + 1, len(corpus))
-            outcomes.append(outcome)
+    n_unread = len(problems)
+    verdicts: collections.Counter[str] = collections.Counter()
+    unlike: list[str] = []
+    kept: list[Outcome] = []  # what is printed as a whole; else no outcome outlives its turn
+    with contextlib.ExitStack() as stack:
+        writer = stack.enter_context(results_writer(out, forms)) if out is not None else None
+        work = stack.enter_context(working(job, corpus, out, cluster, threads))
+        advance = stack.enter_context(progress("decoding"))
+        for number, outcome in enumerate(work.results(), start=1):
+            advance(number, len(corpus))
             report(outcome, problems)
+            if outcome.check is not None:
+                verdicts[outcome.check.verdict] += 1
+                unlike += [] if outcome.check.ok else [outcome.utterance.id]
+            if writer is not None:
+                writer.add(outcome)
             if printed is None:
                 print_words(outcome, bool(confidence))
+            else:
+                kept.append(outcome)
         if printed is not None:
-            say(printable(outcomes, printed).rstrip("\n"))
-        if out is not None:
-            write_results(outcomes, out, forms)
-    unlike = [o.utterance.id for o in outcomes if o.check is not None and not o.check.ok]
+            say(printable(kept, printed).rstrip("\n"))
+        if writer is not None:
+            writer.finish()
     if cross_check and printed is None:
-        _print_verdicts(outcomes)
+        _print_verdicts(verdicts)
     if unlike:
         raise fail(f"the searches differ on {_some(unlike)}")
     if problems:
-        raise fail(f"{len(problems)} of {len(outcomes) + _unread(problems, outcomes)} utterances "
+        raise fail(f"{len(problems)} of {len(corpus) + n_unread} utterances "
                    "could not be decoded; see above")  # fmt: skip
-
-
-def _unread(problems: list[str], outcomes: list[Outcome]) -> int:
-    return len(problems) - sum(outcome.problem is not None for outcome in outcomes)
 
 
 def inputs(paths: list[Path], problems: list[str], channel: int | None) -> Corpus:
@@ -254,10 +263,9 @@ def _spelled(decoded: Decoded, with_confidence: bool) -> str:
     )
 
 
-def _print_verdicts(outcomes: list[Outcome]) -> None:
-    verdicts = [outcome.check.verdict for outcome in outcomes if outcome.check is not None]
-    counts = [(verdicts.count(name), name) for name in ("agree", "tie", "differ")]
-    say(f"cross-check of {len(verdicts)}: "
+def _print_verdicts(verdicts: collections.Counter[str]) -> None:
+    counts = [(verdicts[name], name) for name in ("agree", "tie", "differ")]
+    say(f"cross-check of {verdicts.total()}: "
                + ", ".join(f"{count} {name}" for count, name in counts))  # fmt: skip
 
 
@@ -293,7 +301,7 @@ def align(
 
     Example: wfst-hmm align DATA --model MODEL --lexicon LEX --out ALIGNED --form textgrid
     """
-    from wfst_hmm.apps.align import ALIGNMENT_FORMS, write_alignments
+    from wfst_hmm.apps.align import ALIGNMENT_FORMS, alignment_writer
     from wfst_hmm.apps.results import check_folder, check_forms
     from wfst_hmm.cluster.jobs import AlignJob, prepared
     from wfst_hmm.cluster.work import absolute_spec
@@ -302,24 +310,31 @@ def align(
     forms = check_forms(form or ALIGNMENT_FORMS)
     check_folder(out)
     problems: list[str] = []
-    outcomes: list[Outcome] = []
     silence = LexiconOptions(silence_probability=silence_probability)
     corpus = inputs([data], problems, channel)
     spec = _with_guesses(lexicon, corpus, out / "guessed.txt") if guess else lexicon
     job = prepared(AlignJob(model.absolute(), absolute_spec(spec), silence, resample,
                             search.value))  # fmt: skip
-    with working(job, corpus, out, cluster, threads) as work, progress("aligning") as advance:
-        for outcome in work.results():
-            advance(len(outcomes) + 1, len(corpus))
-            outcomes.append(outcome)
+    n_done, printed = 0, []
+    with (
+        alignment_writer(out, forms) as writer,
+        working(job, corpus, out, cluster, threads) as work,
+        progress("aligning") as advance,
+    ):
+        for number, outcome in enumerate(work.results(), start=1):
+            advance(number, len(corpus))
             report(outcome, problems)
-        n_done = sum(outcome.decoded is not None for outcome in outcomes)
-        written = write_alignments(outcomes, out, forms) if n_done else []
+            if outcome.decoded is not None:
+                writer.add(outcome)
+                n_done += 1
+            if as_json:
+                printed.append(outcome.to_dict())
+        written = writer.finish() if n_done else []
     if as_json:
-        print_json([outcome.to_dict() for outcome in outcomes])
+        print_json(printed)
     else:
         shown = ", ".join(path.name for path in written[:4]) + (" ..." if len(written) > 4 else "")
-        say(f"aligned {n_done} of {len(outcomes)} utterances: {out}: {shown or 'nothing'}")
+        say(f"aligned {n_done} of {len(corpus)} utterances: {out}: {shown or 'nothing'}")
     if problems:
         raise fail(f"{len(problems)} utterances could not be aligned; see above")
 

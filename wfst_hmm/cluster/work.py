@@ -21,6 +21,7 @@ from wfst_hmm.cluster.journal import ShardJournal
 from wfst_hmm.cluster.mapping import Patience, run_shards
 from wfst_hmm.cluster.shards import corpus_digest, divided
 from wfst_hmm.cluster.values import pack, unpack
+from wfst_hmm.errors import ClusterError
 from wfst_hmm.files import sha256_of
 from wfst_hmm.remote import as_url
 from wfst_hmm.signal.cmvn import CmvnStats
@@ -101,29 +102,46 @@ class Work:
     def results(
         self, engine: Engine, patience: Patience | None = None
     ) -> Iterator[tuple[Utterance, Any]]:
-        """Yield every utterance and its result, in the corpus's order, as soon as possible."""
-        waiting: dict[int, Any] = {}
+        """Yield every utterance and its result, in the corpus's order, as soon as possible.
+
+        What has to wait for others waits in the journal, if there is one, and not in memory.
+        """
+        home = {position: number for number, shard in enumerate(self.shards) for position in shard}
+        ended: dict[int, bytes | None] = {}
+        opened: dict[int, dict[int, Any]] = {}
         following = 0
-        for shard, values in self.by_shard(engine, patience):
-            for position, value in zip(shard, values, strict=True):
+        for number, data in self._ended(engine, patience):
+            ended[number] = data
+            while following in home and home[following] in ended:
+                number = home[following]
+                if number not in opened:
+                    values = self._values(number, ended[number])
+                    opened[number] = dict(zip(self.shards[number], values, strict=True))
+                value = opened[number].pop(following)
+                if not opened[number]:
+                    del opened[number], ended[number]
+                utterance = self.corpus.utterances[following]
                 if isinstance(value, Outcome):  # paths as they were named here
-                    value = dataclasses.replace(value, utterance=self.corpus.utterances[position])
-                waiting[position] = value
-            while following in waiting:
-                yield self.corpus.utterances[following], waiting.pop(following)
+                    value = dataclasses.replace(value, utterance=utterance)
+                yield utterance, value
                 following += 1
 
-    def by_shard(
-        self, engine: Engine, patience: Patience | None = None
-    ) -> Iterator[tuple[tuple[int, ...], list[Any]]]:
-        """Yield every shard and its results, as they are finished."""
-        kept: set[int] = set()
-        if self.journal is not None:
-            for number in self.journal.done():
-                data = self.journal.read(number)
-                if data is not None:
-                    kept.add(number)
-                    yield self.shards[number], unpack(data)
+    def _values(self, number: int, data: bytes | None) -> list[Any]:
+        if data is None and self.journal is not None:
+            data = self.journal.read(number)
+        if data is None:
+            raise ClusterError("results have vanished from the journal", got=f"shard {number}",
+                               fix="Give the same command again.")  # fmt: skip
+        values: list[Any] = unpack(data)
+        return values
+
+    def _ended(
+        self, engine: Engine, patience: Patience | None
+    ) -> Iterator[tuple[int, bytes | None]]:
+        """Yield every shard's number as it is finished, and its results unless the journal has them."""
+        kept = set(self.journal.done()) if self.journal is not None else set()
+        for number in sorted(kept):
+            yield number, None
         left = {n: self._utterances(n) for n in range(len(self.shards)) if n not in kept}
         if not left:
             return
@@ -138,7 +156,7 @@ class Work:
         for number, data in run_shards(engine, run_shard, arguments, patience, repair=repair):
             if self.journal is not None:
                 self.journal.write(number, data)
-            yield self.shards[number], unpack(data)
+            yield number, None if self.journal is not None else data
 
     def _utterances(self, number: int) -> tuple[Utterance, ...]:
         return tuple(_absolute(self.corpus.utterances[i]) for i in self.shards[number])

@@ -2,7 +2,7 @@
 
 In: lines ``id word word ...``. Out: words by utterance id; and back.
 
-Public names: `read_table`, `read_text`, `write_text`.
+Public names: `read_table`, `read_text`, `text_line`, `write_text`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from wfst_hmm.errors import DataError
 from wfst_hmm.files import atomic_file, read_lines
 
-__all__ = ["read_table", "read_text", "write_text"]
+__all__ = ["read_table", "read_text", "text_line", "write_text"]
 
 
 def read_table(path: Path) -> dict[str, tuple[str, str]]:
@@ -60,18 +60,27 @@ def write_text(path: str | Path, transcripts: Mapping[str, Iterable[str]]) -> No
     Raises
     ------
     DataError
-        An id or a word is empty or holds white space: it could not be read back.
+        As `text_line`.
     """
-    lines = []
-    for id_ in sorted(transcripts):
-        parts = [id_, *transcripts[id_]]
-        for part in parts:
-            if part.split() != [part]:
-                raise DataError(
-                    "an empty id or word, or one with white space",
-                    where=f"utterance {id_}",
-                    got=repr(part),
-                )
-        lines.append(" ".join(parts) + "\n")
+    lines = [text_line(id_, transcripts[id_]) for id_ in sorted(transcripts)]
     with atomic_file(path) as temporary:
         temporary.write_text("".join(lines), encoding="utf-8")
+
+
+def text_line(id_: str, words: Iterable[str]) -> str:
+    """Return the line of one utterance.
+
+    Raises
+    ------
+    DataError
+        The id or a word is empty or holds white space: it could not be read back.
+    """
+    parts = [id_, *words]
+    for part in parts:
+        if part.split() != [part]:
+            raise DataError(
+                "an empty id or word, or one with white space",
+                where=f"utterance {id_}",
+                got=repr(part),
+            )
+    return " ".join(parts) + "\n"
