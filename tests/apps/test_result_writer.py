@@ -71,6 +71,6 @@ def test_what_cannot_be_written_is_told_at_once(tmp_path: Path) -> None:
         results_writer("s3://bucket/results")
     with ResultsWriter(tmp_path, []) as writer, pytest.raises(DataError, match="white space"):
         writer.add(outcome("u", ["a b"]))
-    bad = dataclasses.replace(outcome("u", ["one"]).decoded, total_cost=float("nan"))
+    bad = dataclasses.replace(outcome("u", ["one"]).decoded, acoustic_cost=float("nan"))
     with ResultsWriter(tmp_path, ["json"]) as writer, pytest.raises(ValueError, match="JSON"):
         writer.add(Outcome(Utterance("u", Path("a"), None, "s"), bad))
