@@ -118,3 +118,12 @@ def test_transcribe_tells_how_sure_it_is(
     assert listed.out.split()[:2] == ["sp0-00", "1"]
     assert len(read_lattices(out / "lattices.npz")) == 6
     assert "--out" in run.fails(*common, "--lattice", code=2)
+    again = tmp_path / "again"
+    shared = run(
+        *common, "--nbest", 2, "--lattice", "--out", again, "--cluster", "threads", "-j", 2
+    )
+    assert shared.out == listed.out
+    assert {p.name: p.read_bytes() for p in again.iterdir()} == {
+        p.name: p.read_bytes() for p in out.iterdir()
+    }
+    assert not (tmp_path / "again.journal").exists()

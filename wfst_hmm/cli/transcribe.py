@@ -7,6 +7,7 @@ Public names: `ready_made`, `transcribe`.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +27,7 @@ from wfst_hmm.cli.parameters import (
 )
 from wfst_hmm.cli.recognition import inputs, print_words, report
 from wfst_hmm.cli.shell import fail, print_json, progress, say, warn
+from wfst_hmm.cli.working import working
 
 if TYPE_CHECKING:
     from wfst_hmm.apps.transcription import Transcriber
@@ -74,6 +76,13 @@ def transcribe(
         Path | None, typer.Option(help="Where graphs are kept; by default the user's cache.")
     ] = None,
     threads: Threads = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Who works, speaker by speaker: processes, local (Dask here), tcp://SCHEDULER:8786 "
+            "...; with --out a command that was killed goes on when it is given again."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Transcribe recordings with a ready-made model.
@@ -93,9 +102,10 @@ def transcribe(
         check_forms,
         check_printable,
         printable,
-        write_results,
+        results_writer,
     )
     from wfst_hmm.apps.transcription import faster
+    from wfst_hmm.cluster.jobs import DecodeJob, prepared
     from wfst_hmm.errors import UsageError
     from wfst_hmm.lattice.answer import AnswerOptions
 
@@ -116,25 +126,35 @@ def transcribe(
     fitted = calibration_of_graph(ready.graph_folder, calibration) or ready.calibration
     answers = AnswerOptions(confidence, nbest, lattice, fitted)
     adapts = (grammar is None and not fast) if adapt is None else adapt
-    outcomes: list[Outcome] = []
-    with progress("transcribing") as advance:
-        results = decode_corpus(
-            recognizer, corpus, faster(ready.options) if fast else ready.options, answers=answers,
-            adapt=AdaptationOptions(n_rounds=1) if adapts else None, resample=True,
-            n_threads=threads,
-        )  # fmt: skip
-        for outcome in results:
-            advance(len(outcomes) + 1, len(corpus))
-            outcomes.append(outcome)
+    job = DecodeJob(
+        ready.graph_folder.absolute(), None, faster(ready.options) if fast else ready.options,
+        answers=answers, resample=True, adapt=AdaptationOptions(n_rounds=1) if adapts else None,
+    )  # fmt: skip
+    kept: list[Outcome] = []  # what is printed as a whole; else no outcome outlives its turn
+    with contextlib.ExitStack() as stack:
+        writer = stack.enter_context(results_writer(out, forms)) if out is not None else None
+        if cluster is None:  # threads share the work on one speaker, too
+            results = decode_corpus(recognizer, corpus, job.options, answers=answers,
+                                    adapt=job.adapt, resample=True, n_threads=threads)  # fmt: skip
+        else:
+            work = working(prepared(job), corpus, out, cluster, threads)
+            results = stack.enter_context(work).results()
+        advance = stack.enter_context(progress("transcribing"))
+        for number, outcome in enumerate(results, start=1):
+            advance(number, len(corpus))
             report(outcome, problems)
+            if writer is not None:
+                writer.add(outcome)
             if printed is None:
                 print_words(outcome, confidence)
-    if printed == "json":
-        print_json([outcome.to_dict() for outcome in outcomes])
-    elif printed is not None:
-        say(printable(outcomes, printed).rstrip("\n"))
-    if out is not None:
-        write_results(outcomes, out, forms)
+            else:
+                kept.append(outcome)
+        if printed == "json":
+            print_json([outcome.to_dict() for outcome in kept])
+        elif printed is not None:
+            say(printable(kept, printed).rstrip("\n"))
+        if writer is not None:
+            writer.finish()
     if problems:
         raise fail(f"{len(problems)} recordings could not be transcribed; see above")
 
