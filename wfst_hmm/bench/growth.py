@@ -18,6 +18,7 @@ Public names: `Growth`, `bench_growth`, `growth_plot`, `modelled_speedup`.
 from __future__ import annotations
 
 import dataclasses
+import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -63,6 +64,8 @@ class Growth:
     vocabulary : list of (words, arcs, seconds to build, seconds a second of speech to search)
     beams : list of (beam, seconds a second of speech, cost above the exact search's in nats a frame)
     hours : list of (hours, seconds of the machinery, its share of all in per cent)
+    memory : list of float
+        Peak memory of the process after each of `hours`, MB.
     workers : list of (workers, speed-up, whether it was measured)
     large : list of (workers, speed-up)
         Modelled for the largest vocabulary.
@@ -75,6 +78,7 @@ class Growth:
     vocabulary: list[tuple[int, int, float, float]] = dataclasses.field(default_factory=list)
     beams: list[tuple[float, float, float]] = dataclasses.field(default_factory=list)
     hours: list[tuple[float, float, float]] = dataclasses.field(default_factory=list)
+    memory: list[float] = dataclasses.field(default_factory=list)
     workers: list[tuple[int, float, bool]] = dataclasses.field(default_factory=list)
     large: list[tuple[int, float]] = dataclasses.field(default_factory=list)
     per_hour: float = 0.0
@@ -160,6 +164,7 @@ def _measure_hours(hours: Sequence[float], growth: Growth, tell: Tell) -> float:
             used = time.process_time() - begin
             # what another thread did here, workers would do
             handling = (time.thread_time() - own) / len(work.shards)
+        growth.memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         growth.hours.append((span, used, 100 * used / (used + span * growth.per_hour)))
     return handling
 
@@ -249,8 +254,9 @@ def _rows(growth: Growth, span: float) -> list[Row]:
     ]  # fmt: skip
     rows += [
         Row(f"{hours:g} hours: shards, journal and results", "s of processor time", used,
-            note=f"{share:.1f} % of decoding digits, {growth.per_hour:.0f} s an hour")
-        for hours, used, share in growth.hours
+            note=f"{share:.1f} % of decoding digits, {growth.per_hour:.0f} s an hour; "
+                 f"peak memory {memory:.0f} MB")
+        for (hours, used, share), memory in zip(growth.hours, growth.memory, strict=True)
     ]  # fmt: skip
     rows += [
         Row(f"{n} workers: speed over one", "times", speed,

@@ -121,7 +121,7 @@ class Decoded:
         return {
             "text": self.text,
             "words": [
-                {key: value for key, value in dataclasses.asdict(word).items() if value is not None}
+                {key: value for key, value in vars(word).items() if value is not None}
                 for word in self.words
             ],
             "phones": [
