@@ -27,6 +27,10 @@ def walk_min_frames(topology: Topology) -> int:
         (Topology.left_to_right(3, skip=0.2), 2),
         (Topology.left_to_right(4, skip=0.2, self_loop=0.9), 2),
         (Topology.left_to_right(1), 1),
+        (Topology.skipping(3), 1),
+        (Topology.skipping(4, skip=0.3, self_loop=0.8), 1),
+        (Topology.skipping(1, skip=0.3), 1),
+        (Topology.skipping(3, skip=0.0), 3),
         (Topology.ergodic(4), 1),
         (Topology.silence(5), 3),
         (Topology.silence(2), 2),
@@ -74,3 +78,17 @@ def test_labels_mark_phone_starts():
         labels.label(0, 1, entry=True)
     with pytest.raises(ModelError, match="phone a: a column for each state"):
         StateLabels.build(["a"], [Topology.left_to_right(2)], [np.array([0])])
+
+
+def test_a_skipping_chain_weighs_moves_by_their_length():
+    topology = Topology.skipping(3, self_loop=0.4, skip=0.5)
+    assert topology.initial.tolist() == [1, 0, 0]
+    moves = np.column_stack([topology.transitions, topology.final])
+    np.testing.assert_allclose(moves[0], [0.4, 0.6 * 4 / 7, 0.6 * 2 / 7, 0.6 * 1 / 7])
+    np.testing.assert_allclose(moves[1], [0, 0.4, 0.4, 0.2])
+    np.testing.assert_allclose(moves[2], [0, 0, 0.4, 0.6])
+    same, chain = Topology.skipping(3, skip=0.0), Topology.left_to_right(3)
+    np.testing.assert_array_equal(same.transitions, chain.transitions)
+    for wrong in ({"skip": 1.0}, {"self_loop": -0.1}, {"n_states": 0}):
+        with pytest.raises(ModelError):
+            Topology.skipping(**wrong)

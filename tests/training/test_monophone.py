@@ -170,6 +170,19 @@ def test_a_damaged_journal_is_told_and_not_used(tmp_path: Path) -> None:
     assert "begins anew" in watcher.notes[0]
 
 
+def test_phones_that_may_skip_states_take_recordings_that_were_cut() -> None:
+    takes = spoken(20)
+    cut = dataclasses.replace(takes[0], id="cut", frames=takes[0].frames[:2], words=("ab",))
+    strict = train_on([*takes, cut], WORDS, None, small_options(n_states=2))
+    assert [id_ for id_, _ in strict.info["training"]["skipped"]] == ["cut"]
+    model = train_on([*takes, cut], WORDS, None, small_options(n_states=2, skip=0.1))
+    assert not model.info["training"]["skipped"]
+    assert all(t.min_frames == 1 for p, t in zip(model.phones, model.topologies, strict=True)
+               if p not in model.silence_phones)  # fmt: skip
+    with pytest.raises(UsageError, match="skip"):
+        TrainingOptions(skip=1.0)
+
+
 def test_unknown_words_are_all_listed() -> None:
     takes = [*spoken(5), Take("x1", ("abb", "c"), spoken(1)[0].frames, "text:7"),
              Take("x2", ("zebra",), spoken(1)[0].frames)]  # fmt: skip

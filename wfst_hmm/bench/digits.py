@@ -48,6 +48,11 @@ LADDER_OPTIONS = RecipeOptions(
     ),
     leaves=120, gaussians=1000, tree=TreeOptions(min_gain=100.0, min_occupancy=40.0),
 )  # fmt: skip
+#: For known speakers, whose recordings are often cut in the midst of a phone. Chosen on takes 10 to
+#: 29, five at a time, with small models of the takes after them: without it 18 of 1,200 digits and
+#: 27 of 2,400 in strings were wrong, with it 13 and 20. Unknown speakers are recognized better
+#: when every state takes a frame.
+KNOWN_SKIP = 0.1
 #: What is asked for, % errors: known speakers single and connected, unknown speakers likewise.
 _TARGETS = {"mono": (1.7, 1.0, 15.0, 14.0), "ladder": (0.2, 0.4, 8.0, 8.0)}
 #: Gaussians for two words of one speaker.
@@ -133,10 +138,12 @@ def bench_digits(
     with tempfile.TemporaryDirectory() as name:
 
         def trained(fold: Protocol) -> SpeechModel:
+            skip = KNOWN_SKIP if fold.name == "known" else 0.0
             if recipe == "mono":
-                return train(fold.train, DIGIT_LEXICON, None, options)
+                return train(fold.train, DIGIT_LEXICON, None, options.replace(skip=skip))
             out = Path(name) / "models" / fold.name
-            return train_ladder(fold.train, DIGIT_LEXICON, out, recipe, ladder)
+            own = ladder.replace(training=ladder.training.replace(skip=skip))
+            return train_ladder(fold.train, DIGIT_LEXICON, out, recipe, own)
 
         adapt = None if recipe == "mono" else AdaptationOptions()
         known = make_known(found, Path(name) / "known")

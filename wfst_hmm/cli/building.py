@@ -81,6 +81,7 @@ def train(
         int, typer.Option(help="Gaussians of the higher rungs.")
     ] = _LADDER.gaussians,
     states: Annotated[int, typer.Option(help=_HELP["n_states"])] = 3,
+    skip: Annotated[float, typer.Option(help=_HELP["skip"])] = 0.0,
     silence_phone: Annotated[str, typer.Option(help=_HELP["silence_phone"])] = "SIL",
     perturb: Annotated[
         list[float] | None, typer.Option(help=_HELP["perturb"] + " May be repeated.")
@@ -114,7 +115,7 @@ def train(
 
     options = TrainingOptions(
         features=FeatureOptions(resample=resample, cmvn=cmvn), n_passes=passes,
-        n_gaussians=gaussians, n_states=states, silence_phone=silence_phone,
+        n_gaussians=gaussians, n_states=states, skip=skip, silence_phone=silence_phone,
         perturb=tuple(perturb or ()), on_oov="skip" if on_oov is OnOov.skip else "raise",
         on_bad_audio=on_bad_audio.value, beam=beam, seed=seed, n_workers=threads,
     )  # fmt: skip

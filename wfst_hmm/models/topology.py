@@ -130,6 +130,38 @@ class Topology:
         return cls(initial, moves[:, :n_states], moves[:, n_states] + moves[:, n_states + 1])
 
     @classmethod
+    def skipping(cls, n_states: int = 3, *, self_loop: float = 0.5, skip: float = 0.1) -> Topology:
+        """Return a chain that may be jumped through and left early.
+
+        Such a phone may be as short as one frame: speech that was cut off in its midst, or that
+        is faster than a frame a state, still has a path.
+
+        Parameters
+        ----------
+        n_states : int
+        self_loop : float
+            Probability of staying, in [0, 1).
+        skip : float
+            A move over k states is `skip` to the k times as likely as one to the next state, in
+            [0, 1). Leaving counts as a move. The phone is entered in its first state, as Kaldi's
+            topologies are.
+        """
+        if n_states < 1:
+            raise ModelError("a phone needs at least one state", got=n_states)
+        for name, value in (("self_loop", self_loop), ("skip", skip)):
+            if not 0.0 <= value < 1.0:
+                raise ModelError(f"{name} out of range", got=value, expected="0 <= value < 1")
+        likely = skip ** np.arange(n_states)
+        moves = np.zeros((n_states, n_states + 1))
+        for state in range(n_states):
+            onward = likely[: n_states - state]
+            moves[state, state + 1 :] = (1 - self_loop) * onward / onward.sum()
+            moves[state, state] = self_loop
+        initial = np.zeros(n_states)
+        initial[0] = 1.0
+        return cls(initial, moves[:, :n_states], moves[:, n_states])
+
+    @classmethod
     def ergodic(cls, n_states: int, *, leave: float = 0.1) -> Topology:
         """Return states that may all follow each other, entered and left anywhere."""
         if not 0.0 < leave <= 1.0:

@@ -39,6 +39,11 @@ class TrainingOptions:
     n_passes: int = _option(40, "Passes over the data, each one alignment and one update.")
     n_gaussians: int = _option(1000, "Gaussians of all states together, at the end.")
     n_states: int = _option(3, "HMM states of a phone.")
+    skip: float = _option(
+        0.0,
+        "A move over k HMM states of a phone is so likely to the k; above 0 phones may be as short "
+        "as a frame: for recordings that were cut too tightly.",
+    )
     n_silence_states: int = _option(3, "HMM states of silence.")
     silence_phone: str = _option("SIL", "The phone of the optional silence between words.")
     silence_probability: float = _option(0.5, "Probability of silence at a word boundary.")
@@ -77,6 +82,7 @@ class TrainingOptions:
         _require(0 <= self.power <= 1, "power", self.power, "0 to 1")
         _require(self.split_perturbation > 0, "split_perturbation", self.split_perturbation, "> 0")
         _require(self.variance_floor > 0, "variance_floor", self.variance_floor, "above 0")
+        _require(0 <= self.skip < 1, "skip", self.skip, "0 to below 1")
         floor = self.transition_floor
         _require(0 < floor <= 0.1, "transition_floor", floor, "above 0, at most 0.1")
         for name in ("split_occupancy", "min_occupancy"):
@@ -103,6 +109,8 @@ class TrainingOptions:
         """Return the HMM that `phone` begins with."""
         if phone == self.silence_phone:
             return Topology.silence(self.n_silence_states)
+        if self.skip > 0:
+            return Topology.skipping(self.n_states, skip=self.skip)
         return Topology.left_to_right(self.n_states)
 
     def replace(self, **changes: Any) -> TrainingOptions:
