@@ -178,3 +178,21 @@ def test_unknown_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
     address = "tcp://127.0.0.1:9"
     with pytest.raises(UsageError, match="no scheduler answers"), engine_for(address, 1):
         pass
+
+
+def test_workers_that_die_while_they_start_are_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    room = pytest.importorskip("wfst_hmm.cluster.dask", reason="needs the extra [cluster]")
+    starts = []
+
+    def fails(**options: object) -> None:
+        starts.append(options["n_workers"])
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(room, "LocalCluster", fails)
+    told: list[str] = []
+    with pytest.raises(ClusterError, match="do not start"), room.connected("local", 2, told.append):
+        pass
+    assert starts == [2, 2, 2]
+    assert told == ["a worker died while it started: they are started again"] * 2
