@@ -290,8 +290,9 @@ def growth_plot(growth: Growth) -> Plot:
         beams, used_at, above = zip(*growth.beams, strict=True)
         axis = axes[0, 1]
         axis.semilogy(beams, used_at, "o-", color=COLOURS[0], label="search, s for a second")
-        axis.semilogy(beams, np.maximum(above, 1e-7), "s--", color=COLOURS[1],
-                      label="cost above the exact path's, nats a frame")  # fmt: skip
+        worse = np.where(np.array(above) > 0, above, np.nan)  # a logarithm has no place for none
+        axis.semilogy(beams, worse, "s--", color=COLOURS[1],
+                      label="cost above the exact path's, nats a frame; then none")  # fmt: skip
         title = f"Beam, {growth.beam_words:,} words"
         finished(axis, "beam, nats", "", title, legend=True)
     hours, machinery, _ = zip(*growth.hours, strict=True)
