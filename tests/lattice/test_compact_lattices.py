@@ -1,6 +1,7 @@
 """Lattices of compact graphs: those of the expanded graph."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from wfst_hmm.lattice.answer import AnswerOptions, answer
 from wfst_hmm.lattice.generate import decode_with_lattice
 from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.lattice.nbest import n_best
+from wfst_hmm.search import begin
 from wfst_hmm.search.compact_beam import CompactBeamSearch
 from wfst_hmm.search.exact import viterbi_path
 from wfst_hmm.search.fused_compact import FusedCompactSearch
@@ -26,6 +28,14 @@ from wfst_hmm.search.result import NoPath
 
 UNLIMITED = SearchOptions(beam=np.inf, max_active=0, lattice_beam=1e6)
 acyclic = graphs.filter(lambda graph: not plan_of(graph.fst).cyclic)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_graph_is_small() -> Iterator[None]:
+    """Keep small graphs compact, so that the kernels for large ones are tried."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(begin, "is_small", lambda fst: False)
+        yield
 
 
 def costs(lattice: Lattice) -> dict[tuple[str, ...], float]:

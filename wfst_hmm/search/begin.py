@@ -2,7 +2,7 @@
 
 In: a `Graph` or a `CompactGraph`. Out: the search that fits it.
 
-Public names: `AnySearch`, `begin_search`, `expanded_of`.
+Public names: `AnySearch`, `begin_search`, `expanded_of`, `graph_to_search`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wfst_hmm.search.compact_beam import CompactBeamSearch
 from wfst_hmm.search.dense import WIDE, DenseSearch, is_small
 from wfst_hmm.search.options import SearchOptions
 
-__all__ = ["AnySearch", "begin_search", "expanded_of"]
+__all__ = ["AnySearch", "begin_search", "expanded_of", "graph_to_search"]
 
 #: All have `advance`, `mark_columns`, `path`, `settle`, `n_frames`, `lost_at`, `n_pruned` and `pruned_above`.
 AnySearch: TypeAlias = BeamSearch | CompactBeamSearch | DenseSearch
@@ -37,6 +37,19 @@ def begin_search(
     if options.beam >= WIDE and is_small(graph.fst):
         return DenseSearch(graph.fst, graph.labels.column, options)
     return BeamSearch(graph.fst, graph.labels.column, options, keep_pruned=keep_pruned)
+
+
+def graph_to_search(graph: AnyGraph, options: SearchOptions) -> AnyGraph:
+    """Return the graph that is best searched in the place of this one, its arcs numbered anew.
+
+    A compact graph that is small with its HMMs expanded, too, is expanded once: to search it
+    exactly is quicker than to expand it on the way, unless the beam is narrow.
+    """
+    if isinstance(graph, CompactGraph) and options.beam >= WIDE and is_small(graph.fst):
+        expanded = expanded_of(graph)
+        if is_small(expanded.fst):
+            return expanded
+    return graph
 
 
 def expanded_of(graph: AnyGraph) -> Graph:

@@ -24,11 +24,12 @@ from wfst_hmm.search.hmm_table import HmmTable, facts_of
 from wfst_hmm.search.links import LinkStore, new_links, prune_links
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
+from wfst_hmm.search.raw_links import new_raw_links
 
 __all__ = ["CompactBeamSearch", "CompactPath"]
 
 _COLLECT_AT = 1 << 19  # backpointers before the first garbage collection (6 MB)
-_PRUNE_AT = 1 << 17  # links before the first pruning of the lattice (2.5 MB)
+_PRUNE_AT = 1 << 19  # links noted before those that matter are sorted out (8 MB)
 
 
 class CompactPath(NamedTuple):
@@ -102,11 +103,11 @@ class CompactBeamSearch:
             self._fst.states, self._fst.arcs, self._plan.has_epsilon, self._plan.slack,
             self._fst.start, collect_at, self._slot, self._facts.table.step.shape[1],
         )  # fmt: skip
-        self._links = new_links()
+        self._links, self._raw = new_links(), new_raw_links()
         if links:
-            self._links = first_links(
-                self._links, self._fst.states, self._fst.arcs, self._plan.has_epsilon,
-                self._facts.table, self._lattice_beam, self._slot, self._tokens,
+            self._links, self._raw = first_links(
+                self._links, self._raw, self._fst.states, self._fst.arcs, self._facts.table,
+                self._lattice_beam, self._slot, self._tokens,
             )  # fmt: skip
 
     def advance(self, scores: npt.NDArray[np.float32]) -> None:
@@ -116,11 +117,11 @@ class CompactBeamSearch:
             return
         options = self._options
         above = np.full((len(scores), 2), np.inf)
-        n_done, n_pruned, added, self._tokens, self._links = advance_units(
+        n_done, n_pruned, added, self._tokens, self._links, self._raw = advance_units(
             self._fst.states, self._fst.arcs, self._plan.has_epsilon, self._plan.slack,
             self._facts.table, scores, options.acoustic_scale, options.beam, options.max_active,
             options.min_active, self._slot, self._tokens, self.n_frames, above, self._lattice_beam,
-            self._links,
+            self._links, self._raw,
         )  # fmt: skip
         above += self._offset
         self._offset += added

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.search.compact_links import number_states, record_unit_links
+from wfst_hmm.search.compact_links import hear_units, note_unit_links, number_states
 from wfst_hmm.search.compact_tokens import Tokens, collect_units
 from wfst_hmm.search.hmm_table import HmmTable
 from wfst_hmm.search.instances import (
@@ -27,7 +27,8 @@ from wfst_hmm.search.instances import (
     step,
     with_room,
 )
-from wfst_hmm.search.links import LinkStore, prune_links
+from wfst_hmm.search.links import LinkStore
+from wfst_hmm.search.raw_links import RawLinks, settle_links
 from wfst_hmm.search.tokens import close, cutoff_for, gather, grown, new_closing, smallest
 
 __all__ = ["advance_units", "cutoff_of_units", "first_links", "first_units"]
@@ -77,24 +78,25 @@ def first_units(
 @numba.njit(cache=True, nogil=True)
 def first_links(
     links: LinkStore,
+    raw: RawLinks,
     states: npt.NDArray[Any],
     arcs: npt.NDArray[Any],
-    has_epsilon: npt.NDArray[np.uint8],
     hmms: HmmTable,
     lattice_beam: float,
     slot: npt.NDArray[np.int32],
     tokens: Tokens,
 ) -> Any:
-    """Record the links before the first frame: the epsilon closure of the start state."""
+    """Store the links before the first frame: the epsilon closure of the start state."""
     costs, numbers = np.empty(0, np.float32), np.empty(0, np.int32)
     sources = (costs, numbers, np.empty(0, np.uint32), np.empty(0, np.uint32), 0)
     for token in range(tokens.n):
         tokens.history[token] = token
-    return record_unit_links(
-        links, states, arcs, has_epsilon, hmms, lattice_beam, np.inf, 0.0, costs, 1.0, costs,
+    raw = note_unit_links(
+        raw, states, arcs, np.zeros(tokens.n, np.float32), hmms, np.inf, 0.0, costs, 1.0, costs,
         numbers, numbers, 0, sources, tokens.items, 0, numbers, 0, slot, tokens.n, tokens.state,
         tokens.cost,
     )  # fmt: skip
+    return settle_links(links, raw, lattice_beam), raw
 
 
 @numba.njit(cache=True, nogil=True)
@@ -142,10 +144,12 @@ def advance_units(
     above: npt.NDArray[np.float64],
     lattice_beam: float,
     links: LinkStore,
+    raw: RawLinks,
 ) -> Any:
     """Search one chunk.
 
-    With a `lattice_beam` above 0, links are recorded instead of backpointers. Returns frames
+    With a `lattice_beam` above 0, links are kept instead of backpointers, all of them stored at
+    the end of the chunk. Returns frames
     done, frames that lost tokens, cost taken off, the tokens and the links. Fills in
     `above`, shape (n, 2), as `wfst_hmm.search.beam` does.
     """
@@ -234,7 +238,7 @@ def advance_units(
             return frame, n_pruned, offset, Tokens(
                 items, 0, np.inf, 0, state, cost, history, n, prev, pool_arc, pool_frame, n_pool, collect_at,
                 index,
-            ), links  # fmt: skip
+            ), links, raw  # fmt: skip
         limit = lowest + width
         if n_items > len(state):
             state = grown(state, 0, n_items)
@@ -272,17 +276,17 @@ def advance_units(
             history = grown(history, 0, n)
         if lattice_beam > 0:
             index, n_states = number_states(items, n_items, index)
-            links = record_unit_links(
-                links, states, arcs, has_epsilon, hmms, lattice_beam, limit, best, row, scale,
+            raw = note_unit_links(
+                raw, states, arcs, closing.expanded, hmms, limit, best, row, scale,
                 old_cost, old_index, origin, n_moved, sources, items, n_items, index, n_states,
                 slot, n, state, cost,
             )  # fmt: skip
             for token in range(n):
                 history[token] = n_states + token
-            if links.counts[0] > collect_at:
-                # the tokens of the last frame all stay, in their order
-                prune_links(links, lattice_beam, np.empty(0, dtype=np.int32), 0, False)
-                collect_at = max(collect_at, 2 * links.counts[0])
+            if raw.counts[0] > collect_at or frame == len(scores) - 1:
+                n_raw = raw.counts[1]
+                links = settle_links(links, raw, lattice_beam)
+                hear_units(links, arcs, hmms, scores[: frame + 1], scale, n_raw)
             continue
         if n_pool + n > collect_at:
             n_pool = collect_units(prev, pool_arc, pool_frame, n_pool, items, n_items, source, n)
@@ -301,7 +305,7 @@ def advance_units(
     return len(scores), n_pruned, offset, Tokens(
         items, n_items, lowest, n_active, state, cost, history, n, prev, pool_arc, pool_frame, n_pool,
         collect_at, index,
-    ), links  # fmt: skip
+    ), links, raw  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)

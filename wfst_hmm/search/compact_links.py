@@ -1,9 +1,9 @@
 """The links of a lattice over a compact graph, recorded frame by frame.
 
 In: instances and tokens before and after a frame. Out: links between HMM states and states of
-the graph, in a `LinkStore`, each with a *code* that tells what it stands for.
+the graph, in `RawLinks`, each with a *code* that tells what it stands for.
 
-The tokens of a frame are numbered from its first one on: first the HMM states that have a cost,
+The tokens of a frame are numbered: first the HMM states that have a cost,
 instance by instance, then the tokens in states of the graph. A code is
 
 - not below 0: an arc of the graph, plus the number of arcs times the number of the way into its
@@ -11,7 +11,7 @@ instance by instance, then the tokens in states of the graph. A code is
 - below 0: a move within a unit or out of it, ``-1 - code`` counting through (unit, from, to) and
   then through (unit, from).
 
-Public names: `LinkMeanings`, `meanings`, `number_states`, `record_unit_links`.
+Public names: `LinkMeanings`, `hear_units`, `meanings`, `note_unit_links`, `number_states`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from wfst_hmm.graph.compact import CompactGraph
 from wfst_hmm.search.hmm_table import HmmTable, facts_of
 from wfst_hmm.search.instances import FREE, Instances, home, mask_for, rehash
 from wfst_hmm.search.links import LinkStore
+from wfst_hmm.search.raw_links import RawLinks, with_frame
 from wfst_hmm.search.tokens import grown
 
-__all__ = ["LinkMeanings", "meanings", "number_states", "record_unit_links"]
+__all__ = ["LinkMeanings", "hear_units", "meanings", "note_unit_links", "number_states"]
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -103,23 +104,38 @@ def number_states(items: Instances, n_items: int, index: Ints) -> tuple[Ints, in
 
 
 @numba.njit(cache=True, nogil=True)
-def _with_room(store: LinkStore, n_links: int, most: int) -> Any:
-    """Return source, target, arc, excess and acoustic cost with room for `most` links."""
-    return (
-        grown(store.source, n_links, most), grown(store.target, n_links, most),
-        grown(store.arc, n_links, most), grown(store.excess, n_links, most),
-        grown(store.acoustic, n_links, most),
-    )  # fmt: skip
+def hear_units(
+    store: LinkStore,
+    arcs: npt.NDArray[Any],
+    hmms: HmmTable,
+    scores: Floats,
+    scale: float,
+    n_frames: int,
+) -> None:
+    """Fill in the acoustic costs of the last frames' links; `scores` ends with the last of them."""
+    slots = hmms.step.shape[1]
+    scale32 = np.float32(scale)
+    begun = store.counts[2] - n_frames
+    for frame in range(begun, store.counts[2]):
+        row = scores[len(scores) - n_frames + frame - begun]
+        for link in range(store.first_link[frame], store.first_epsilon[frame]):
+            code = np.int64(store.arc[link])
+            if code < 0:
+                move = -1 - code
+                column = hmms.column[move // (slots * slots), move % slots]
+            else:
+                unit = arcs[code % len(arcs)].ilabel - 1
+                column = hmms.enter_column[hmms.enter_start[unit] + code // len(arcs)]
+            store.acoustic[link] = -scale32 * row[column]
 
 
 @numba.njit(cache=True, nogil=True)
-def record_unit_links(
-    store: LinkStore,
+def note_unit_links(
+    raw: RawLinks,
     states: npt.NDArray[Any],
     arcs: npt.NDArray[Any],
-    has_epsilon: npt.NDArray[np.uint8],
+    expanded: Floats,
     hmms: HmmTable,
-    lattice_beam: float,
     limit: float,
     base: float,
     row: Floats,
@@ -137,11 +153,13 @@ def record_unit_links(
     n: int,
     state: Ints,
     cost: Floats,
-) -> LinkStore:
-    """Begin a frame: number its tokens and keep the links into them.
+) -> Any:
+    """Note the links into the tokens of a frame.
 
     Parameters
     ----------
+    expanded : ndarray of float32
+        Finite for tokens that have epsilon arcs, as `wfst_hmm.search.tokens.close` leaves it.
     limit : float
         Highest cost that the search let pass in this frame.
     base : float
@@ -168,111 +186,85 @@ def record_unit_links(
     slots = held.shape[1]
     n_units = len(topology)
     scale32, base32, high = np.float32(scale), np.float32(base), np.float32(limit)
-    n_links, first, frame = store.counts[0], store.counts[1], store.counts[2]
-    begin = store.first_token[frame - 1] if frame else 0
-    first_link, first_epsilon, first_token, extra = (
-        store.first_link, store.first_epsilon, store.first_token, store.extra
-    )  # fmt: skip
-    if frame + 2 > len(first_link):
-        first_link = grown(first_link, frame, frame + 2)
-        first_epsilon = grown(first_epsilon, frame, frame + 2)
-        first_token = grown(first_token, frame, frame + 2)
-    n_tokens = n_states + n
-    if first + n_tokens > len(extra):
-        extra = grown(extra, first, first + n_tokens)
-    extra[first : first + n_tokens] = 0.0
-    first_link[frame] = n_links
-    first_token[frame] = first
+    zero, never = np.float32(0), np.float32(np.inf)
     n_arcs = 0
     for token in range(n_before):
         n_arcs += end_arc[token] - first_arc[token]
-    most = n_links + n_moved * slots * slots + n_arcs * hmms.most_ways + n_items * slots
+    most = n_moved * slots * slots + n_arcs * hmms.most_ways + n_items * slots
     for token in range(n):
-        most += states[state[token]].n_input_eps
-    source, target, code, excess, spoken = _with_room(store, n_links, most)
-    for number in range(n_moved):
+        if expanded[token] < np.inf:
+            most += states[state[token]].n_input_eps
+    raw = with_frame(raw, n_states + n, most)
+    source, target, code, excess = raw.source, raw.target, raw.arc, raw.excess
+    frame = raw.counts[1] - 1
+    at_link = np.uint64(raw.counts[0])
+    for number in range(np.uint32(n_moved)):
         u = unit[number]
         kind = topology[u]
-        old = origin[number] * slots
+        old = np.uint32(origin[number]) * np.uint32(slots)
         for j in range(slots):
             to = index[number * slots + j]
             if to < 0:
                 continue
             heard = scale32 * row[column[u, j]]
-            for i in range(slots):
-                if old_index[old + i] < 0 or step[kind, i, j] == np.inf:
-                    continue
+            for i in range(j + 1 if hmms.simple else slots):
+                # written first, counted if there is such a way: no branch
                 above = old_cost[old + i] + step[kind, i, j] - (base32 + heard) - held[number, j]
-                if above <= lattice_beam:
-                    source[n_links] = begin + old_index[old + i]
-                    target[n_links] = first + to
-                    code[n_links] = -1 - ((u * slots + i) * slots + j)
-                    excess[n_links] = max(above, np.float32(0))
-                    spoken[n_links] = -heard
-                    n_links += 1
+                source[at_link] = old_index[old + i]
+                target[at_link] = to
+                code[at_link] = -1 - ((u * slots + i) * slots + j)
+                excess[at_link] = max(above, zero)
+                at_link += np.uint64((old_index[old + i] >= 0) & (above < never))
     mask = mask_for(n_items)
     rehash(items, n_items, mask)
     for token in range(n_before):
         for arc in range(first_arc[token], end_arc[token]):
             u = np.uint32(arcs[arc].ilabel - 1)
-            d = np.uint32(arcs[arc].nextstate)
             before = g_cost[token] + arcs[arc].weight
             for way in range(ways[u], ways[u + 1]):
-                heard = scale32 * row[way_column[way]]
-                new = before + way_cost[way] - heard
+                new = before + way_cost[way] - scale32 * row[way_column[way]]
                 if new > high or new == np.inf:
                     continue
+                d = np.uint32(arcs[arc].nextstate)
                 at = home(u, d, mask)
                 number = table[at]
                 while number != FREE and not (unit[number] == u and dest[number] == d):
                     at = np.uint32(at + 1) & np.uint32(mask)
                     number = table[at]
-                if number == FREE:
+                if number == FREE or index[number * slots + way_state[way]] < 0:
                     continue
-                above = new - held[number, way_state[way]]
-                if above <= lattice_beam:
-                    source[n_links] = begin + g_number[token]
-                    target[n_links] = first + index[number * slots + way_state[way]]
-                    code[n_links] = np.int64(arc) + len(arcs) * (np.int64(way) - np.int64(ways[u]))
-                    excess[n_links] = max(above, np.float32(0))
-                    spoken[n_links] = -heard
-                    n_links += 1
-    first_epsilon[frame] = n_links
-    for number in range(n_items):
+                source[at_link] = g_number[token]
+                target[at_link] = index[number * slots + way_state[way]]
+                code[at_link] = np.int64(arc) + len(arcs) * (np.int64(way) - np.int64(ways[u]))
+                excess[at_link] = max(new - held[number, way_state[way]], zero)
+                at_link += np.uint64(1)
+    raw.first_epsilon[frame] = at_link
+    for number in range(np.uint32(n_items)):
         kind = topology[unit[number]]
         for j in range(slots):
-            if held[number, j] > high or leave[kind, j] == np.inf or held[number, j] == np.inf:
+            if index[number * slots + j] < 0 or held[number, j] > high or leave[kind, j] == np.inf:
                 continue
             token = slot[dest[number]]
-            above = held[number, j] + leave[kind, j] - cost[token]
-            if above <= lattice_beam:
-                source[n_links] = first + index[number * slots + j]
-                target[n_links] = first + n_states + token
-                code[n_links] = -1 - (n_units * slots * slots + unit[number] * slots + j)
-                excess[n_links] = max(above, np.float32(0))
-                spoken[n_links] = 0.0
-                n_links += 1
-    for token in range(n):
-        number = state[token]
-        if not has_epsilon[number >> 3] & (1 << (number & 7)):
+            source[at_link] = index[number * slots + j]
+            target[at_link] = n_states + token
+            code[at_link] = -1 - (n_units * slots * slots + unit[number] * slots + j)
+            excess[at_link] = max(held[number, j] + leave[kind, j] - cost[token], zero)
+            at_link += np.uint64(1)
+    for token in range(np.uint32(n)):
+        if expanded[token] == np.inf:
             continue
-        for arc in range(states[number].pos, states[number].pos + states[number].n_input_eps):
+        own = states[state[token]]
+        for arc in range(own.pos, own.pos + own.n_input_eps):
             new = cost[token] + arcs[arc].weight
-            other = slot[arcs[arc].nextstate]
-            if new > high or not (0 <= other < n and state[other] == arcs[arc].nextstate):
+            reached = arcs[arc].nextstate
+            other = slot[reached]
+            if new > high or not (0 <= other < n and state[other] == reached) or other == token:
                 continue
-            above = new - cost[other]
-            if above <= lattice_beam and other != token:
-                source[n_links] = first + n_states + token
-                target[n_links] = first + n_states + other
-                code[n_links] = arc
-                excess[n_links] = max(above, np.float32(0))
-                spoken[n_links] = 0.0
-                n_links += 1
-    store.counts[0] = n_links
-    store.counts[1] = first + n_tokens
-    store.counts[2] = frame + 1
-    first_link[frame + 1] = n_links
-    first_token[frame + 1] = first + n_tokens
-    return LinkStore(source, target, code, excess, spoken, extra,
-                     first_link, first_epsilon, first_token, store.counts)  # fmt: skip
+            source[at_link] = n_states + token
+            target[at_link] = n_states + other
+            code[at_link] = arc
+            excess[at_link] = max(new - cost[other], zero)
+            at_link += np.uint64(1)
+    raw.first_link[frame + 1] = at_link
+    raw.counts[0] = at_link
+    return raw

@@ -15,7 +15,7 @@ import numpy as np
 from wfst_hmm.graph.compact import AnyGraph
 from wfst_hmm.models.lazy_scores import LazyScores
 from wfst_hmm.models.scores import Scores
-from wfst_hmm.search.begin import begin_search, expanded_of
+from wfst_hmm.search.begin import begin_search, expanded_of, graph_to_search
 from wfst_hmm.search.decoded import (
     acoustic_cost_of,
     decoded_from_arcs,
@@ -40,7 +40,7 @@ def decode(
     ----------
     graph : Graph or CompactGraph
         The beam search expands the HMMs of a compact graph while it runs; the other searches
-        expand the graph first.
+        expand the graph first, as the beam search does with small ones.
     scores : Scores or LazyScores
         Of lazy ones, the beam search asks for what active states need; the other searches and
         certificates, and the reason why there is no path, take all.
@@ -117,6 +117,7 @@ def decode_beam(
     options = options or SearchOptions()
     notes: tuple[str, ...] = ()
     for attempt in range(options.retries + 1):
+        graph = graph_to_search(graph, options)
         search = begin_search(graph, options)
         asked_for = advance_all(search, scores)
         found = decoded_of(search, graph, asked_for, options.acoustic_scale, notes=notes)

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.search.backpointers import collect
-from wfst_hmm.search.links import LinkStore, prune_links, record_links
+from wfst_hmm.search.links import LinkStore
+from wfst_hmm.search.raw_links import RawLinks, hear, note_links, settle_links
 from wfst_hmm.search.tokens import close, cutoff_for, expand, gather, grown, new_closing, recombine
 
 __all__ = ["advance_tokens", "first_tokens"]
@@ -73,11 +74,13 @@ def advance_tokens(
     tokens: Any,
     lattice_beam: float,
     links: LinkStore,
+    raw: RawLinks,
     above: npt.NDArray[np.float64],
 ) -> Any:
     """Search one chunk.
 
-    Returns frames done, frames that lost tokens, cost taken off, tokens and links. Fills in
+    Returns frames done, frames that lost tokens, cost taken off, tokens and links, all of them
+    stored at the end of the chunk. Fills in
     `above`, shape (n, 2): below which cost, counted from the chunk's start, nothing was dropped
     before and after each frame.
     """
@@ -127,7 +130,7 @@ def advance_tokens(
             n_pruned += n < n_before or width < np.inf
             return frame, n_pruned, offset, (
                 state, cost, history, n, prev, pool_arc, n_pool, collect_at
-            ), links  # fmt: skip
+            ), links, raw  # fmt: skip
         if n_candidates > len(new_state):
             new_state = grown(new_state, 0, n_candidates)
         if len(new_state) > len(new_cost):
@@ -149,16 +152,16 @@ def advance_tokens(
         if n_new > len(new_history):
             new_history = grown(new_history, 0, n_new)
         if lattice_beam > 0:
-            n_pool = links.counts[1]
-            links = record_links(
-                links, states, arcs, has_epsilon, lattice_beam, limit, slot, n_new, new_state,
-                new_cost, n_candidates, c_cost, c_state, c_arc, c_token, history, acoustic,
+            raw = note_links(
+                raw, states, arcs, closing.expanded, limit, slot, n_new, new_state, new_cost,
+                n_candidates, c_cost, c_state, c_arc, c_token, history,
             )  # fmt: skip
             for token in range(n_new):
-                new_history[token] = n_pool + token
-            if links.counts[0] > collect_at:
-                prune_links(links, lattice_beam, new_history, n_new, False)
-                collect_at = max(collect_at, 2 * links.counts[0])
+                new_history[token] = token
+            if raw.counts[0] > collect_at or frame == len(scores) - 1:
+                n_raw = raw.counts[1]
+                links = settle_links(links, raw, lattice_beam)
+                hear(links, arcs, scores[: frame + 1], columns, scale, n_raw)
         else:
             if n_pool + n_new > collect_at:
                 n_pool, prev, pool_arc = collect(prev, pool_arc, n_pool, history, n)
@@ -178,4 +181,4 @@ def advance_tokens(
         history, new_history = new_history, history
     return len(scores), n_pruned, offset, (
         state, cost, history, n, prev, pool_arc, n_pool, collect_at
-    ), links  # fmt: skip
+    ), links, raw  # fmt: skip

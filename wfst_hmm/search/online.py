@@ -19,7 +19,7 @@ import numpy.typing as npt
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.models.scores import Scores
-from wfst_hmm.search.begin import AnySearch, begin_search
+from wfst_hmm.search.begin import AnySearch, begin_search, graph_to_search
 from wfst_hmm.search.compact_beam import CompactPath
 from wfst_hmm.search.decoded import decoded_from_labels
 from wfst_hmm.search.endpoints import Trail
@@ -72,7 +72,7 @@ class OnlineSearch:
     ) -> None:
         self._options = options
         self._costs = costs
-        self._graph = graph
+        self._graph = graph = graph_to_search(graph, options) if costs is None else graph
         self._search: AnySearch | FusedSearch | FusedCompactSearch
         if costs is None:
             self._search = begin_search(graph, options)

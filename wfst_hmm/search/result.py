@@ -73,7 +73,8 @@ class Decoded:
     labels : ndarray of int32, shape (T,)
         State label of each frame.
     arcs : ndarray of int32
-        The path as arcs of the graph, epsilons included.
+        The path as arcs of the graph, epsilons included; of the expanded one where a search
+        expanded the HMMs of a compact graph first.
     frame_shift : float
         Seconds per frame.
     search : str
