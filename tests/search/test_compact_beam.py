@@ -7,11 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wfst_hmm.errors import DataError, GraphError
+from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.graph.compact import CompactGraph
+from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.units import Units
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.models.topology import Topology
-from wfst_hmm.search.begin import begin_search
+from wfst_hmm.search.begin import begin_search, graph_to_search
 from wfst_hmm.search.compact_beam import CompactBeamSearch
 from wfst_hmm.search.cross_check import cross_check
 from wfst_hmm.search.decode import decode, decode_beam
@@ -48,6 +50,20 @@ def test_unlimited_beam_equals_the_exact_search_of_the_expanded_graph(
     result = decode_beam(graph, scores, UNLIMITED)
     assert isinstance(result, Decoded)
     assert result.total_cost == pytest.approx(wanted, rel=1e-5, abs=1e-4)
+
+
+def test_small_graphs_are_expanded_once_unless_the_beam_is_narrow() -> None:
+    loop = Fst.from_arcs(0, [0, 1], [1, 1], [0, 1], [0.0, 0.5], [1, 0], [np.inf, 0.0])
+    graph = dataclasses.replace(random_graph(0, [CHAIN], 1), fst=loop)
+    expanded = graph_to_search(graph, UNLIMITED)
+    assert isinstance(expanded, Graph)
+    assert graph_to_search(graph, UNLIMITED) is expanded
+    assert graph_to_search(expanded, UNLIMITED) is expanded
+    assert graph_to_search(graph, UNLIMITED.replace(beam=2.0)) is graph
+    n = np.arange(600)
+    line = Fst.from_arcs(0, n, n * 0 + 1, n * 0, n * 0.0, n + 1, np.r_[np.full(600, np.inf), 0.0])
+    large = dataclasses.replace(graph, fst=line)  # small as it is, not with its HMMs expanded
+    assert graph_to_search(large, UNLIMITED) is large
 
 
 def assert_is_path(graph: CompactGraph, scores: Scores, result: Decoded, ends: np.ndarray) -> None:

@@ -15,7 +15,7 @@ from wfst_hmm.errors import UsageError
 from wfst_hmm.graph.compact import CompactGraph
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.models.scores import Scores
-from wfst_hmm.search import online
+from wfst_hmm.search import begin, online
 from wfst_hmm.search.decode import decode
 from wfst_hmm.search.endpoints import ENDPOINTS, EndpointRule, Trail
 from wfst_hmm.search.online import OnlineSearch, decode_with_costs
@@ -62,10 +62,18 @@ def test_blocks_give_the_result_of_the_whole(problem: Problem, sizes: list[int])
 
 
 @settings(deadline=None, max_examples=120)
-@given(st.one_of(graphs, chains), st.integers(0, 2**32 - 1), st.lists(st.integers(0, 4)))
+@given(st.one_of(graphs, chains), st.integers(0, 2**32 - 1), st.lists(st.integers(0, 4)),
+       st.booleans())  # fmt: skip
 def test_compact_graphs_give_the_result_of_the_whole(
-    graph: CompactGraph, seed: int, sizes: list[int]
+    graph: CompactGraph, seed: int, sizes: list[int], stay_compact: bool
 ) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        if stay_compact:
+            patch.setattr(begin, "is_small", lambda fst: False)
+        assert_stream_is_whole(graph, seed, sizes)
+
+
+def assert_stream_is_whole(graph: CompactGraph, seed: int, sizes: list[int]) -> None:
     graph = dataclasses.replace(graph, silence_phones=("P0",))
     scores = random_scores(seed, 12)
     search, at = OnlineSearch(graph, WIDE), 0

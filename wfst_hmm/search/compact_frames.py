@@ -88,13 +88,13 @@ def first_links(
 ) -> Any:
     """Store the links before the first frame: the epsilon closure of the start state."""
     costs, numbers = np.empty(0, np.float32), np.empty(0, np.int32)
-    sources = (costs, numbers, np.empty(0, np.uint32), np.empty(0, np.uint32), 0)
+    none = np.empty(0, np.uint32)
     for token in range(tokens.n):
         tokens.history[token] = token
     raw = note_unit_links(
-        raw, states, arcs, np.zeros(tokens.n, np.float32), hmms, np.inf, 0.0, costs, 1.0, costs,
-        numbers, numbers, 0, sources, tokens.items, 0, numbers, 0, slot, tokens.n, tokens.state,
-        tokens.cost,
+        raw, states, arcs, np.zeros(tokens.n, np.float32), hmms, np.inf, 0.0, costs, 1.0,
+        (costs, numbers, numbers, 0), (costs, numbers), (none, none, none, 0), (none, none, 0),
+        tokens.items, numbers, none, 0, slot, tokens.n, tokens.state, tokens.cost,
     )  # fmt: skip
     return settle_links(links, raw, lattice_beam), raw
 
@@ -163,7 +163,7 @@ def advance_units(
     old_cost, old_index, origin = (
         np.empty(0, np.float32), np.empty(0, np.int32), np.empty(0, np.int32)
     )  # fmt: skip
-    sources = (old_cost, old_index, np.empty(0, np.uint32), np.empty(0, np.uint32), 0)
+    g_cost, g_number, flat = old_cost, old_index, np.empty(0, np.uint32)
     offset = 0.0
     n_pruned = 0
     room = max(len(state), 1024)
@@ -175,6 +175,7 @@ def advance_units(
     scratch = np.empty(room, dtype=np.float32)
     way_arc = np.empty(room, dtype=np.uint32)
     way_token = np.empty(room, dtype=np.uint32)
+    way_item = np.empty(room, dtype=np.uint32)
     out_item = np.empty(room, dtype=np.uint32)
     out_state = np.empty(room, dtype=np.uint32)
     out_best = np.empty(room, dtype=np.float32)
@@ -208,12 +209,10 @@ def advance_units(
         row = scores[frame]
         mask = mask_for(n_items)
         if lattice_beam > 0:
-            old_cost = items.cost[:n_items].copy().ravel()
-            old_index = index[: n_items * slots].copy()
-            sources = (cost[:n].copy(), history[:n].copy(), first_arc[:n], end_arc[:n], n)
-            for number in range(n_items):  # so that `step` tells whose costs were moved where
-                for j in range(slots):
-                    items.back[number, j] = number
+            old_index, index = index, old_index
+            old_cost = grown(old_cost, 0, n_items * slots)
+            _left_behind(items, n_items, old_cost)
+            g_cost, g_number = cost[:n].copy(), history[:n].copy()
         n_moved, lost_before, lost_after, lowest = step(
             hmms, items, n_items, cutoff, best, width, row, scale, mask, moved, came
         )
@@ -225,10 +224,11 @@ def advance_units(
         if n_arcs >= len(way_arc):
             way_arc = grown(way_arc, 0, n_arcs + 1)
             way_token = grown(way_token, 0, len(way_arc))
+            way_item = grown(way_item, 0, len(way_arc))
         cheapest_ways(arcs, hmms, n_arcs, n, first_arc, end_arc, row, scale, heard)
-        n_items, lost_entering, lowest = enter(
+        n_items, lost_entering, lowest, n_in = enter(
             arcs, hmms, items, n_moved, cost, history, n, first_arc, end_arc, lowest, width,
-            row, scale, mask, heard, way_arc, way_token,
+            row, scale, mask, heard, way_arc, way_token, way_item,
         )  # fmt: skip
         offset += best
         if lost_before or n < n_before:
@@ -250,7 +250,7 @@ def advance_units(
             out_item = grown(out_item, 0, n_items + 1)
             out_state = grown(out_state, 0, len(out_item))
             out_best = grown(out_best, 0, len(out_item))
-        n, n_active, lost_leaving = leave(
+        n, n_active, lost_leaving, n_out = leave(
             hmms,
             items,
             n_items,
@@ -275,11 +275,12 @@ def advance_units(
         if n > len(history):
             history = grown(history, 0, n)
         if lattice_beam > 0:
-            index, n_states = number_states(items, n_items, index)
+            index, flat, n_states = number_states(items, n_items, limit, index, flat)
             raw = note_unit_links(
                 raw, states, arcs, closing.expanded, hmms, limit, best, row, scale,
-                old_cost, old_index, origin, n_moved, sources, items, n_items, index, n_states,
-                slot, n, state, cost,
+                (old_cost, old_index, origin, n_moved), (g_cost, g_number),
+                (way_arc, way_token, way_item, n_in), (out_item, out_state, n_out),
+                items, index, flat, n_states, slot, n, state, cost,
             )  # fmt: skip
             for token in range(n):
                 history[token] = n_states + token
@@ -309,12 +310,24 @@ def advance_units(
 
 
 @numba.njit(cache=True, nogil=True)
+def _left_behind(items: Instances, n: int, old_cost: npt.NDArray[np.float32]) -> None:
+    """Keep the costs before a frame; let `back` tell the row, so that `step` says what went where."""
+    cost, back = items.cost, items.back
+    at = np.uint32(0)
+    for number in range(np.uint32(n)):
+        for slot in range(np.uint32(cost.shape[1])):
+            old_cost[at] = cost[number, slot]
+            back[number, slot] = number
+            at += np.uint32(1)
+
+
+@numba.njit(cache=True, nogil=True)
 def _origins(items: Instances, n: int) -> npt.NDArray[np.int32]:
     """Return the row that each of the first `n` instances had before the frame."""
     origin = np.empty(n, dtype=np.int32)
-    for number in range(n):
-        for slot in range(items.cost.shape[1]):
-            if items.cost[number, slot] < np.inf:
-                origin[number] = items.back[number, slot]
-                break
+    for number in range(np.uint32(n)):
+        row = items.back[number, 0]
+        for slot in range(1, items.cost.shape[1]):
+            row = max(row, items.back[number, slot])  # -1 where a state cannot be reached
+        origin[number] = row
     return origin

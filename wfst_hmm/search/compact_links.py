@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from wfst_hmm.graph.compact import CompactGraph
 from wfst_hmm.search.hmm_table import HmmTable, facts_of
-from wfst_hmm.search.instances import FREE, Instances, home, mask_for, rehash
+from wfst_hmm.search.instances import FREE, Instances
 from wfst_hmm.search.links import LinkStore
 from wfst_hmm.search.raw_links import RawLinks, with_frame
 from wfst_hmm.search.tokens import grown
@@ -32,6 +32,7 @@ from wfst_hmm.search.tokens import grown
 __all__ = ["LinkMeanings", "hear_units", "meanings", "note_unit_links", "number_states"]
 
 Ints = npt.NDArray[np.int32]
+Numbers = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float32]
 
 
@@ -87,20 +88,29 @@ def meanings(graph: CompactGraph, code: Ints) -> LinkMeanings:
 
 
 @numba.njit(cache=True, nogil=True)
-def number_states(items: Instances, n_items: int, index: Ints) -> tuple[Ints, int]:
-    """Number the HMM states that have a cost; -1 for the others. Shape (n_items, S), flat."""
-    cost = items.cost
-    slots = cost.shape[1]
+def number_states(
+    items: Instances, n_items: int, limit: float, index: Ints, flat: Numbers
+) -> tuple[Ints, Numbers, int]:
+    """Number the HMM states up to the limit; the others are given up.
+
+    Returns the number of each (-1 for those given up), shape (n_items, S), flat; where in it
+    each number stands; and how many there are.
+    """
+    slots = items.cost.shape[1]
     index = grown(index, 0, n_items * slots)
-    n = 0
-    for number in range(n_items):
+    flat = grown(flat, 0, n_items * slots + 1)
+    high, never = np.float32(limit), np.float32(np.inf)
+    n = np.uint32(0)
+    for number in range(np.uint32(n_items)):
         for slot in range(slots):
-            if cost[number, slot] < np.inf:
-                index[number * slots + slot] = n
-                n += 1
-            else:
-                index[number * slots + slot] = -1
-    return index, n
+            so_far = items.cost[number, slot]
+            within = so_far <= high and so_far < never
+            at = number * slots + slot
+            items.cost[number, slot] = so_far if within else never
+            index[at] = np.int32(n) if within else np.int32(-1)
+            flat[n] = at
+            n += np.uint32(within)
+    return index, flat, np.int64(n)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -140,14 +150,13 @@ def note_unit_links(
     base: float,
     row: Floats,
     scale: float,
-    old_cost: Floats,
-    old_index: Ints,
-    origin: Ints,
-    n_moved: int,
-    sources: Any,
+    units_before: Any,
+    tokens_before: Any,
+    ways_in: Any,
+    ways_out: Any,
     items: Instances,
-    n_items: int,
     index: Ints,
+    flat: Numbers,
     n_states: int,
     slot: Ints,
     n: int,
@@ -164,92 +173,84 @@ def note_unit_links(
         Highest cost that the search let pass in this frame.
     base : float
         What was taken off all costs in this frame.
-    old_cost, old_index : ndarray, shape (n_old * S,)
-        Costs and numbers of the HMM states before the frame.
-    origin : ndarray of int32
-        For each of the first `n_moved` instances, its row in `old_cost`.
-    sources : tuple
-        Of the tokens in states of the graph before the frame: cost less `base`, number, first
-        and last arc, how many.
-    index, n_states
+    units_before : tuple
+        Of the HMM states before the frame: costs and numbers, flat; the row among them of each
+        instance that was moved, and how many were.
+    tokens_before : tuple
+        Of the tokens in states of the graph before the frame: cost less `base`, number.
+    ways_in, ways_out : tuple
+        What `enter` and `leave` have noted.
+    index, flat, n_states
         From `number_states`.
     n, state, cost
         Tokens in states of the graph after the frame.
     """
-    g_cost, g_number, first_arc, end_arc, n_before = sources
-    unit, dest, held = items.unit, items.dest, items.cost
-    table = items.table
+    old_cost, old_index, origin, n_moved = units_before
+    g_cost, g_number = tokens_before
+    way_arc, way_token, way_item, n_in = ways_in
+    out_item, out_token, n_out = ways_out
+    unit, held = items.unit, items.cost
     step, leave, topology, column = hmms.step, hmms.leave, hmms.topology, hmms.column
     ways, way_cost, way_column, way_state = (
         hmms.enter_start, hmms.enter_cost, hmms.enter_column, hmms.enter_state
     )  # fmt: skip
-    slots = held.shape[1]
-    n_units = len(topology)
+    slots = np.uint32(held.shape[1])
+    n_units = np.uint32(len(topology))
     scale32, base32, high = np.float32(scale), np.float32(base), np.float32(limit)
     zero, never = np.float32(0), np.float32(np.inf)
-    n_arcs = 0
-    for token in range(n_before):
-        n_arcs += end_arc[token] - first_arc[token]
-    most = n_moved * slots * slots + n_arcs * hmms.most_ways + n_items * slots
-    for token in range(n):
+    most = n_states * slots + n_in * hmms.most_ways + n_out * slots
+    for token in range(np.uint32(n)):
         if expanded[token] < np.inf:
             most += states[state[token]].n_input_eps
     raw = with_frame(raw, n_states + n, most)
     source, target, code, excess = raw.source, raw.target, raw.arc, raw.excess
     frame = raw.counts[1] - 1
-    at_link = np.uint64(raw.counts[0])
-    for number in range(np.uint32(n_moved)):
+    at = np.uint64(raw.counts[0])
+    for to in range(np.uint32(n_states)):
+        number = flat[to] // slots
+        if number >= n_moved:
+            break
+        j = flat[to] - number * slots
         u = unit[number]
         kind = topology[u]
-        old = np.uint32(origin[number]) * np.uint32(slots)
-        for j in range(slots):
-            to = index[number * slots + j]
-            if to < 0:
+        old = np.uint32(origin[number]) * slots
+        added = base32 + scale32 * row[column[u, j]] + held[number, j]
+        for i in range(j + np.uint32(1) if hmms.simple else slots):
+            # written first, counted if there is such a way: no branch, which nobody could predict
+            above = old_cost[old + i] + step[kind, i, j] - added
+            source[at] = old_index[old + i]
+            target[at] = to
+            code[at] = -1 - np.int64((u * slots + np.uint32(i)) * slots + j)
+            excess[at] = max(above, zero)
+            at += np.uint64((old_index[old + i] >= 0) & (above < never))
+    for which in range(np.uint32(n_in)):
+        number = way_item[which]
+        if number == FREE:
+            continue
+        arc, token = way_arc[which], way_token[which]
+        u = np.uint32(arcs[arc].ilabel - 1)
+        before = g_cost[token] + arcs[arc].weight
+        for way in range(ways[u], ways[u + 1]):
+            new = before + way_cost[way] - scale32 * row[way_column[way]]
+            reached = number * slots + way_state[way]
+            if new > high or new == np.inf or index[reached] < 0:
                 continue
-            heard = scale32 * row[column[u, j]]
-            for i in range(j + 1 if hmms.simple else slots):
-                # written first, counted if there is such a way: no branch
-                above = old_cost[old + i] + step[kind, i, j] - (base32 + heard) - held[number, j]
-                source[at_link] = old_index[old + i]
-                target[at_link] = to
-                code[at_link] = -1 - ((u * slots + i) * slots + j)
-                excess[at_link] = max(above, zero)
-                at_link += np.uint64((old_index[old + i] >= 0) & (above < never))
-    mask = mask_for(n_items)
-    rehash(items, n_items, mask)
-    for token in range(n_before):
-        for arc in range(first_arc[token], end_arc[token]):
-            u = np.uint32(arcs[arc].ilabel - 1)
-            before = g_cost[token] + arcs[arc].weight
-            for way in range(ways[u], ways[u + 1]):
-                new = before + way_cost[way] - scale32 * row[way_column[way]]
-                if new > high or new == np.inf:
-                    continue
-                d = np.uint32(arcs[arc].nextstate)
-                at = home(u, d, mask)
-                number = table[at]
-                while number != FREE and not (unit[number] == u and dest[number] == d):
-                    at = np.uint32(at + 1) & np.uint32(mask)
-                    number = table[at]
-                if number == FREE or index[number * slots + way_state[way]] < 0:
-                    continue
-                source[at_link] = g_number[token]
-                target[at_link] = index[number * slots + way_state[way]]
-                code[at_link] = np.int64(arc) + len(arcs) * (np.int64(way) - np.int64(ways[u]))
-                excess[at_link] = max(new - held[number, way_state[way]], zero)
-                at_link += np.uint64(1)
-    raw.first_epsilon[frame] = at_link
-    for number in range(np.uint32(n_items)):
+            source[at] = g_number[token]
+            target[at] = index[reached]
+            code[at] = np.int64(arc) + len(arcs) * (np.int64(way) - np.int64(ways[u]))
+            excess[at] = max(new - held[number, way_state[way]], zero)
+            at += np.uint64(1)
+    raw.first_epsilon[frame] = at
+    for noted in range(np.uint32(n_out)):
+        number, token = out_item[noted], out_token[noted]
         kind = topology[unit[number]]
         for j in range(slots):
-            if index[number * slots + j] < 0 or held[number, j] > high or leave[kind, j] == np.inf:
-                continue
-            token = slot[dest[number]]
-            source[at_link] = index[number * slots + j]
-            target[at_link] = n_states + token
-            code[at_link] = -1 - (n_units * slots * slots + unit[number] * slots + j)
-            excess[at_link] = max(held[number, j] + leave[kind, j] - cost[token], zero)
-            at_link += np.uint64(1)
+            new = held[number, j] + leave[kind, j]
+            source[at] = index[number * slots + j]
+            target[at] = n_states + token
+            code[at] = -1 - np.int64((n_units * slots + unit[number]) * slots + np.uint32(j))
+            excess[at] = max(new - cost[token], zero)
+            at += np.uint64(new < never)
     for token in range(np.uint32(n)):
         if expanded[token] == np.inf:
             continue
@@ -260,11 +261,11 @@ def note_unit_links(
             other = slot[reached]
             if new > high or not (0 <= other < n and state[other] == reached) or other == token:
                 continue
-            source[at_link] = n_states + token
-            target[at_link] = n_states + other
-            code[at_link] = arc
-            excess[at_link] = max(new - cost[other], zero)
-            at_link += np.uint64(1)
-    raw.first_link[frame + 1] = at_link
-    raw.counts[0] = at_link
+            source[at] = n_states + token
+            target[at] = n_states + other
+            code[at] = arc
+            excess[at] = max(new - cost[other], zero)
+            at += np.uint64(1)
+    raw.first_link[frame + 1] = at
+    raw.counts[0] = at
     return raw

@@ -515,7 +515,7 @@ def _advance(
             out_item = grown(out_item, 0, n_items + 1)
             out_state = grown(out_state, 0, len(out_item))
             out_best = grown(out_best, 0, len(out_item))
-        n, n_active, lost_leaving = leave(
+        n, n_active, lost_leaving, _ = leave(
             hmms,
             items,
             n_items,

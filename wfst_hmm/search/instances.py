@@ -259,12 +259,14 @@ def enter(
     heard: Floats,
     way_arc: Numbers,
     way_token: Numbers,
-) -> tuple[int, bool, float]:
+    way_item: Numbers,
+) -> tuple[int, bool, float, int]:
     """Follow the arcs of the tokens into units.
 
-    `mask` is the one that `step` had, `heard` is from `cheapest_ways`; `way_arc` and `way_token`
-    have room for the arcs of all tokens, and one more. Returns how many instances there are, whether `width`
-    dropped a way in, and the cost of the best.
+    `mask` is the one that `step` had, `heard` is from `cheapest_ways`; `way_arc`, `way_token` and
+    `way_item` have room for the arcs of all tokens, and one more. Returns how many instances
+    there are, whether `width` dropped a way in, the cost of the best, and how many ways in were
+    noted in the three: the arc, the token that it leaves, the instance (`FREE`: dropped).
     """
     ways, way_cost, way_column, way_state = (
         hmms.enter_start, hmms.enter_cost, hmms.enter_column, hmms.enter_state
@@ -292,6 +294,7 @@ def enter(
         arc, token = way_arc[which], way_token[which]
         u = np.uint32(arcs[arc].ilabel - 1)
         before = cost[token] + arcs[arc].weight
+        way_item[which] = FREE
         for way in range(ways[u], ways[u + 1]):
             new = before + way_cost[way] - scale32 * row[way_column[way]]
             if new > limit:
@@ -315,6 +318,7 @@ def enter(
                 for j in range(slots):
                     held[n, j] = np.inf
                 n += 1
+            way_item[which] = number
             j = way_state[way]
             if new < held[number, j]:
                 held[number, j] = new
@@ -322,7 +326,7 @@ def enter(
                 if new < lowest:
                     lowest = new
                     limit = min(lowest + room, _HUGE)
-    return n, lost, lowest
+    return n, lost, lowest, np.int64(m)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -341,7 +345,7 @@ def leave(
     out_item: Numbers,
     out_state: Numbers,
     out_best: Floats,
-) -> tuple[int, int, bool]:
+) -> tuple[int, int, bool, int]:
     """Give each state of the graph its cheapest way out of the HMM states up to the cutoff.
 
     What leaving costs may lead beyond the cutoff: in an expanded graph, where leaving one unit
@@ -350,7 +354,8 @@ def leave(
     `slot` maps states to tokens, as in `wfst_hmm.search.tokens.recombine`; the other arrays have
     room for `n` tokens. `rows` is where the graph's states are in memory, 0 if they are not to be
     fetched. Returns the number of tokens, the number of HMM states up to
-    `counted`, and whether the cutoff dropped a way out.
+    `counted`, whether the cutoff dropped a way out, and how many instances with a way out are
+    noted: in `out_item`, with the token that each reached in `out_state`.
     """
     address = slot.ctypes.data
     unit, dest, held, backs = items.unit, items.dest, items.cost, items.back
@@ -396,19 +401,22 @@ def leave(
     for noted in range(m):
         i, best = out_item[noted], out_best[noted]
         reached = dest[i]
+        which = out_state[noted]
         token = slot[reached]
         if 0 <= token < n_tokens and state[token] == reached:
+            out_state[noted] = token
             if best >= cost[token]:
                 continue
         else:
             token = n_tokens
+            out_state[noted] = token
             slot[reached] = token
             state[token] = reached
             if rows:
                 prefetch(rows + _STATE_BYTES * np.intp(reached))
             n_tokens += 1
         cost[token] = best
-        back = backs[i, out_state[noted]]
+        back = backs[i, which]
         arc[token] = np.int32(back & 0x7FFFFFFF)
         source[token] = np.int32(back >> 32)
-    return n_tokens, n_active, n_lost > 0
+    return n_tokens, n_active, n_lost > 0, np.int64(m)

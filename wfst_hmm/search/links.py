@@ -17,7 +17,7 @@ Povey et al. (2012), "Generating exact lattices in the WFST framework", section 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numba
 import numpy as np
