@@ -96,7 +96,7 @@ class BeamSearch:
         if collect_at is None:
             collect_at = _PRUNE_AT if links else _COLLECT_AT
         self._tokens = first_tokens(
-            fst.states, fst.arcs, self._plan.has_epsilon, self._plan.slack, fst.start, collect_at,
+            fst.states, fst.arcs, self._plan.slack, fst.start, collect_at,
             self._slot,
         )  # fmt: skip
         self._links, self._raw = new_links(), new_raw_links()
@@ -117,7 +117,7 @@ class BeamSearch:
         options = self._options
         above = np.full((len(scores), 2), np.inf)
         n_done, n_pruned, added, self._tokens, self._links, self._raw = advance_tokens(
-            self._fst.states, self._fst.arcs, self._plan.has_epsilon, self._plan.slack,
+            self._fst.states, self._fst.arcs, self._plan.slack,
             self._plan.n_labels, scores, self._columns, options.acoustic_scale, options.beam,
             options.max_active, options.min_active, self._slot, self._tokens,
             self._lattice_beam, self._links, self._raw, above,

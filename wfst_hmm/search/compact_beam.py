@@ -100,7 +100,7 @@ class CompactBeamSearch:
         if collect_at is None:
             collect_at = _PRUNE_AT if links else _COLLECT_AT
         self._tokens = first_units(
-            self._fst.states, self._fst.arcs, self._plan.has_epsilon, self._plan.slack,
+            self._fst.states, self._fst.arcs, self._plan.slack,
             self._fst.start, collect_at, self._slot, self._facts.table.step.shape[1],
         )  # fmt: skip
         self._links, self._raw = new_links(), new_raw_links()
@@ -118,7 +118,7 @@ class CompactBeamSearch:
         options = self._options
         above = np.full((len(scores), 2), np.inf)
         n_done, n_pruned, added, self._tokens, self._links, self._raw = advance_units(
-            self._fst.states, self._fst.arcs, self._plan.has_epsilon, self._plan.slack,
+            self._fst.states, self._fst.arcs, self._plan.slack,
             self._facts.table, scores, options.acoustic_scale, options.beam, options.max_active,
             options.min_active, self._slot, self._tokens, self.n_frames, above, self._lattice_beam,
             self._links, self._raw,

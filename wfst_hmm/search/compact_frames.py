@@ -41,7 +41,6 @@ _HUGE = np.float32(3e38)
 def first_units(
     states: npt.NDArray[Any],
     arcs: npt.NDArray[Any],
-    has_epsilon: npt.NDArray[np.uint8],
     slack: float,
     start: int,
     collect_at: int,
@@ -130,7 +129,6 @@ def cutoff_of_units(
 def advance_units(
     states: npt.NDArray[Any],
     arcs: npt.NDArray[Any],
-    has_epsilon: npt.NDArray[np.uint8],
     slack: float,
     hmms: HmmTable,
     scores: npt.NDArray[np.float32],

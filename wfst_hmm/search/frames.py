@@ -28,7 +28,6 @@ _BEAM_DELTA = 0.5  # nats
 def first_tokens(
     states: npt.NDArray[Any],
     arcs: npt.NDArray[Any],
-    has_epsilon: npt.NDArray[np.uint8],
     slack: float,
     start: int,
     collect_at: int,
@@ -61,7 +60,6 @@ def first_tokens(
 def advance_tokens(
     states: npt.NDArray[Any],
     arcs: npt.NDArray[Any],
-    has_epsilon: npt.NDArray[np.uint8],
     slack: float,
     n_labels: int,
     scores: npt.NDArray[np.float32],

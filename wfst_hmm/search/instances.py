@@ -12,8 +12,8 @@ them, it moves small blocks of costs. A frame runs in three steps, each a functi
 2. `enter`: follow the arcs of the states that were reached in the frame before;
 3. `leave`: give each state of the graph its cheapest way out of a unit.
 
-Public names: `Instances`, `enter`, `home`, `leave`, `mask_for`, `new_instances`, `rehash`, `step`,
-`with_room`.
+Public names: `FREE`, `Instances`, `cheapest_ways`, `enter`, `home`, `leave`, `mask_for`,
+`new_instances`, `rehash`, `step`, `with_room`.
 """
 
 from __future__ import annotations
@@ -38,8 +38,6 @@ Floats = npt.NDArray[np.float32]
 #: An entry of the hash table without an instance.
 FREE = np.uint32(0xFFFFFFFF)
 
-_AHEAD = 12  # how many steps ahead memory is asked for
-_ARC_BYTES = 16
 _STATE_BYTES = 20
 _HUGE = np.float32(3e38)
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # Knuth's multiplicative hashing: 2**64 over the golden ratio
