@@ -1,6 +1,7 @@
 """What a killed writer leaves is taken over by the next; living writers never meet."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from wfst_hmm.claims import swapped
 from wfst_hmm.files import atomic_directory, atomic_file
 
 _FILE = """
@@ -94,8 +96,37 @@ def test_a_name_that_leads_elsewhere_is_not_written_through(tmp_path: Path) -> N
     assert other.read_text() == "precious"
 
 
-def test_what_was_put_aside_goes_too(tmp_path: Path) -> None:
-    (tmp_path / ".out.old" / "old").mkdir(parents=True)
+def test_a_directory_that_is_replaced_is_never_missing(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    written("directory", path, "0")
+    if not swapped(Path(shutil.copytree(path, tmp_path / "copy")), path):
+        pytest.skip("this file system cannot exchange names")
+    done = threading.Event()
+
+    def write() -> None:
+        for number in range(200):
+            written("directory", path, str(number))
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    n_looks = 0
+    while not done.is_set():
+        assert path.is_dir()
+        n_looks += 1
+    writer.join()
+    assert n_looks > 100
+    assert content("directory", path) == "199"
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_what_was_put_aside_goes_too(
+    exchanges: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not exchanges:
+        monkeypatch.setattr("wfst_hmm.files.swapped", lambda new, path: False)
+        (tmp_path / ".out.old" / "old").mkdir(parents=True)
     (tmp_path / ".out.part" / "deep").mkdir(parents=True)
     (tmp_path / ".out.part" / "deep" / "file").write_text("of a killed process")
     written("directory", tmp_path / "out", "1")

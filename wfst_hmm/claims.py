@@ -7,12 +7,13 @@ The name is always ``.NAME.part``, so that whoever writes NAME after a SIGKILL f
 empties it and uses it. A lock tells leftovers from the work of a living writer: the system drops it
 when the process ends in whatever way. A second writer of the same path gets a random name.
 
-Public names: `claimed_file`, `claimed_directory`.
+Public names: `claimed_directory`, `claimed_file`, `swapped`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import shutil
@@ -21,8 +22,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["claimed_directory", "claimed_file"]
+__all__ = ["claimed_directory", "claimed_file", "swapped"]
 
+_RENAME_EXCHANGE = 2  # of Linux's fs.h
 _TRIES = 100  # a claim is lost only when another writer finishes at the same moment
 
 
@@ -59,6 +61,26 @@ def claimed_directory(path: Path, suffix: str = ".part") -> Iterator[Path]:
     finally:
         if _is(name, handle):
             shutil.rmtree(name, ignore_errors=True)
+        os.close(handle)
+
+
+def swapped(new: Path, path: Path) -> bool:
+    """Put the claimed directory `new` in the place of another in one step, and delete that.
+
+    False where the system or the file system cannot: nothing has changed then. The old one is
+    locked, for it bears a temporary name until it is gone.
+    """
+    exchange = getattr(ctypes.CDLL(None), "renameat2", None)
+    handle = _claim(path, os.O_RDONLY | os.O_DIRECTORY)
+    if handle is None:
+        return False
+    try:
+        names = os.fsencode(new.absolute()), os.fsencode(path.absolute())
+        if exchange is None or exchange(-1, names[0], -1, names[1], _RENAME_EXCHANGE) != 0:
+            return False
+        shutil.rmtree(new)
+        return True
+    finally:
         os.close(handle)
 
 

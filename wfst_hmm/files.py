@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from wfst_hmm.claims import claimed_directory, claimed_file
+from wfst_hmm.claims import claimed_directory, claimed_file, swapped
 from wfst_hmm.errors import FormatError
 from wfst_hmm.remote import local_copy
 
@@ -258,8 +258,8 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 def atomic_directory(path: str | Path) -> Iterator[Path]:
     """Give an empty temporary directory beside `path`; on success it replaces `path` whole.
 
-    A directory cannot be swapped for a non-empty one in one system call: the old one is first
-    renamed aside and is put back if the second rename fails.
+    Where the file system can exchange two names in one step (Linux), `path` is never missing.
+    Elsewhere the old one is first renamed aside, and is put back if the second rename fails.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -271,6 +271,8 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
                 _sync(file)
         if not path.exists():
             os.replace(temporary, path)
+            return
+        if swapped(temporary, path):
             return
         with claimed_directory(path, ".old") as aside:
             os.replace(path, aside / "old")
