@@ -18,6 +18,7 @@ import contextlib
 import dataclasses
 import hmac
 import os
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +40,15 @@ from wfst_hmm.service.protocol import ProtocolError, Start, samples_of
 __all__ = ["Hub", "Session"]
 
 _MOST_PENDING = 2  # segments of a session that wait for their confidences
+_BLOCK_FRAMES = 5  # searched at a time: whoever speaks waits for half of them on average
+_JUDGE_NICENESS = 10
 _PIECE_SECONDS = 0.5  # audio that is worked on at a time: others have their turn in between
+
+
+def _step_back() -> None:
+    """Let threads that recognize go before this one (on Linux a thread has its own niceness)."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _JUDGE_NICENESS)
 
 
 class Hub:
@@ -78,7 +87,9 @@ class Hub:
         self.n_threads = n_threads or os.cpu_count() or 1
         self.pool = ThreadPoolExecutor(self.n_threads, thread_name_prefix="recognize")
         # one for two: who speaks now goes before who has spoken
-        self.later = ThreadPoolExecutor(max(1, self.n_threads // 2), thread_name_prefix="judge")
+        self.later = ThreadPoolExecutor(
+            max(1, self.n_threads // 2), thread_name_prefix="judge", initializer=_step_back
+        )
         self.endpoints = dataclasses.replace(
             ENDPOINTS, too_long=EndpointRule(False, 0.0, min_seconds=self.limits.max_segment)
         )
@@ -151,7 +162,7 @@ class Session:
         self._shown: tuple[Any, ...] = ()
         self._stream = Stream(
             hub.recognizer, hub.options, endpoints=hub.endpoints, rate=start.rate, resample=True,
-            answers=hub.answers, answers_later=True,
+            answers=hub.answers, answers_later=True, block_frames=_BLOCK_FRAMES,
         )  # fmt: skip
         self._pending: collections.deque[asyncio.Future[Segment]] = collections.deque()
 
