@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.bench.graph_build import Phones, material
-from wfst_hmm.bench.material import need
+from wfst_hmm.bench.graph_build import Phones, material, model_folder
 from wfst_hmm.errors import DataError, UsageError, WfstHmmError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph
@@ -131,7 +130,7 @@ def vocabulary_bed(folder: Path | None = None, audio: Path | None = None) -> Bed
 
     def build() -> CompactGraph:
         lexicon, grammar, _ = material(100_000, 3)
-        model = read_sphinx_model(_model_folder() / "en-us").context_model()
+        model = read_sphinx_model(model_folder() / "en-us").context_model()
         return build_compact(model, lexicon, grammar)
 
     compact = _kept(folder, "vocabulary", build)
@@ -149,11 +148,6 @@ def _kept(folder: Path | None, name: str, build: Callable[[], CompactGraph]) -> 
     return made
 
 
-def _model_folder() -> Path:
-    pocketsphinx, _ = need("pocketsphinx", "pocketsphinx")
-    return Path(pocketsphinx.__file__).parent / "model" / "en-us"
-
-
 def speech_scores(audio: Path, phones: Sequence[str] | None = None) -> Scores:
     """Return the scores of the first recording under `audio` by the pocketsphinx package's model.
 
@@ -165,7 +159,7 @@ def speech_scores(audio: Path, phones: Sequence[str] | None = None) -> Scores:
     files = sorted(path for path in audio.rglob("*") if path.suffix in (".flac", ".wav"))
     if not files:
         raise DataError("no recordings (.flac, .wav)", where=str(audio))
-    model = read_sphinx_model(_model_folder() / "en-us").context_model()
+    model = read_sphinx_model(model_folder() / "en-us").context_model()
     _, features = next(iter(stream_features(corpus_of_files(files[:1]), model, n_threads=1)))
     if isinstance(features, WfstHmmError):
         raise features

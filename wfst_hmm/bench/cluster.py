@@ -21,6 +21,7 @@ from pathlib import Path
 from wfst_hmm.apps.recognize import corpus_of_inputs
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.apps.transcription import faster, transcriber
+from wfst_hmm.bench.material import evenly_spread
 from wfst_hmm.bench.report import Row
 from wfst_hmm.bench.target import digit_target
 from wfst_hmm.cluster.engine import Engine
@@ -135,11 +136,6 @@ def engine_times(
     return best
 
 
-def _spread(corpus: Corpus, n: int) -> Corpus:
-    every = max(1.0, len(corpus) / n)
-    return Corpus(tuple(corpus.utterances[int(i * every)] for i in range(min(n, len(corpus)))))
-
-
 def bench_cluster(
     graph: Path | None = None,
     data: Sequence[Path] = (),
@@ -171,7 +167,7 @@ def bench_cluster(
         elif graph is None:
             ready = transcriber(progress=tell)
             graph, options = ready.graph_folder, options or faster(ready.options)
-        corpus = _spread(corpus_of_inputs(data), n_utterances)
+        corpus = evenly_spread(corpus_of_inputs(data), n_utterances)
         words = AnswerOptions(confidence=False)
         job = prepared(DecodeJob(graph.absolute(), None, options or SPEECH, answers=words))
         engines = [

@@ -28,7 +28,7 @@ from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.apps.transcription import transcriber
 from wfst_hmm.apps.wer import WordErrors, score_words
 from wfst_hmm.bench.digits import DIGIT_LEXICON, DIGIT_OPTIONS
-from wfst_hmm.bench.material import need_folder
+from wfst_hmm.bench.material import evenly_spread, need_folder
 from wfst_hmm.bench.report import Row
 from wfst_hmm.errors import DataError
 from wfst_hmm.formats.data import read_corpus
@@ -39,7 +39,6 @@ from wfst_hmm.lattice.confidence import Reliability, reliability
 from wfst_hmm.lattice.consensus import consensus
 from wfst_hmm.lattice.oracle import oracle
 from wfst_hmm.lattice.stats import lattice_stats
-from wfst_hmm.signal.corpus import Corpus
 from wfst_hmm.training.monophone import train
 from wfst_hmm.training.options import TrainingOptions
 
@@ -160,10 +159,7 @@ def bench_transcription(
         There are fewer than two speakers.
     """
     tell = progress or (lambda text: None)
-    corpus = corpus_of_inputs([data])
-    if max_utterances is not None and max_utterances < len(corpus):
-        chosen = np.linspace(0, len(corpus) - 1, max_utterances).astype(int)
-        corpus = Corpus(tuple(corpus.utterances[i] for i in chosen), corpus.where)
+    corpus = evenly_spread(corpus_of_inputs([data]), max_utterances)
     ready = transcriber(cache=cache, progress=tell)
     tell(f"transcribing {len(corpus)} utterances")
     lattices = _Lattices()

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.apps.word_costs import word_costs
 from wfst_hmm.bench.beds import sampled_scores
-from wfst_hmm.bench.graph_build import Phones
+from wfst_hmm.bench.graph_build import Phones, model_folder
 from wfst_hmm.bench.material import need
 from wfst_hmm.bench.report import Row
 from wfst_hmm.graph.compiler import build_graph
@@ -67,8 +66,8 @@ def bench_fuse(
     -----
     One thread each; processor time.
     """
-    pocketsphinx, version = need("pocketsphinx", "pocketsphinx")
-    folder = Path(pocketsphinx.__file__).parent / "model" / "en-us"
+    _, version = need("pocketsphinx", "pocketsphinx")
+    folder = model_folder()
     lexicon = read_lexicon(folder / "cmudict-en-us.dict")
     whole = read_lm_bin(folder / "en-us.lm.bin").truncated(2)
     unigrams = whole.tables[0]

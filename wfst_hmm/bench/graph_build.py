@@ -4,7 +4,7 @@ In: ``python -m wfst_hmm.bench.graph_build WORDS ORDER KIND FOLDER``. Out: the s
 FOLDER, and one JSON line: seconds from files to saved graph, processor seconds, peak memory,
 stages. A process of its own, so that memory is that of this build alone.
 
-Public names: `KINDS`, `Material`, `Phones`, `build`, `material`.
+Public names: `KINDS`, `Material`, `Phones`, `build`, `material`, `model_folder`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from wfst_hmm.graph.stages import peak_megabytes
 from wfst_hmm.graph.units import PhoneModel, PhonesInContext
 from wfst_hmm.models.topology import StateLabels, Topology
 
-__all__ = ["KINDS", "Material", "Phones", "build", "material"]
+__all__ = ["KINDS", "Material", "Phones", "build", "material", "model_folder"]
 
 #: What can be built: phones or triphones, HMMs expanded or left on the arcs.
 KINDS = ("HLG", "CLG", "HCLG")
@@ -66,7 +66,7 @@ class Material(NamedTuple):
 
 def material(n_words: int, order: int) -> Material:
     """Return the likeliest words of the package's language model, and its n-grams over them."""
-    folder = _folder()
+    folder = model_folder()
     lexicon = read_lexicon(folder / "cmudict-en-us.dict")
     model = read_lm_bin(folder / "en-us.lm.bin").truncated(order)
     unigrams = model.tables[0]
@@ -77,7 +77,8 @@ def material(n_words: int, order: int) -> Material:
     return Material(lexicon, grammar, Phones((*lexicon.phones, "SIL")))
 
 
-def _folder() -> Path:
+def model_folder() -> Path:
+    """Return where the pocketsphinx package has model, dictionary and language model of en-us."""
     pocketsphinx, _ = need("pocketsphinx", "pocketsphinx")
     return Path(pocketsphinx.__file__).parent / "model" / "en-us"
 
@@ -88,7 +89,7 @@ def build(n_words: int, order: int, kind: str, folder: Path) -> dict[str, Any]:
     lexicon, grammar, phones = material(n_words, order)
     model: PhoneModel | PhonesInContext = phones
     if kind != "HLG":
-        model = read_sphinx_model(_folder() / "en-us").context_model()
+        model = read_sphinx_model(model_folder() / "en-us").context_model()
     compact = build_compact(model, lexicon, grammar, GraphOptions(max_states=200_000_000))
     del lexicon, grammar
     if kind == "CLG":

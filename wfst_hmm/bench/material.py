@@ -2,7 +2,8 @@
 
 In: the folder of the Free Spoken Digit Dataset, or None. Out: feature sequences by digit.
 
-Public names: `Material`, `digit_features`, `find_folder`, `find_material`, `need`, `need_folder`.
+Public names: `Material`, `digit_features`, `evenly_spread`, `find_folder`, `find_material`, `need`,
+`need_folder`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from wfst_hmm.signal.extract import corpus_features
 from wfst_hmm.signal.options import FeatureOptions
 
 __all__ = [
-    "Material", "digit_features", "find_folder", "find_material", "need", "need_folder",
+    "Material", "digit_features", "evenly_spread", "find_folder", "find_material", "need",
+    "need_folder",
 ]  # fmt: skip
 
 _N_DIMS = 39
@@ -73,6 +75,14 @@ def need_folder(folder: str | Path | None) -> Path:
         raise DataError("the Free Spoken Digit Dataset is not here",
                         fix="Name its folder `recordings`.")  # fmt: skip
     return found
+
+
+def evenly_spread(corpus: Corpus, n: int | None) -> Corpus:
+    """Return `n` utterances of all parts of a corpus; the corpus itself where it has no more."""
+    if n is None or n >= len(corpus):
+        return corpus
+    chosen = np.linspace(0, len(corpus) - 1, n).astype(int)
+    return Corpus(tuple(corpus.utterances[i] for i in chosen), corpus.where)
 
 
 def digit_features(

@@ -23,7 +23,7 @@ from wfst_hmm.apps.adaptation import AdaptationOptions
 from wfst_hmm.apps.recognize import corpus_of_inputs, decode_corpus, stream_features
 from wfst_hmm.apps.transcription import Transcriber, faster, transcriber
 from wfst_hmm.apps.wer import score_words
-from wfst_hmm.bench.material import need
+from wfst_hmm.bench.material import evenly_spread, need
 from wfst_hmm.bench.report import Row
 from wfst_hmm.errors import DataError
 from wfst_hmm.graph.compact import AnyGraph
@@ -211,10 +211,7 @@ def bench_transcribe(
     DataError
         An utterance has no transcript.
     """
-    corpus = corpus_of_inputs([data])
-    if max_utterances is not None and max_utterances < len(corpus):
-        chosen = np.linspace(0, len(corpus) - 1, max_utterances).astype(int)
-        corpus = Corpus(tuple(corpus.utterances[i] for i in chosen), corpus.where)
+    corpus = evenly_spread(corpus_of_inputs([data]), max_utterances)
     for utterance in corpus:
         if utterance.words is None:
             raise DataError("no transcript", where=utterance.place)

@@ -94,11 +94,10 @@ def draw(
     if film is not None:
         _film(source, film, out or Path("film.html"), beam, title, as_json)
         return
-    is_page = html or (out is not None and out.suffix.lower() in (".html", ".htm"))
-    out = out or Path("fst.html" if is_page else "fst.svg")
+    out = out or Path("fst.html" if html else "fst.svg")
     options = DrawOptions(weights=weights, max_states=max_states, max_arcs=max_arcs, title=title)
     picture = draw_file(
-        lexicon or source or "", out, options, page=is_page, as_lexicon=lexicon is not None,
+        lexicon or source or "", out, options, page=html or None, as_lexicon=lexicon is not None,
         silence=silence, disambiguate=disambiguate, phone=phone, state=state, utterance=utterance,
         isymbols=isymbols, osymbols=osymbols, accept=accept.split(), around=around, radius=radius,
     )  # fmt: skip

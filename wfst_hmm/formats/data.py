@@ -82,8 +82,8 @@ def read_corpus(path: str | Path, *, on_error: OnError | None = None) -> Corpus:
     utterances = (_kaldi_directory if is_folder(path) else _manifest)(path, on_error)
     if not utterances:
         raise DataError("no utterance", where=str(path), fix="Fill the list.")
-    if exists(warps_path(path)):
-        warps = read_warps(warps_path(path))
+    if exists(warping := warps_path(path)):
+        warps = read_warps(warping)
         utterances = [dataclasses.replace(u, warp=warps.get(u.speaker, 1.0)) for u in utterances]
     return Corpus(tuple(utterances), str(path))
 
