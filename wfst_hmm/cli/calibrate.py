@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfst_hmm.apps.speech_options import SPEECH
+from wfst_hmm.cli.output import report
 from wfst_hmm.cli.parameters import (
     AcousticScale,
     Beam,
@@ -24,7 +25,7 @@ from wfst_hmm.cli.parameters import (
     ModelOfGraph,
     Threads,
 )
-from wfst_hmm.cli.recognition import inputs, report
+from wfst_hmm.cli.recognition import inputs
 from wfst_hmm.cli.shell import print_json, progress, say, warn
 from wfst_hmm.search.options import SearchOptions
 

@@ -2,13 +2,12 @@
 
 In: paths and options. Out: words on stdout, files below ``--out``.
 
-Public names: `align`, `decode`, `inputs`, `print_words`, `report`, `score`.
+Public names: `align`, `decode`, `inputs`, `score`.
 """
 
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
 import enum
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfst_hmm.apps.speech_options import SPEECH
+from wfst_hmm.cli.output import Output, report
 from wfst_hmm.cli.parameters import (
     AcousticScale,
     Beam,
@@ -49,13 +49,10 @@ from wfst_hmm.cli.word_options import (
     word_options_from,
 )
 from wfst_hmm.cli.working import Cluster, working
-from wfst_hmm.errors import UsageError
 from wfst_hmm.search.options import SearchOptions
 
 if TYPE_CHECKING:
-    from wfst_hmm.apps.recognize import Outcome
     from wfst_hmm.apps.wer import WordErrors
-    from wfst_hmm.search.result import Decoded
     from wfst_hmm.signal.corpus import Corpus
 
 __all__ = [
@@ -63,8 +60,6 @@ __all__ = [
     "align",
     "decode",
     "inputs",
-    "print_words",
-    "report",
     "score",
 ]
 
@@ -136,13 +131,6 @@ def decode(
     """
     from wfst_hmm.apps.adaptation import AdaptationOptions
     from wfst_hmm.apps.calibration import calibration_of_graph
-    from wfst_hmm.apps.results import (
-        check_folder,
-        check_forms,
-        check_printable,
-        printable,
-        results_writer,
-    )
     from wfst_hmm.cluster.jobs import DecodeJob, prepared, tools_of
     from wfst_hmm.lattice.answer import AnswerOptions
     from wfst_hmm.lattice.confidence import Calibration
@@ -150,13 +138,7 @@ def decode(
     options = SearchOptions(search=search.value, beam=beam, max_active=max_active,
                             min_active=min(20, max_active or 20), certify=certify,
                             acoustic_scale=acoustic_scale, lattice_beam=lattice_beam)  # fmt: skip
-    forms = check_forms(form or (("ctm", "json") if out is not None else ()))
-    printed = "json" if as_json else forms[0] if forms and out is None else None
-    if out is not None:
-        check_folder(out)
-    elif lattice or len(forms) > 1:
-        raise UsageError("files need a place", got="--lattice" if lattice else ", ".join(forms),
-                         fix="Name a folder with --out.")  # fmt: skip
+    output = Output(out, form, as_json, lattice)
     words = word_options_from(
         bias, bias_boost, rescore_lm, graph_lm, lm_scale, reject, reject_weight
     )
@@ -168,7 +150,7 @@ def decode(
     wants_confidence = (
         confidence
         if confidence is not None
-        else (tools.costs is None and (bool(forms) or as_json or nbest > 0))
+        else (tools.costs is None and (bool(output.forms) or as_json or nbest > 0))
     )
     job = dataclasses.replace(
         job,
@@ -182,33 +164,24 @@ def decode(
     )
     problems: list[str] = []
     corpus = inputs(audio, problems, channel)
-    if printed is not None:
-        check_printable(printed, corpus)
+    output.check(corpus)
     n_unread = len(problems)
     verdicts: collections.Counter[str] = collections.Counter()
     unlike: list[str] = []
-    kept: list[Outcome] = []  # what is printed as a whole; else no outcome outlives its turn
-    with contextlib.ExitStack() as stack:
-        writer = stack.enter_context(results_writer(out, forms)) if out is not None else None
-        work = stack.enter_context(working(job, corpus, out, cluster, threads))
-        advance = stack.enter_context(progress("decoding"))
+    with (
+        output,
+        working(job, corpus, out, cluster, threads) as work,
+        progress("decoding") as advance,
+    ):
         for number, outcome in enumerate(work.results(), start=1):
             advance(number, len(corpus))
             report(outcome, problems)
             if outcome.check is not None:
                 verdicts[outcome.check.verdict] += 1
                 unlike += [] if outcome.check.ok else [outcome.utterance.id]
-            if writer is not None:
-                writer.add(outcome)
-            if printed is None:
-                print_words(outcome, bool(confidence))
-            else:
-                kept.append(outcome)
-        if printed is not None:
-            say(printable(kept, printed).rstrip("\n"))
-        if writer is not None:
-            writer.finish()
-    if cross_check and printed is None:
+            output.take(outcome, with_confidence=bool(confidence))
+        output.finish()
+    if cross_check and output.printed is None:
         _print_verdicts(verdicts)
     if unlike:
         raise fail(f"the searches differ on {_some(unlike)}")
@@ -227,40 +200,6 @@ def inputs(paths: list[Path], problems: list[str], channel: int | None) -> Corpu
         warn(f"skipped: {error}")
 
     return corpus_of_inputs(paths, channel=channel, on_error=skip)
-
-
-def report(outcome: Outcome, problems: list[str]) -> None:
-    """Warn of what is wrong with an utterance, and list it if it has no result."""
-    if outcome.problem is not None:
-        problems.append(outcome.problem)
-        warn(f"skipped: {outcome.problem}")
-    elif outcome.decoded is not None:
-        for note in outcome.decoded.notes:
-            warn(f"{outcome.utterance.place}: {note}")
-
-
-def print_words(outcome: Outcome, with_confidence: bool) -> None:
-    """Print what was recognized: the n-best list where there is one, else the best words."""
-    if outcome.alternatives:
-        for rank, other in enumerate(outcome.alternatives, start=1):
-            words = _spelled(other.decoded, with_confidence)
-            say(f"{outcome.utterance.id} {rank} {other.probability:.4f} {words}".rstrip())
-    elif outcome.decoded is not None:
-        words = _spelled(outcome.decoded, with_confidence)
-        if outcome.decoded.rejected:
-            words = "<rejected>"
-        say(f"{outcome.utterance.id} {words}".rstrip())
-    if outcome.check is not None:
-        say(f"  {outcome.check.verdict}: {outcome.check.detail}")
-
-
-def _spelled(decoded: Decoded, with_confidence: bool) -> str:
-    if not with_confidence:
-        return decoded.text
-    return " ".join(
-        word.text if word.confidence is None else f"{word.text}:{word.confidence:.3f}"
-        for word in decoded.words
-    )
 
 
 def _print_verdicts(verdicts: collections.Counter[str]) -> None:

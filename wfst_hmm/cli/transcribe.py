@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfst_hmm.cli.output import Output, report
 from wfst_hmm.cli.parameters import (
     Calibration,
     Channel,
@@ -25,8 +26,8 @@ from wfst_hmm.cli.parameters import (
     ResultsFolder,
     Threads,
 )
-from wfst_hmm.cli.recognition import inputs, print_words, report
-from wfst_hmm.cli.shell import fail, print_json, progress, say, warn
+from wfst_hmm.cli.recognition import inputs
+from wfst_hmm.cli.shell import fail, progress, warn
 from wfst_hmm.cli.working import working
 
 if TYPE_CHECKING:
@@ -96,33 +97,18 @@ def transcribe(
     from wfst_hmm.apps.adaptation import AdaptationOptions
     from wfst_hmm.apps.calibration import calibration_of_graph
     from wfst_hmm.apps.preparation import prepared_corpus
-    from wfst_hmm.apps.recognize import Outcome, decode_corpus
-    from wfst_hmm.apps.results import (
-        check_folder,
-        check_forms,
-        check_printable,
-        printable,
-        results_writer,
-    )
+    from wfst_hmm.apps.recognize import decode_corpus
     from wfst_hmm.apps.transcription import faster
     from wfst_hmm.cluster.jobs import DecodeJob, prepared
-    from wfst_hmm.errors import UsageError
     from wfst_hmm.lattice.answer import AnswerOptions
 
-    forms = check_forms(form or (("ctm", "json") if out is not None else ()))
-    printed = "json" if as_json else forms[0] if forms and out is None else None
-    if out is not None:
-        check_folder(out)
-    elif lattice or len(forms) > 1:
-        raise UsageError("files need a place", got="--lattice" if lattice else ", ".join(forms),
-                         fix="Name a folder with --out.")  # fmt: skip
+    output = Output(out, form, as_json, lattice)
     problems: list[str] = []
     corpus = inputs(audio, problems, channel)
     ready = ready_made(model, grammar, lexicon, vocabulary, cache)
     recognizer = ready.recognizer
     corpus = prepared_corpus(corpus, recognizer.model.rate, warn)
-    if printed is not None:
-        check_printable(printed, corpus)
+    output.check(corpus)
     fitted = calibration_of_graph(ready.graph_folder, calibration) or ready.calibration
     answers = AnswerOptions(confidence, nbest, lattice, fitted)
     adapts = (grammar is None and not fast) if adapt is None else adapt
@@ -130,9 +116,7 @@ def transcribe(
         ready.graph_folder.absolute(), None, faster(ready.options) if fast else ready.options,
         answers=answers, resample=True, adapt=AdaptationOptions(n_rounds=1) if adapts else None,
     )  # fmt: skip
-    kept: list[Outcome] = []  # what is printed as a whole; else no outcome outlives its turn
-    with contextlib.ExitStack() as stack:
-        writer = stack.enter_context(results_writer(out, forms)) if out is not None else None
+    with output, contextlib.ExitStack() as stack:
         if cluster is None:  # threads share the work on one speaker, too
             results = decode_corpus(recognizer, corpus, job.options, answers=answers,
                                     adapt=job.adapt, resample=True, n_threads=threads)  # fmt: skip
@@ -143,18 +127,8 @@ def transcribe(
         for number, outcome in enumerate(results, start=1):
             advance(number, len(corpus))
             report(outcome, problems)
-            if writer is not None:
-                writer.add(outcome)
-            if printed is None:
-                print_words(outcome, confidence)
-            else:
-                kept.append(outcome)
-        if printed == "json":
-            print_json([outcome.to_dict() for outcome in kept])
-        elif printed is not None:
-            say(printable(kept, printed).rstrip("\n"))
-        if writer is not None:
-            writer.finish()
+            output.take(outcome, with_confidence=confidence)
+        output.finish()
     if problems:
         raise fail(f"{len(problems)} recordings could not be transcribed; see above")
 
