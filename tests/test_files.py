@@ -1,12 +1,17 @@
 """Files appear whole or not at all, and complaints name their line."""
 
+import bz2
 import contextlib
 import gzip
 import itertools
+import lzma
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wfst_hmm.errors import DataError, FormatError, UsageError, WfstHmmError
 from wfst_hmm.files import (
@@ -16,8 +21,10 @@ from wfst_hmm.files import (
     read_arrays,
     read_blocks,
     read_bytes,
+    read_head,
     read_json,
     read_lines,
+    read_text,
     sha256_of,
     write_json,
 )
@@ -43,15 +50,65 @@ def test_lines_with_bom_crlf_and_gzip(tmp_path: Path):
     assert list(read_lines(renamed)) == expected
 
 
+PACKERS = {"plain": bytes, "gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
+
+
+@pytest.mark.parametrize("pack", PACKERS.values(), ids=PACKERS.keys())
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_text_in_any_marked_encoding_and_packing(tmp_path: Path, encoding: str, pack) -> None:
+    text = "un\r\ndéçu\n\nquatre 語\n"
+    data = text.encode(encoding)
+    path = tmp_path / "a.txt"  # the name says nothing
+    path.write_bytes(pack(b"\xfe\xff" + data if encoding == "utf-16-be" else data))
+    assert [line for _, line in read_lines(path)] == ["un", "déçu", "", "quatre 語"]
+    assert b"".join(block for _, block in read_blocks(path, 5)) == text.encode()
+    assert read_head(path).decode() == read_text(path) == text
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(st.characters(exclude_characters="\0\r", codec="utf-8")), st.integers(1, 9))
+def test_utf16_reads_as_utf8_does(text: str, size: int) -> None:
+    text = text.removeprefix("\ufeff")
+    with tempfile.TemporaryDirectory() as name:
+        one, other = Path(name, "8"), Path(name, "16")
+        one.write_bytes(b"\xef\xbb\xbf" + text.encode())
+        other.write_bytes(text.encode("utf-16"))
+        assert list(read_lines(one)) == list(read_lines(other))
+        assert list(read_blocks(one, size)) == list(read_blocks(other, size))
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"%PDF-1.7\n%\xe2\xe3\0\n", "a PDF document"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "a PNG picture"),
+        (b"PK\3\4\0\0\0", "a ZIP archive"),
+        (gzip.compress(b"x" * 257 + b"ustar\0" + b"\0" * 300), "a tar archive"),
+        (b"\x80\4\x95\0\0", "a Python pickle"),
+    ],
+)
+def test_binary_files_are_named(tmp_path: Path, content: bytes, name: str) -> None:
+    path = tmp_path / "words.txt"
+    path.write_bytes(content)
+    for read in (lambda: list(read_lines(path)), lambda: read_text(path),
+                 lambda: read_json(path)):  # fmt: skip
+        with pytest.raises(FormatError, match=rf"words\.txt: {name}, not text"):
+            read()
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
+        ("voilà\n".encode("utf-16")[:-1], "a:1: not UTF-16-LE at byte"),
+        (bz2.compress(b"one\ntwo\n" * 1000)[:-20], r"a:\d+: damaged bzip2"),
+        (lzma.compress(b"one\ntwo\n" * 1000)[:-20], r"a:\d+: damaged xz"),
+        (b"BZh9" + b"x" * 30, r"a:\d+: damaged bzip2"),
         (b"good\nb\xffd\n", r"a:2: not UTF-8 at byte 1"),
         (b"good\nb\0d\n", r"a:2: a NUL byte"),
         (b"x" * (MAX_LINE_BYTES + 1), r"a:1: line too long"),
         (gzip.compress(b"one\ntwo\n" * 1000)[:-20], r"a:\d+: damaged gzip"),
     ],
-    ids=["encoding", "nul", "long", "truncated-gzip"],
+    ids=["utf-16", "bzip2", "xz", "no-bzip2", "encoding", "nul", "long", "truncated-gzip"],
 )
 def test_bad_text_names_the_line(tmp_path: Path, content: bytes, complaint: str):
     path = tmp_path / "a"

@@ -3,21 +3,29 @@
 In: paths. Out: decoded lines with their numbers; files and directories that appear whole or
 not at all.
 
-Public names: `read_lines`, `read_blocks`, `read_bytes`, `read_arrays`, `atomic_file`,
-`atomic_directory`, `may_replace`, `write_json`, `read_json`, `sha256_of`.
+What is compressed by gzip, bzip2 or xz is unpacked, and text in UTF-16 or UTF-32 with a byte order
+mark is decoded, both told by the first bytes whatever the name.
+
+Public names: `read_lines`, `read_blocks`, `read_bytes`, `read_head`, `read_text`, `read_arrays`,
+`as_text`, `binary_name`, `atomic_file`, `atomic_directory`, `may_replace`, `write_json`,
+`read_json`, `sha256_of`.
 """
 
 from __future__ import annotations
 
+import bz2
+import codecs
 import contextlib
 import gzip
 import hashlib
+import io
 import json
+import lzma
 import os
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,81 +36,140 @@ from wfst_hmm.remote import local_copy
 __all__ = [
     "MAX_LINE_BYTES",
     "MAX_UNPACKED_BYTES",
+    "as_text",
     "atomic_directory",
     "atomic_file",
+    "binary_name",
     "may_replace",
     "read_arrays",
     "read_blocks",
     "read_bytes",
+    "read_head",
     "read_json",
     "read_lines",
+    "read_text",
     "sha256_of",
     "write_json",
 ]
 
 MAX_LINE_BYTES = 1 << 20  # a text line longer than this is no line of ours
-MAX_UNPACKED_BYTES = 1 << 32  # a gzip stream that unpacks to more is refused
+MAX_UNPACKED_BYTES = 1 << 32  # a compressed stream that unpacks to more is refused
+HEAD_BYTES = 1 << 16  # what is looked at to tell a file's kind
 _MASK = threading.Lock()
-_BOM = b"\xef\xbb\xbf"
-_UNREADABLE = (EOFError, zlib.error, OSError)
+_UNREADABLE = (EOFError, zlib.error, lzma.LZMAError, OSError)
+#: Name, magic, and what unpacks a stream of it.
+_PACKERS: tuple[tuple[str, bytes, Callable[[Any], Any]], ...] = (
+    ("gzip", b"\x1f\x8b", lambda raw: gzip.GzipFile(fileobj=raw)),
+    ("bzip2", b"BZh", bz2.BZ2File),
+    ("xz", b"\xfd7zXZ\0", lzma.LZMAFile),
+)
+#: Byte order marks; the longer first, as UTF-32's begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"), (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)  # fmt: skip
+#: First bytes of files that are neither text nor anything that this package reads.
+_FOREIGN = (
+    (b"%PDF-", "a PDF document"), (b"\x89PNG\r\n", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"), (b"GIF8", "a GIF picture"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!", "a RAR archive"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard stream"), (b"SQLite format 3\0", "an SQLite database"),
+    (b"\x7fELF", "a program"), (b"MZ\x90\0", "a Windows program"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document"), (b"{\\rtf", "an RTF document"),
+    (b"\x80\2", "a Python pickle"), (b"\x80\3", "a Python pickle"),
+    (b"\x80\4\x95", "a Python pickle"), (b"\x80\5\x95", "a Python pickle"),
+    (b"\x1aE\xdf\xa3", "a Matroska or WebM film"), (b"PAR1", "a Parquet table"),
+    (b"ARROW1", "an Arrow table"), (b"\x93NUMPY", "a NumPy array"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"), (b"PK\3\4", "a ZIP archive"),
+    (b"GGUF", "a GGUF model"), (b"\x08\x03\x12", "an ONNX model"),
+)  # fmt: skip
+
+
+def binary_name(head: bytes) -> str | None:
+    """Return what a file that begins with `head` is, when its first bytes are a known magic.
+
+    Examples
+    --------
+    >>> binary_name(b"%PDF-1.7 ..."), binary_name(b"one W AH N")
+    ('a PDF document', None)
+    """
+    if head[257:262] == b"ustar":
+        return "a tar archive"
+    return next((name for magic, name in _FOREIGN if head.startswith(magic)), None)
+
+
+def read_head(path: str | Path, n_bytes: int = HEAD_BYTES) -> bytes:
+    """Return the first bytes of a file, unpacked, and as UTF-8 without a mark where one marks text.
+
+    Raises
+    ------
+    FormatError
+        The file is missing or unreadable, or the compressed stream is damaged at its beginning.
+    """
+    with _opened(Path(path)) as stream:
+        try:
+            data: bytes = stream.read(n_bytes)
+        except _UNREADABLE as error:
+            raise _damage(error, str(path)) from None
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "ignore").encode()
+    return data
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    """Yield ``(line number, line)`` of a UTF-8 text file, plain or gzip, without line ends.
+    """Yield ``(line number, line)`` of a text file, plain or compressed, without line ends.
 
     Parameters
     ----------
     path : path
-        Compressed when its content starts with the gzip magic, whatever its name.
+        UTF-8, or UTF-16 or UTF-32 with a byte order mark; plain, gzip, bzip2 or xz, told by the
+        content, whatever its name.
 
     Raises
     ------
     FormatError
         The file is missing or unreadable, a line is not UTF-8, holds a NUL or is longer than
-        `MAX_LINE_BYTES`, or the gzip stream is damaged; the message names ``path:line``.
+        `MAX_LINE_BYTES`, or the compressed stream is damaged; the message names ``path:line``.
     """
     path = Path(path)
     number = 0
-    with _opened(path) as stream:
+    with _opened_text(path) as stream:
         try:
             while True:
                 data = stream.readline(MAX_LINE_BYTES + 1)
                 if not data:
                     return
                 number += 1
-                if number == 1 and data.startswith(_BOM):
-                    data = data[len(_BOM) :]
                 yield number, _decoded(data, path, number)
         except _UNREADABLE as error:
             raise _damage(error, f"{path}:{number + 1}") from None
 
 
 def read_blocks(path: str | Path, block_bytes: int = 1 << 23) -> Iterator[tuple[int, bytes]]:
-    """Yield ``(number of its first line, bytes)`` of a file, plain or gzip, in whole lines.
+    """Yield ``(number of its first line, bytes)`` of a file, plain or compressed, in whole lines.
 
-    For parsers that work on many lines at once; nothing is decoded, a byte order mark is removed.
+    For parsers that work on many lines at once; nothing is decoded, a byte order mark is removed
+    and what is UTF-16 by its mark becomes UTF-8.
 
     Raises
     ------
     FormatError
         The file is missing or unreadable, holds a NUL or a line longer than `MAX_LINE_BYTES`, or
-        the gzip stream is damaged.
+        the compressed stream is damaged.
     """
     path = Path(path)
-    number, rest, first = 1, b"", True
-    with _opened(path) as stream:
+    number, rest = 1, b""
+    with _opened_text(path) as stream:
         while True:
             try:
                 data = stream.read(block_bytes)
             except _UNREADABLE as error:
                 raise _damage(error, f"{path}:{number}") from None
-            if first and data.startswith(_BOM):
-                data = data[len(_BOM) :]
-            first = False
             if b"\0" in data:
                 place = number + rest.count(b"\n") + data[: data.index(b"\0")].count(b"\n")
-                raise FormatError("a NUL byte", where=f"{path}:{place}", expected="UTF-8 text",
-                                  fix="Is it binary?")  # fmt: skip
+                raise _no_text("a NUL byte", path, place, data[data.index(b"\0") :][:4])
             cut = data.rfind(b"\n") + 1 if data else 0
             block, rest = (rest + data[:cut], data[cut:]) if cut else (b"", rest + data)
             if not data and rest:
@@ -120,19 +187,19 @@ def read_blocks(path: str | Path, block_bytes: int = 1 << 23) -> Iterator[tuple[
 
 
 def read_bytes(path: str | Path, max_bytes: int | None = None) -> bytes:
-    """Return the content of a file, plain or gzip.
+    """Return the content of a file, plain, gzip, bzip2 or xz.
 
     Parameters
     ----------
     path : path
     max_bytes : int, optional
-        By default what lies on the disk is read whole, and a gzip stream may unpack to
+        By default what lies on the disk is read whole, and a compressed stream may unpack to
         `MAX_UNPACKED_BYTES`.
 
     Raises
     ------
     FormatError
-        The file is missing or unreadable, its gzip stream is damaged, or there are more bytes.
+        The file is missing or unreadable, its stream is damaged, or there are more bytes.
     """
     path = Path(path)
     parts: list[bytes] = []
@@ -149,6 +216,54 @@ def read_bytes(path: str | Path, max_bytes: int | None = None) -> bytes:
     if not left:
         raise FormatError("file too large", where=str(path), expected=f"at most {max_bytes} bytes")
     return b"".join(parts)
+
+
+def read_text(path: str | Path, max_bytes: int | None = None) -> str:
+    """Return a text file whole: UTF-8, or UTF-16 or UTF-32 with a mark; plain or compressed.
+
+    Raises
+    ------
+    FormatError
+        As `read_bytes` and `as_text`.
+    """
+    return as_text(read_bytes(path, max_bytes), path)
+
+
+def as_text(data: bytes, path: str | Path, encoding: str = "utf-8", fix: str = "") -> str:
+    """Decode the bytes of a text file by their byte order mark, else by `encoding`; without mark.
+
+    Parameters
+    ----------
+    data : bytes
+    path : path
+        Named in messages.
+    encoding : str
+        Any that Python knows.
+    fix : str
+        What to do where the bytes are in another encoding; by default to convert the file.
+
+    Raises
+    ------
+    FormatError
+        The bytes are not in that encoding, or hold a NUL; ``path:line`` is named.
+    LookupError
+        There is no such encoding.
+    """
+    for mark, marked in _MARKS:
+        if data.startswith(mark):
+            data, encoding = data[len(mark) :], marked
+            break
+    try:
+        text = data.decode(encoding)
+    except UnicodeError as error:
+        at = getattr(error, "start", 0)
+        line = data[:at].decode("latin-1").count("\n") + 1
+        raise _no_text(f"not {encoding.upper()} at byte {at}", Path(path), line,
+                       data[at : at + 4], encoding, fix) from None  # fmt: skip
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise _no_text("a NUL byte", Path(path), line, b"\0")
+    return text
 
 
 def read_arrays(path: str | Path) -> dict[str, Any]:
@@ -188,12 +303,11 @@ def read_arrays(path: str | Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Open `path` for reading bytes, through gzip when its content starts with gzip's magic."""
+    """Open `path` for reading bytes, unpacked when its content starts with a packer's magic."""
     with contextlib.ExitStack() as stack:
         try:
             raw = stack.enter_context(open(stack.enter_context(local_copy(path)), "rb"))
-            magic = raw.read(2)
-            raw.seek(0)
+            magic = raw.peek(6)
         except FileNotFoundError:
             raise FormatError("no such file", where=str(path), fix="Check the path.") from None
         except IsADirectoryError:
@@ -202,15 +316,70 @@ def _opened(path: Path) -> Iterator[Any]:
             raise FormatError("may not be read", where=str(path), fix="Check its rights.") from None
         except (OSError, ValueError) as error:
             raise FormatError(f"cannot be read ({error})", where=repr(str(path))) from None
-        yield stack.enter_context(gzip.GzipFile(fileobj=raw)) if magic == b"\x1f\x8b" else raw
+        for _, mark, unpacked in _PACKERS:
+            if magic.startswith(mark) and (mark != b"BZh" or magic[3:4].isdigit()):
+                raw = stack.enter_context(unpacked(raw))
+        yield raw
+
+
+@contextlib.contextmanager
+def _opened_text(path: Path) -> Iterator[Any]:
+    """Open `path` for reading UTF-8: behind a byte order mark, recoded when that is another's."""
+    with _opened(path) as stream:
+        try:
+            head = stream.peek(4)[:4]
+        except _UNREADABLE as error:
+            raise _damage(error, f"{path}:1") from None
+        for mark, encoding in _MARKS:
+            if head.startswith(mark):
+                stream.read(len(mark))
+                if encoding != "utf-8":  # rare and short: whole
+                    stream = io.BytesIO(as_text(_all(stream, path), path, encoding).encode())
+                break
+        yield stream
+
+
+def _all(stream: Any, path: Path) -> bytes:
+    try:
+        data: bytes = stream.read(MAX_UNPACKED_BYTES + 1)
+    except _UNREADABLE as error:
+        raise _damage(error, str(path)) from None
+    if len(data) > MAX_UNPACKED_BYTES:
+        raise FormatError("file too large", where=str(path),
+                          expected=f"at most {MAX_UNPACKED_BYTES} bytes")  # fmt: skip
+    return data
 
 
 def _damage(error: Exception, where: str) -> FormatError:
-    if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+    if isinstance(error, OSError) and error.errno is not None:
         return FormatError(f"cannot be read ({error})", where=where)
+    try:
+        with open(where.rpartition(":")[0] or where, "rb") as stream:
+            magic = stream.read(6)
+    except OSError:
+        magic = b""
+    name = next((name for name, mark, _ in _PACKERS if magic.startswith(mark)), "compressed")
     return FormatError(
-        f"damaged gzip stream ({error})", where=where, fix="Copy or compress the file again."
+        f"damaged {name} stream ({error})", where=where, fix="Copy or compress the file again."
     )
+
+
+def _no_text(
+    what: str, path: Path, line: int, got: bytes, encoding: str = "utf-8", fix: str = ""
+) -> FormatError:
+    """Say that a file is not text; what it is instead, when its first bytes tell."""
+    try:
+        name = binary_name(read_head(path, 512))
+    except FormatError:
+        name = None
+    if name is not None:
+        return FormatError(f"{name}, not text", where=str(path), expected="text",
+                           fix="Name another file.")  # fmt: skip
+    if b"\0" in got:
+        fix = "Is it binary?"
+    return FormatError(what, where=f"{path}:{line}", got=repr(got),
+                       expected=f"{encoding.upper()} text",
+                       fix=fix or "Convert the file, for example with iconv -t UTF-8.")  # fmt: skip
 
 
 def _has_long_line(block: bytes) -> bool:
@@ -224,22 +393,16 @@ def _has_long_line(block: bytes) -> bool:
 
 
 def _decoded(data: bytes, path: Path, number: int) -> str:
-    if len(data) <= MAX_LINE_BYTES and b"\0" not in data:
-        try:
-            return data.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise FormatError(
-                f"not UTF-8 at byte {error.start}",
-                where=f"{path}:{number}",
-                got=repr(data[error.start : error.start + 4]),
-                fix="Convert the file, for example with iconv -t UTF-8.",
-            ) from None
-    where = f"{path}:{number}"
+    if len(data) > MAX_LINE_BYTES:
+        raise FormatError("line too long", where=f"{path}:{number}",
+                          got=f"over {MAX_LINE_BYTES} bytes", expected="text lines")  # fmt: skip
     if b"\0" in data:
-        raise FormatError("a NUL byte", where=where, expected="UTF-8 text", fix="Is it binary?")
-    raise FormatError(
-        "line too long", where=where, got=f"over {MAX_LINE_BYTES} bytes", expected="text lines"
-    )
+        raise _no_text("a NUL byte", path, number, b"\0")
+    try:
+        return data.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        got = data[error.start : error.start + 4]
+        raise _no_text(f"not UTF-8 at byte {error.start}", path, number, got) from None
 
 
 @contextlib.contextmanager
@@ -311,13 +474,9 @@ def write_json(path: str | Path, value: Any) -> None:
 
 def read_json(path: str | Path) -> Any:
     """Read a JSON file; a `FormatError` names the line where it stops being JSON."""
-    path = Path(path)
+    text = read_text(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FormatError("no such file", where=str(path), fix="Check the path.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f"cannot be read ({error})", where=str(path)) from None
+        return json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         raise FormatError(f"not JSON ({error})", where=f"{path}:{line}") from None

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import FormatError, WfstHmmError
+from wfst_hmm.files import read_bytes
 from wfst_hmm.fst.arrays import ARC, STATE, Fst
 from wfst_hmm.fst.symbols import Symbols
 
@@ -79,11 +80,7 @@ def read_fst(path: str | Path) -> Fst:
         Not a whole ``vector`` or ``const`` FST over the standard semiring, or a label that the
         table inside does not name.
     """
-    try:
-        data = Path(path).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise FormatError(f"cannot be read ({reason})", where=str(path)) from None
+    data = read_bytes(path)
     cursor = _Cursor(data, str(path))
     if data[:4] != FST_MAGIC:
         raise FormatError("not an OpenFst file", where=str(path))

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from wfst_hmm.errors import FormatError, UsageError
-from wfst_hmm.files import read_bytes
+from wfst_hmm.files import as_text, read_bytes
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.jsgf_fst import expansion_to_fst
@@ -333,19 +333,10 @@ def _renamed(expansion: Expansion, names: dict[str, str], slots: set[str]) -> Ex
 
 def _decoded(path: Path, data: bytes) -> str:
     """Decode by byte order mark, else by the first line, else as UTF-8."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    else:
-        encoding = header_encoding(data.removeprefix(b"\xef\xbb\xbf")) or "utf-8"
-        if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
-            encoding = "utf-8-sig"
+    encoding = header_encoding(data.lstrip())
     try:
-        return data.decode(encoding)
+        return as_text(data, path, encoding or "utf-8",
+                       "Name the encoding in the first line, or convert to UTF-8.")  # fmt: skip
     except LookupError:
         raise FormatError("an unknown character encoding", where=str(Place(str(path), 1, 1)),
-                          got=repr(encoding[:40]), fix="Convert the file to UTF-8.") from None  # fmt: skip
-    except (UnicodeError, ValueError) as error:
-        at = getattr(error, "start", 0)
-        line = data.count(b"\n", 0, at) + 1
-        raise FormatError(f"not {encoding} at byte {at}", where=f"{path}:{line}",
-                          fix="Name the encoding in the first line, or convert to UTF-8.") from None  # fmt: skip
+                          got=repr((encoding or "")[:40]), fix="Convert the file to UTF-8.") from None  # fmt: skip
