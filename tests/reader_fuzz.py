@@ -98,7 +98,7 @@ from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.topology import Topology
 from wfst_hmm.search.result import Word
 from wfst_hmm.signal.audio import read_audio
-from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.kaldi import FeatureOptions
 
 MAX_SECONDS = 5.0
 MAX_BYTES = 1 << 30

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from wfst_hmm.graph.lexicon import Entry, Lexicon
 from wfst_hmm.graph.lexicon_fst import LexiconOptions
 from wfst_hmm.graph.transcript import TranscriptCompiler
-from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.kaldi import FeatureOptions
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs
 from wfst_hmm.training.features import Take
 from wfst_hmm.training.options import TrainingOptions

@@ -26,7 +26,7 @@ from wfst_hmm.models.loading import load_model
 def in_context(model: AcousticModel) -> ContextModel:
     """The same model, as one of phones in context that context does not change."""
     context = ContextMap.monophones(model.phones, model.topologies, model.columns)
-    return ContextModel(context, model.silence_phones, model.mixtures, model.feature_options)
+    return ContextModel(context, model.silence_phones, model.mixtures, model.front_end)
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def recognizer(tiny_speech: TinySpeech) -> Recognizer:
     densities = CodebookSet((np.arange(39),), (means,), (variances,), weights[None],
                             np.arange(mixtures.n_states, dtype=np.int32))  # fmt: skip
     context = ContextMap.monophones(model.phones, model.topologies, model.columns)
-    tied = ContextModel(context, model.silence_phones, densities, model.feature_options)
+    tied = ContextModel(context, model.silence_phones, densities, model.front_end)
     lexicon = plain.graph.lexicon
     grammar = grammar_from_spec("loop", lexicon, silence_phones=model.silence_phones)
     return Recognizer(build_compact(tied, lexicon, grammar), tied)

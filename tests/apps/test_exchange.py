@@ -30,7 +30,7 @@ from wfst_hmm.models.loading import load_model
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.topology import Topology
 from wfst_hmm.search.decode import decode_exact
-from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.kaldi import FeatureOptions
 
 CHAIN = Topology.left_to_right(2, self_loop=0.25)
 
@@ -71,7 +71,7 @@ def test_context_models_mean_the_same_in_kaldi(tmp_path_factory, model):
     folder = tmp_path_factory.mktemp("kaldi")
     export_model(model, folder / "out")
     kaldi = read_kaldi_model(folder / "out")
-    found = kaldi.context_model(model.feature_options)
+    found = kaldi.context_model(model.front_end)
     placed = model.context.n_positions > 1
     suffixes = {"internal": "_I", "begin": "_B", "end": "_E", "single": "_S"} if placed else {"internal": ""}  # fmt: skip
     assert len(found.phones) == len(model.phones) * len(suffixes)
@@ -134,7 +134,7 @@ def test_a_graph_goes_to_kaldi_and_decodes_there(tiny_speech: TinySpeech, tmp_pa
 def tiny_speech_features(model, utterance):
     from wfst_hmm.signal.extract import utterance_cepstra
 
-    return model.finish(utterance_cepstra(utterance, model.feature_options))
+    return model.finish(utterance_cepstra(utterance, model.front_end))
 
 
 def test_graphs_for_openfst(tiny_speech: TinySpeech, tmp_path):
@@ -181,7 +181,7 @@ def test_commands_of_htk(tmp_path):
     model = load_model(tmp_path / "model")
     assert (model.silence_phones, model.rate, model.n_dims) == (("sil",), 8000, 4)
     assert model.densities.means[0].tolist() == [2, 1, 4, 3]  # C0 goes to the front
-    assert model.feature_options.cmvn == "utterance"
+    assert model.front_end.cmvn == "utterance"
     export_kaldi(tmp_path / "model", tmp_path / "kaldi")
     (tmp_path / "user").write_text(HTK.replace("MFCC_0_D_Z", "USER"))
     with pytest.raises(ModelError, match="cannot be computed here"):

@@ -64,8 +64,8 @@ def test_streamed_features_are_those_of_the_whole_corpus(
 ) -> None:
     corpus = read_corpus(tiny_speech.test)
     model = Recognizer.load(tiny_speech.graph).model
-    options = dataclasses.replace(model.feature_options, cmvn=cmvn)
-    model = dataclasses.replace(model, feature_options=options)
+    options = dataclasses.replace(model.front_end, cmvn=cmvn)
+    model = dataclasses.replace(model, front_end=options)
     whole = corpus_features(corpus, options)
     streamed = list(stream_features(corpus, model, n_threads=n_threads))
     assert [utterance.id for utterance, _ in streamed] == list(whole)
@@ -85,7 +85,7 @@ def test_a_bad_recording_does_not_disturb_its_speaker(
     streamed = {utterance.id: features for utterance, features in stream_features(spoiled, model)}
     errors = []
     whole = corpus_features(
-        spoiled, model.feature_options, on_error=lambda id_, error: errors.append(id_)
+        spoiled, model.front_end, on_error=lambda id_, error: errors.append(id_)
     )
     assert errors == [first.id]
     assert isinstance(streamed[first.id], WfstHmmError)
@@ -116,7 +116,7 @@ def test_streaming_gives_the_first_results_before_the_last_file_is_read(
 def test_outcomes_agree_with_a_plain_loop(tiny_speech: TinySpeech) -> None:
     recognizer = Recognizer.load(tiny_speech.graph)
     corpus = read_corpus(tiny_speech.test)
-    features = corpus_features(corpus, recognizer.model.feature_options)
+    features = corpus_features(corpus, recognizer.model.front_end)
     outcomes = list(decode_corpus(recognizer, corpus, n_threads=2))
     for outcome in outcomes:
         scores = recognizer.model.score(features[outcome.utterance.id])

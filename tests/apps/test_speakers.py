@@ -15,7 +15,7 @@ from wfst_hmm.apps.speakers import SpeakerModels, enroll
 from wfst_hmm.cli import main
 from wfst_hmm.errors import DataError, FormatError, UsageError
 from wfst_hmm.signal.audio import Audio, write_wav
-from wfst_hmm.signal.features import FeatureOptions
+from wfst_hmm.signal.kaldi import FeatureOptions
 
 SMALL = SpeakerOptions(n_components=4, piece=1.0)
 RATE = 16000

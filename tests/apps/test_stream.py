@@ -26,7 +26,6 @@ from wfst_hmm.search.rejection import Filler, filler_cost, judged
 from wfst_hmm.search.result import Decoded, NoPath
 from wfst_hmm.signal.audio import Audio
 from wfst_hmm.signal.cmvn import CmvnStats
-from wfst_hmm.signal.features import mfcc
 from wfst_hmm.signal.live_cmvn import LiveCmvnOptions
 
 FIXED = LiveCmvnOptions("fixed")
@@ -50,7 +49,7 @@ def samples() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def stats(recognizer: Recognizer, samples: np.ndarray) -> CmvnStats:
-    return CmvnStats.of(mfcc(Audio(samples, RATE), recognizer.model.feature_options))
+    return CmvnStats.of(recognizer.model.front_end.cepstra(Audio(samples, RATE)))
 
 
 def run(stream: Stream, samples: np.ndarray, sizes: list[int]) -> list[Segment]:
@@ -89,7 +88,7 @@ def test_with_fixed_statistics_a_stream_is_the_batch(
     recognizer: Recognizer, samples: np.ndarray, stats: CmvnStats
 ) -> None:
     model = recognizer.model
-    raw = mfcc(Audio(samples, RATE), model.feature_options)
+    raw = model.front_end.cepstra(Audio(samples, RATE))
     batch = decode(recognizer.searched, model.score(model.finish(raw, stats)), SPEECH)
     stream = Stream(recognizer, normalization=FIXED, stats=stats)
     stream.accept(samples[:5000])
@@ -246,7 +245,7 @@ def test_phrases_and_rejection_stream_as_they_decode(
     assert "su su" in cut[0].text
     assert cut[0].rejected
     model = recognizer.model
-    scores = model.score(model.finish(mfcc(Audio(samples, RATE), model.feature_options), stats))
+    scores = model.score(model.finish(model.front_end.cepstra(Audio(samples, RATE)), stats))
     batch = decode_with_costs(recognizer.searched, scores, costs, SPEECH)
     assert isinstance(batch, Decoded)
     assert cut[0].text == batch.text

@@ -37,7 +37,7 @@ def test_the_page_records_and_recognizes(page: Any, address: str, tiny_speech: T
     )
     recognizer = Recognizer.load(tiny_speech.graph)
     corpus = read_corpus(tiny_speech.test).subset([utterance.id])
-    alone = corpus_features(corpus, recognizer.model.feature_options)[utterance.id]
+    alone = corpus_features(corpus, recognizer.model.front_end)[utterance.id]
     wanted = decode(recognizer.graph, recognizer.model.score(alone))
     assert [text for text, _ in shown] == [word.text for word in wanted.words]
     assert all(0 <= float(number) <= 1 for _, number in shown)

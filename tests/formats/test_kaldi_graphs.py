@@ -21,7 +21,7 @@ from wfst_hmm.search.decode import decode_exact
 from wfst_hmm.search.exact import viterbi_path
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.signal.features import add_deltas
-from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.kaldi import FeatureOptions
 
 LEXICON = Lexicon([Entry("yes", ("Y", "E")), Entry("no", ("N",)), Entry("nono", ("N", "N"))])
 
@@ -86,7 +86,7 @@ def test_graphs_that_do_not_fit(model, graph, tmp_path):
     kaldi = read_kaldi_model(tmp_path / "mdl")
     export_graph(graph, kaldi.transitions, tmp_path / "graph")
     smaller = AcousticModel(("SIL",), ("SIL",), model.topologies[:1], model.columns[:1],
-                            model.mixtures, model.feature_options)  # fmt: skip
+                            model.mixtures, model.front_end)  # fmt: skip
     export_model(smaller, tmp_path / "small")
     wrong = read_kaldi_model(tmp_path / "small")
     with pytest.raises(FormatError, match="transition-id that the model does not have"):

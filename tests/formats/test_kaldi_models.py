@@ -18,7 +18,7 @@ from wfst_hmm.formats.kaldi.tree import PDF_CLASS, DecisionTree, Node
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.models.acoustic import AcousticModel
 from wfst_hmm.models.topology import Topology
-from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.kaldi import FeatureOptions
 
 CHAIN_STATE = (HmmState(0, 1, ((0, 0.25), (1, 0.75))), HmmState(-1, -1, ()))
 TWO_STATES = (
@@ -252,7 +252,7 @@ def small_model():
 def test_a_model_of_ours_goes_to_kaldi_and_back(tmp_path, binary):
     model = small_model()
     export_model(model, tmp_path / "kaldi", binary=binary)
-    found = read_kaldi_model(tmp_path / "kaldi").acoustic_model(model.feature_options)
+    found = read_kaldi_model(tmp_path / "kaldi").acoustic_model(model.front_end)
     assert found.phones == model.phones
     for a, b in zip(found.topologies, model.topologies, strict=True):
         np.testing.assert_allclose(a.transitions, b.transitions, atol=1e-6)
@@ -265,7 +265,7 @@ def test_a_model_of_ours_goes_to_kaldi_and_back(tmp_path, binary):
 def test_what_kaldi_has_no_words_for(tmp_path):
     model = small_model()
     ergodic = AcousticModel(("SIL",), (), (Topology.ergodic(2),), (np.array([0, 1], np.int32),),
-                            model.mixtures, model.feature_options)  # fmt: skip
+                            model.mixtures, model.front_end)  # fmt: skip
     with pytest.raises(ModelError, match="other states than the first"):
         export_model(ergodic, tmp_path / "kaldi")
     with pytest.raises(ModelError, match="only monophone"):

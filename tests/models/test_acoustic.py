@@ -10,7 +10,7 @@ from wfst_hmm.models.acoustic import AcousticModel
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.topology import Topology
 from wfst_hmm.signal.features import Features
-from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.kaldi import FeatureOptions
 
 
 def small(seed: int = 0) -> AcousticModel:
@@ -39,7 +39,7 @@ def test_a_model_survives_the_disk_to_the_bit(tmp_path: Path) -> None:
     assert loaded.hash == model.hash
     assert loaded.phones == model.phones
     assert loaded.silence_phones == model.silence_phones
-    assert loaded.feature_options == model.feature_options
+    assert loaded.front_end == model.front_end
     assert dict(loaded.info) == {"made": "by hand"}
     for a, b in zip(loaded.topologies, model.topologies, strict=True):
         np.testing.assert_array_equal(a.transitions, b.transitions)
@@ -85,9 +85,7 @@ def test_the_hash_knows_what_matters() -> None:
         dataclasses.replace(
             model, topologies=(*model.topologies[:2], Topology.left_to_right(2, skip=0.4))
         ),
-        dataclasses.replace(
-            model, feature_options=FeatureOptions(n_ceps=3, delta_order=1, low_freq=30)
-        ),
+        dataclasses.replace(model, front_end=FeatureOptions(n_ceps=3, delta_order=1, low_freq=30)),
     ]
     assert len({m.hash for m in [model, *other]}) == 1 + len(other)
 
@@ -100,7 +98,7 @@ def test_the_hash_knows_what_matters() -> None:
         ({"silence_phones": ("NSN",)}, "'NSN'"),
         ({"columns": (np.array([0]), np.array([1]), np.array([3, 4]))}, "phone A"),
         ({"columns": (np.array([0]), np.array([1, 2]), np.array([3, 5]))}, "0 to 4"),
-        ({"feature_options": FeatureOptions(n_ceps=3)}, "unlike dimension; got 6, expected 9"),
+        ({"front_end": FeatureOptions(n_ceps=3)}, "unlike dimension; got 6, expected 9"),
     ],
 )
 def test_contradictions_are_refused(change: dict[str, object], says: str) -> None:

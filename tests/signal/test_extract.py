@@ -9,8 +9,8 @@ import soundfile
 from wfst_hmm.errors import DataError, UsageError, WfstHmmError
 from wfst_hmm.signal.audio import Audio, read_audio, write_wav
 from wfst_hmm.signal.corpus import Corpus, Utterance
-from wfst_hmm.signal.extract import corpus_features, utterance_mfcc
-from wfst_hmm.signal.features import FeatureOptions, finish_features, mfcc
+from wfst_hmm.signal.extract import corpus_features, utterance_cepstra
+from wfst_hmm.signal.kaldi import FeatureOptions
 
 OPTIONS = FeatureOptions(rate=8000)
 
@@ -29,7 +29,7 @@ def corpus(tmp_path: Path) -> Corpus:
 
 
 def test_speaker_normalization_is_over_all_frames_of_the_speaker(corpus: Corpus) -> None:
-    raw = {u.id: mfcc(read_audio(u.audio), OPTIONS) for u in corpus}
+    raw = {u.id: OPTIONS.cepstra(read_audio(u.audio)) for u in corpus}
     got = corpus_features(corpus, OPTIONS)
     assert list(got) == [u.id for u in corpus]
     for utterances in corpus.speakers().values():
@@ -41,7 +41,7 @@ def test_speaker_normalization_is_over_all_frames_of_the_speaker(corpus: Corpus)
 def test_utterance_normalization(corpus: Corpus) -> None:
     options = FeatureOptions(rate=8000, cmvn="utterance")
     for u, features in zip(corpus, corpus_features(corpus, options).values(), strict=True):
-        alone = finish_features(utterance_mfcc(u, options), options)
+        alone = options.finish(utterance_cepstra(u, options))
         np.testing.assert_array_equal(features.array, alone.array)
 
 
@@ -76,23 +76,23 @@ def test_too_short_names_the_utterance(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", Audio(np.zeros(100, dtype=np.float32), 8000))
     u = Utterance("a", tmp_path / "a.wav", None, "a")
     with pytest.raises(DataError, match=r"utterance a: .*a\.wav: too short for one frame"):
-        utterance_mfcc(u, OPTIONS)
+        utterance_cepstra(u, OPTIONS)
 
 
 def test_segments_and_channels(tmp_path: Path) -> None:
     x = (0.1 * np.random.default_rng(1).standard_normal((8000, 2))).astype(np.float32)
     soundfile.write(tmp_path / "a.wav", x, 8000, subtype="FLOAT")
     u = Utterance("a", tmp_path / "a.wav", None, "a", 0.25, 0.75, "list:1", 1)
-    wanted = mfcc(Audio(x[2000:6000, 1], 8000), OPTIONS)
-    np.testing.assert_array_equal(utterance_mfcc(u, OPTIONS), wanted)
+    wanted = OPTIONS.cepstra(Audio(x[2000:6000, 1], 8000))
+    np.testing.assert_array_equal(utterance_cepstra(u, OPTIONS), wanted)
 
 
 def test_resampling_only_when_asked(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", Audio(np.zeros(4000, dtype=np.float32), 8000))
     u = Utterance("a", tmp_path / "a.wav", None, "a")
     with pytest.raises(DataError, match="wrong sampling rate"):
-        utterance_mfcc(u, FeatureOptions())
-    assert len(utterance_mfcc(u, FeatureOptions(resample=True))) == 48
+        utterance_cepstra(u, FeatureOptions())
+    assert len(utterance_cepstra(u, FeatureOptions(resample=True))) == 48
 
 
 def test_empty_corpus() -> None:

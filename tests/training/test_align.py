@@ -121,7 +121,7 @@ def test_new_transition_costs_are_those_of_a_new_graph() -> None:
     ]  # fmt: skip
     model = type(model)(
         model.phones, model.silence_phones, tuple(moved), model.columns, model.mixtures,
-        model.feature_options,
+        model.front_end,
     )  # fmt: skip
     graphs.reweight(Units.of_phones(moved, model.state_labels()).move_costs)
     wanted = graphs_of(TranscriptCompiler(model, WORDS), words)[0]

@@ -8,7 +8,7 @@ from wfst_hmm.errors import DataError, WfstHmmError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.models.acoustic import AcousticModel
 from wfst_hmm.signal.extract import corpus_features
-from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.kaldi import FeatureOptions
 from wfst_hmm.training.features import training_takes
 from wfst_hmm.training.monophone import train
 from wfst_hmm.training.options import TrainingOptions

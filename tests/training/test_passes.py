@@ -28,7 +28,7 @@ def model_with_sounds() -> AcousticModel:
     ]
     return AcousticModel(
         model.phones, model.silence_phones, model.topologies, model.columns,
-        MixtureSet.from_states(states), model.feature_options,
+        MixtureSet.from_states(states), model.front_end,
     )  # fmt: skip
 
 

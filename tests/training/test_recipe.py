@@ -218,7 +218,7 @@ def test_silent_and_clipped_recordings_do_no_harm(tmp_path: Path) -> None:
     import soundfile
     import tiny_speech
 
-    from wfst_hmm.signal.options import FeatureOptions
+    from wfst_hmm.signal.kaldi import FeatureOptions
     from wfst_hmm.training.recipe import train_ladder
 
     data = tiny_speech.write_corpus(tmp_path / "data", 14, 1)

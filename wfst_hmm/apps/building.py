@@ -110,8 +110,7 @@ def train_model(
                                                G2p.train(pronunciations).entries)  # fmt: skip
         for entry in guessed:
             watcher.note(f"guessed: {entry.word} = {' '.join(entry.phones)}")
-    features = dataclasses.replace(options.features, rate=rate or rate_of(corpus))
-    options = options.replace(features=features)
+    options = options.replace(features=options.features.at_rate(rate or rate_of(corpus)))
     if recipe == "mono":
         return train(corpus, pronunciations, out, options, watcher=watcher, workers=workers)
     ladder = (ladder or RecipeOptions()).replace(training=options)

@@ -30,7 +30,6 @@ from wfst_hmm.fst.text import write_fst_text
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph, load_graph
 from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.loading import SpeechModel, load_model
-from wfst_hmm.signal.options import FeatureOptions
 
 __all__ = ["export_kaldi", "export_openfst", "import_htk", "import_kaldi", "import_sphinx"]
 
@@ -110,12 +109,9 @@ def _kept(path: Path, model: SpeechModel) -> KaldiModel | None:
     """Return what `_keep` kept, when it is still this very model."""
     if not (path / _KALDI).is_dir() or not isinstance(model, ContextModel):
         return None
-    options = model.feature_options
-    if not isinstance(options, FeatureOptions):
-        return None
     kaldi = read_kaldi_model(path / _KALDI)
     kaldi = dataclasses.replace(kaldi, silence_phones=model.silence_phones)
-    return kaldi if kaldi.context_model(options).hash == model.hash else None
+    return kaldi if kaldi.context_model(model.front_end).hash == model.hash else None
 
 
 def import_htk(

@@ -7,7 +7,6 @@ Public names: `describe`, `kind_of`.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,7 +125,8 @@ def _model(path: Path) -> dict[str, Any]:
         "dimensions": model.n_dims,
         "rate": model.rate,
         "frame_shift": model.frame_shift,
-        "features": dataclasses.asdict(model.feature_options),
+        "front_end": model.front_end.kind,
+        "features": model.front_end.to_dict(),
         "info": _in_short(model.info),
     }
 

@@ -22,7 +22,6 @@ from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.models.loading import SpeechModel
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.extract import utterance_cepstra
-from wfst_hmm.signal.sphinx import SphinxOptions, cepstra_stats
 
 __all__ = ["ENCODINGS", "heard", "microphone", "raw_pieces", "speaker_stats"]
 
@@ -162,7 +161,8 @@ def speaker_stats(
     DataError
         A recording cannot be used, or there is none.
     """
-    options = model.feature_options
-    of = cepstra_stats if isinstance(options, SphinxOptions) else CmvnStats.of
-    corpus = corpus_of_files(recordings)
-    return CmvnStats.merge(of(utterance_cepstra(u, options, resample=resample)) for u in corpus)
+    front_end = model.front_end
+    return CmvnStats.merge(
+        front_end.stats(utterance_cepstra(utterance, front_end, resample=resample))
+        for utterance in corpus_of_files(recordings)
+    )

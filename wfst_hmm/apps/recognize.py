@@ -46,7 +46,6 @@ from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.extract import Raw, utterance_cepstra
 from wfst_hmm.signal.features import Features
-from wfst_hmm.signal.sphinx import SphinxOptions, cepstra_stats
 
 __all__ = [
     "Outcome",
@@ -247,15 +246,15 @@ def stream_features(
         Of speakers who say more than this corpus holds; the others' are summed here.
     n_threads : int
     """
-    options = model.feature_options
+    front_end = model.front_end
 
     def raw_of(utterance: Utterance) -> tuple[Utterance, Raw | WfstHmmError]:
         try:
-            return utterance, utterance_cepstra(utterance, options, resample=resample)
+            return utterance, utterance_cepstra(utterance, front_end, resample=resample)
         except WfstHmmError as error:
             return utterance, error
 
-    pooled, stats_of = pools_speakers(model), _stats_of(model)
+    pooled = pools_speakers(model)
     known = dict(stats or {})
     left = collections.Counter(utterance.speaker for utterance in corpus)
     parts: dict[str, list[CmvnStats]] = collections.defaultdict(list)
@@ -265,7 +264,7 @@ def stream_features(
         left[utterance.speaker] -= 1
         wanted = pooled and utterance.speaker not in known
         if wanted and not isinstance(raw, WfstHmmError):
-            parts[utterance.speaker].append(stats_of(raw))
+            parts[utterance.speaker].append(front_end.stats(raw))
         if wanted and not left[utterance.speaker] and parts[utterance.speaker]:
             known[utterance.speaker] = CmvnStats.merge(parts.pop(utterance.speaker))
         while waiting and not (pooled and left[waiting[0][0].speaker]):
@@ -275,12 +274,7 @@ def stream_features(
 
 def pools_speakers(model: SpeechModel) -> bool:
     """Tell whether features depend on what else their speaker says."""
-    options = model.feature_options
-    return (options.cmn if isinstance(options, SphinxOptions) else options.cmvn) == "speaker"
-
-
-def _stats_of(model: SpeechModel) -> Callable[[Raw], CmvnStats]:
-    return cepstra_stats if isinstance(model.feature_options, SphinxOptions) else CmvnStats.of
+    return model.front_end.normalization == "speaker"
 
 
 def utterance_stats(
@@ -290,8 +284,8 @@ def utterance_stats(
     found = {}
     for utterance in corpus:
         with contextlib.suppress(WfstHmmError):
-            raw = utterance_cepstra(utterance, model.feature_options, resample=resample)
-            found[utterance.id] = _stats_of(model)(raw)
+            raw = utterance_cepstra(utterance, model.front_end, resample=resample)
+            found[utterance.id] = model.front_end.stats(raw)
     return found
 
 

@@ -21,7 +21,7 @@ from wfst_hmm.models.threads import map_threads
 from wfst_hmm.signal.audio import Audio, read_audio
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Corpus, Utterance
-from wfst_hmm.signal.features import FeatureOptions, finish_features, mfcc
+from wfst_hmm.signal.kaldi import FeatureOptions
 from wfst_hmm.signal.speech import SpeechOptions, speech_frames
 
 __all__ = ["LEAST_FRAMES", "SpeakerOptions", "corpus_frames", "find_speakers", "speaker_frames"]
@@ -84,7 +84,7 @@ def speaker_frames(audio: Audio, options: SpeakerOptions) -> npt.NDArray[np.floa
         Another sampling rate, too short for a frame, or next to no speech.
     """
     shift = options.features.frame_shift
-    raw = mfcc(audio, options.features)[:, 1:]
+    raw = options.features.cepstra(audio)[:, 1:]
     mask = np.zeros(len(raw), dtype=bool)
     loud = speech_frames(audio, options.speech, frame_shift=shift)[: len(raw)]
     mask[: len(loud)] = loud
@@ -93,7 +93,7 @@ def speaker_frames(audio: Audio, options: SpeakerOptions) -> npt.NDArray[np.floa
         raise DataError("next to no speech", got=f"{n_speech * shift:.2f} s",
                         expected=f"{LEAST_FRAMES * shift:g} s or more")  # fmt: skip
     stats = None if options.features.cmvn == "none" else CmvnStats.of(raw[mask])
-    frames = finish_features(raw, options.features, stats).array[mask]
+    frames = options.features.finish(raw, stats).array[mask]
     return np.asarray(frames)
 
 

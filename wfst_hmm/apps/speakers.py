@@ -23,7 +23,7 @@ from wfst_hmm.models.adapted import AdaptedModels
 from wfst_hmm.models.gmm import GaussianMixture
 from wfst_hmm.models.storage import load_arrays, save_arrays
 from wfst_hmm.signal.audio import Audio
-from wfst_hmm.signal.features import FeatureOptions
+from wfst_hmm.signal.kaldi import FeatureOptions
 from wfst_hmm.signal.speech import SpeechOptions
 
 __all__ = ["SpeakerModels", "Verdict", "enroll"]

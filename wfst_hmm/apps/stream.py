@@ -234,7 +234,7 @@ class Stream:
             self._model.rate, rate, resample=resample, channel=channel
         )  # fmt: skip
         self._features = FeatureStream(
-            self._model.feature_options, self._model.finish, normalization,
+            self._model.front_end, self._model.finish, normalization,
             reach=self._model.reach, stats=stats, block_frames=block_frames,
         )  # fmt: skip
         self._shift = self._model.frame_shift

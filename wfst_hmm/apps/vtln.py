@@ -26,7 +26,6 @@ from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.topology import StateLabels
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.signal.corpus import Corpus, Utterance
-from wfst_hmm.signal.options import FeatureOptions
 
 __all__ = ["WARPS", "WarpChoice", "speaker_warps", "states_by_search", "states_by_words"]
 
@@ -121,8 +120,8 @@ def speaker_warps(
     a grid with the states held fixed. The likelihood counts how far a warp shrinks the
     features (the logarithms of their standard deviations), which would otherwise be a gain.
     """
-    if not isinstance(model.feature_options, FeatureOptions):
-        raise ModelError("Sphinx's front end does not warp frequencies")
+    if not model.front_end.can_warp:
+        raise ModelError(f"the front end {model.front_end.kind!r} does not warp frequencies")
     if not warps:
         raise UsageError("no warp factors to try")
     mixtures = _mixtures(model)

@@ -25,7 +25,8 @@ from wfst_hmm.models.word_models import WordGuess, WordModels, WordOptions
 from wfst_hmm.signal.audio import audio_info
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.extract import corpus_features
-from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.front_end import FrontEnd
+from wfst_hmm.signal.kaldi import FeatureOptions
 
 __all__ = [
     "WordTest",
@@ -150,7 +151,7 @@ def held_out(corpus: Corpus, share: float, *, seed: int = 0) -> tuple[Corpus, Co
 
 def train_words(
     corpus: Corpus,
-    features: FeatureOptions | None = None,
+    features: FrontEnd | None = None,
     options: WordOptions | None = None,
     *,
     n_workers: int = 1,
@@ -163,7 +164,7 @@ def train_words(
     ----------
     corpus : Corpus
         Utterances of one word each, such as `word_corpus` lists.
-    features : FeatureOptions, optional
+    features : FrontEnd, optional
         Default: MFCCs with slopes at the rate of the first recording, mean and variance
         normalized per speaker.
     options : WordOptions, optional

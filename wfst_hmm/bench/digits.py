@@ -29,7 +29,7 @@ from wfst_hmm.graph.lexicon import Entry, Lexicon, read_lexicon
 from wfst_hmm.graph.phrases import Grammar, word_list, word_loop
 from wfst_hmm.models.loading import SpeechModel
 from wfst_hmm.signal.corpus import Corpus, Utterance
-from wfst_hmm.signal.features import FeatureOptions
+from wfst_hmm.signal.kaldi import FeatureOptions
 from wfst_hmm.training.monophone import train
 from wfst_hmm.training.options import TrainingOptions
 from wfst_hmm.training.recipe import RecipeOptions, train_ladder

@@ -139,11 +139,10 @@ def bench_ladder(
     with tempfile.TemporaryDirectory() as temporary:
         model_folder = Path(temporary if out is None else out) / "model"
         stages = Path(temporary) / "graphs"
-        bare = dataclasses.replace(options.training.features, delta_order=0)
         begun = time.perf_counter(), time.process_time()
         tell(f"features of {len(train)} utterances")
         with Workers(options.training.workers) as workers:
-            takes = training_takes(train, bare, workers=workers)
+            takes = training_takes(train, options.training.features.plain(), workers=workers)
         for name in RECIPES[: RECIPES.index(recipe) + 1]:
             tell(f"{name}: training")
             model = train_ladder_on(takes, spoken, model_folder, name, options, watcher=watcher)

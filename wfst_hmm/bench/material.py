@@ -22,7 +22,7 @@ from wfst_hmm.apps.fsdd import Recording, find_recordings
 from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.signal.corpus import Corpus
 from wfst_hmm.signal.extract import corpus_features
-from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.kaldi import FeatureOptions
 
 __all__ = [
     "Material", "digit_features", "evenly_spread", "find_folder", "find_material", "need",

@@ -29,7 +29,7 @@ from wfst_hmm.bench.report import Row
 from wfst_hmm.errors import UsageError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.lexicon import Lexicon, read_lexicon
-from wfst_hmm.signal.features import FeatureOptions
+from wfst_hmm.signal.kaldi import FeatureOptions
 from wfst_hmm.training.features import Take, training_takes
 from wfst_hmm.training.monophone import train_on
 from wfst_hmm.training.options import TrainingOptions

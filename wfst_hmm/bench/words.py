@@ -22,7 +22,7 @@ from wfst_hmm.bench.report import Row
 from wfst_hmm.models.chain import Chain
 from wfst_hmm.models.threads import map_threads
 from wfst_hmm.models.word_models import WordModels, WordOptions
-from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.kaldi import FeatureOptions
 
 __all__ = ["bench_words"]
 

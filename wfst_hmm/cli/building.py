@@ -20,7 +20,7 @@ import typer
 from wfst_hmm.cli.parameters import Json, LexiconSpec, Resample
 from wfst_hmm.cli.shell import console, print_json, say, warn
 from wfst_hmm.cli.working import Cluster, training_workers
-from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.kaldi import FeatureOptions
 from wfst_hmm.training.options import TrainingOptions
 from wfst_hmm.training.recipe import RecipeOptions
 

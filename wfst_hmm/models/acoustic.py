@@ -25,9 +25,10 @@ from wfst_hmm.models.folder import Form, read_folder, write_folder
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.models.topology import StateLabels, Topology
+from wfst_hmm.signal.audio import Audio
 from wfst_hmm.signal.cmvn import CmvnStats
-from wfst_hmm.signal.features import Features, finish_features
-from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.features import Features
+from wfst_hmm.signal.front_end import FrontEnd, front_end_from_dict
 
 __all__ = ["MODEL_FORMAT", "AcousticModel"]
 
@@ -50,7 +51,7 @@ class AcousticModel:
         ``columns[p][s]``: score column (tied state) of state ``s`` of phone ``p``.
     mixtures : MixtureSet
         One mixture a column.
-    feature_options : FeatureOptions
+    front_end : FrontEnd
         How audio must become features for this model.
     info : mapping
         JSON-ready facts about the model's making; not part of `hash`.
@@ -68,7 +69,7 @@ class AcousticModel:
     topologies: tuple[Topology, ...]
     columns: tuple[npt.NDArray[np.int32], ...]
     mixtures: MixtureSet
-    feature_options: FeatureOptions
+    front_end: FrontEnd
     info: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -102,9 +103,9 @@ class AcousticModel:
             if column.min() < 0 or column.max() >= n_columns:
                 raise ModelError(f"phone {phone}: a state whose column has no mixture",
                                  got=column.tolist(), expected=f"0 to {n_columns - 1}")  # fmt: skip
-        if self.mixtures.n_dims != self.feature_options.n_dims:
+        if self.mixtures.n_dims != self.front_end.n_dims:
             raise ModelError("mixtures and features of unlike dimension", got=self.mixtures.n_dims,
-                             expected=self.feature_options.n_dims)  # fmt: skip
+                             expected=self.front_end.n_dims)  # fmt: skip
 
     @property
     def n_columns(self) -> int:
@@ -114,12 +115,12 @@ class AcousticModel:
     @property
     def frame_shift(self) -> float:
         """Seconds from one frame to the next."""
-        return self.feature_options.frame_shift
+        return self.front_end.frame_shift
 
     @property
     def reach(self) -> int:
         """Frames on either side that a finished feature depends on, normalization aside."""
-        return self.feature_options.reach
+        return self.front_end.reach
 
     def __repr__(self) -> str:
         return (
@@ -140,11 +141,15 @@ class AcousticModel:
     @property
     def rate(self) -> int:
         """Samples per second that the model hears."""
-        return self.feature_options.rate
+        return self.front_end.rate
+
+    def features(self, audio: Audio) -> Features:
+        """Return the features of one recording, normalized by itself."""
+        return self.front_end.features(audio)
 
     def finish(self, raw: npt.NDArray[np.floating], stats: CmvnStats | None = None) -> Features:
-        """Return the features of raw cepstra: see `signal.features.finish_features`."""
-        return finish_features(raw, self.feature_options, stats)
+        """Return the features of raw cepstra: see `FrontEnd.finish`."""
+        return self.front_end.finish(raw, stats)
 
     def score(self, features: Features | npt.ArrayLike) -> Scores:
         """Score frames under every tied state.
@@ -152,7 +157,7 @@ class AcousticModel:
         Parameters
         ----------
         features : Features or array_like, shape (T, D)
-            Made with `feature_options`.
+            Made with `front_end`.
 
         Returns
         -------
@@ -197,13 +202,15 @@ class AcousticModel:
             "silence_phones": list(self.silence_phones),
             "topologies": [topology.to_dict() for topology in self.topologies],
             "columns": [column.tolist() for column in self.columns],
-            "feature_options": self.feature_options.to_dict(),
+            "feature_options": self.front_end.to_dict(),
+            # Folders of version 0.1, and their hashes, do not name Kaldi's.
+            **({"front_end": kind} if (kind := self.front_end.kind) != "kaldi" else {}),
         }
 
     def save(self, path: str | Path) -> None:
         """Write the model as a directory, whole or not at all; an older one is replaced.
 
-        The directory holds ``model.json`` (phones, topologies, columns, feature options, info)
+        The directory holds ``model.json`` (phones, topologies, columns, front end, info)
         and ``mixtures.npz`` (``log_weights``, ``means``, ``variances``, ``offsets``).
 
         Raises
@@ -238,6 +245,6 @@ class AcousticModel:
             tuple(Topology.from_dict(value) for value in header["topologies"]),
             tuple(np.asarray(column, dtype=np.int32) for column in header["columns"]),
             MixtureSet(**{name: arrays[name] for name in names}),
-            FeatureOptions.from_dict(header["feature_options"]),
+            front_end_from_dict(header.get("front_end", "kaldi"), header["feature_options"]),
             header.get("info", {}),
         )

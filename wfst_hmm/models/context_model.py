@@ -1,10 +1,10 @@
 """Acoustic models of phones in context, as other toolkits make them.
 
-In: a `ContextMap`, tied densities and the options of a front end. Out: `ContextModel`: features
+In: a `ContextMap`, tied densities and a front end. Out: `ContextModel`: features
 of audio, scores of features, the labels of graphs; a directory that holds all of it.
 
 It answers what `AcousticModel` answers, for models whose phones have many HMMs each and whose
-features may be made by Sphinx's front end.
+features may be spliced and transformed.
 
 Public names: `CONTEXT_FORMAT`, `ContextModel`.
 """
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.errors import DataError, ModelError
+from wfst_hmm.errors import ModelError
 from wfst_hmm.files import sha256_of
 from wfst_hmm.models.codebooks import CodebookSet
 from wfst_hmm.models.context import ContextMap
@@ -32,14 +32,8 @@ from wfst_hmm.models.topology import StateLabels, Topology
 from wfst_hmm.models.tree import Tree
 from wfst_hmm.signal.audio import Audio
 from wfst_hmm.signal.cmvn import CmvnStats
-from wfst_hmm.signal.features import Features, finish_features, mfcc
-from wfst_hmm.signal.options import FeatureOptions
-from wfst_hmm.signal.sphinx import (
-    NoiseTracker,
-    SphinxOptions,
-    finish_cepstra,
-    sphinx_cepstra,
-)
+from wfst_hmm.signal.features import Features
+from wfst_hmm.signal.front_end import FrontEnd, front_end_from_dict
 from wfst_hmm.signal.transforms import affine, splice
 
 __all__ = ["CONTEXT_FORMAT", "ContextModel"]
@@ -59,7 +53,7 @@ class ContextModel:
         The first is the optional silence between words. May be empty.
     densities : MixtureSet or CodebookSet
         One score column a tied state.
-    feature_options : FeatureOptions or SphinxOptions
+    front_end : FrontEnd
     transform : ndarray or None
         Linear transform of the features, shape (m, n), or (m, n + 1) with an offset.
     fillers : dict
@@ -67,8 +61,7 @@ class ContextModel:
     info : mapping
         JSON-ready facts about the model's origin; not part of `hash`.
     splice : int
-        Frames on each side that are put beside each frame before the transform (LDA); not with
-        Sphinx's front end.
+        Frames on each side that are put beside each frame before the transform (LDA).
     unadapted : MixtureSet or None
         Of a model trained speaker-adaptively: densities of the same states for features of a
         speaker whose transform (fMLLR) is not known yet, for a first pass.
@@ -85,7 +78,7 @@ class ContextModel:
     context: ContextMap
     silence_phones: tuple[str, ...]
     densities: MixtureSet | CodebookSet
-    feature_options: FeatureOptions | SphinxOptions
+    front_end: FrontEnd
     transform: npt.NDArray[np.float32] | None = None
     fillers: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     info: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -103,19 +96,17 @@ class ContextModel:
         self._check_dimensions()
 
     def _check_dimensions(self) -> None:
-        options, densities = self.feature_options, self.densities
-        if isinstance(options, SphinxOptions):
-            if self.splice or self.unadapted is not None:
-                raise ModelError("splicing and adaptation need the front end of Kaldi's kind")
-            return
-        n_dims = options.n_dims * (2 * self.splice + 1)
+        densities = self.densities
+        n_dims = self.front_end.n_dims * (2 * self.splice + 1)
         if self.transform is not None:
             rows, columns = self.transform.shape
             if columns - n_dims not in (0, 1):
                 raise ModelError("the transform does not fit the features",
                                  got=self.transform.shape, expected=f"{n_dims} columns")  # fmt: skip
             n_dims = rows
-        if densities.n_dims != n_dims:
+        # Streams of codebooks may leave the last dimensions out.
+        tied = isinstance(densities, CodebookSet)
+        if not (densities.n_dims <= n_dims if tied else densities.n_dims == n_dims):
             raise ModelError("densities and features of unlike dimension", got=densities.n_dims,
                              expected=n_dims)  # fmt: skip
         first = self.unadapted
@@ -150,18 +141,17 @@ class ContextModel:
     @property
     def frame_shift(self) -> float:
         """Seconds from one frame to the next."""
-        return self.feature_options.frame_shift
+        return self.front_end.frame_shift
 
     @property
     def rate(self) -> int:
         """Samples per second that the model hears."""
-        options = self.feature_options
-        return round(options.samprate) if isinstance(options, SphinxOptions) else options.rate
+        return self.front_end.rate
 
     @property
     def reach(self) -> int:
         """Frames on either side that a finished feature depends on, normalization aside."""
-        return self.feature_options.reach + self.splice
+        return self.front_end.reach + self.splice
 
     def __repr__(self) -> str:
         return (
@@ -169,7 +159,7 @@ class ContextModel:
             f"{self.n_columns} states)"
         )
 
-    def features(self, audio: Audio, *, noise: NoiseTracker | None = None) -> Features:
+    def features(self, audio: Audio) -> Features:
         """Return the features of one utterance, normalized by its own mean.
 
         Raises
@@ -177,13 +167,7 @@ class ContextModel:
         DataError
             The audio has another rate, or is too short.
         """
-        if audio.rate != self.rate:
-            raise DataError("audio of the wrong rate", got=f"{audio.rate} Hz",
-                            expected=f"{self.rate} Hz", fix="Resample it.")  # fmt: skip
-        options = self.feature_options
-        if isinstance(options, SphinxOptions):
-            return self.finish(sphinx_cepstra(audio.samples, options, noise))
-        return self.finish(mfcc(audio, options))
+        return self.finish(self.front_end.cepstra(audio))
 
     def finish(self, raw: npt.NDArray[np.floating], stats: CmvnStats | None = None) -> Features:
         """Return the features of raw cepstra (`signal.extract.utterance_cepstra`).
@@ -194,18 +178,16 @@ class ContextModel:
         stats : CmvnStats, optional
             Of the speaker; by default an utterance is normalized by its own mean.
         """
-        options = self.feature_options
-        if isinstance(options, SphinxOptions):
-            array = finish_cepstra(raw, options, self.transform, stats)
-            return Features(array, self.frame_shift)
-        features = finish_features(raw, options, stats)
+        features = self.front_end.finish(raw, stats)
+        if not self.splice and self.transform is None:
+            return features
+        array = features.array
         if self.splice:
-            spliced = splice(features.array, self.splice, self.splice)
-            features = Features(spliced, features.frame_shift)
+            array = splice(array, self.splice, self.splice)
         if self.transform is not None:
-            mapped = affine(features.array, self.transform)
-            features = Features(mapped, features.frame_shift)
-        return features
+            # Sphinx's transforms may have more rows than its models score.
+            array = affine(array, self.transform[: self.n_dims])
+        return Features(array, features.frame_shift)
 
     def score(self, features: Features | npt.ArrayLike, *, adapted: bool = False) -> Scores:
         """Score frames under every tied state.
@@ -255,12 +237,11 @@ class ContextModel:
         return sha256_of(parts)
 
     def _description(self) -> dict[str, Any]:
-        options = self.feature_options
         return {
             "silence_phones": list(self.silence_phones),
             "densities": type(self.densities).__name__,
-            "front_end": "sphinx" if isinstance(options, SphinxOptions) else "kaldi",
-            "feature_options": dataclasses.asdict(options),
+            "front_end": self.front_end.kind,
+            "feature_options": self.front_end.to_dict(),
             "fillers": {word: list(phones) for word, phones in self.fillers.items()},
             **({"splice": self.splice} if self.splice else {}),
         }
@@ -310,13 +291,11 @@ class ContextModel:
 
         tied = header["densities"] == CodebookSet.__name__
         density = part("density_")
-        sphinx = header["front_end"] == "sphinx"
-        values = header["feature_options"]
         return cls(
             ContextMap.from_arrays(part("context_")),
             tuple(header["silence_phones"]),
             CodebookSet.from_arrays(density) if tied else MixtureSet(**density),
-            SphinxOptions(**values) if sphinx else FeatureOptions.from_dict(values),
+            front_end_from_dict(header["front_end"], header["feature_options"]),
             arrays.get("transform"),
             {word: tuple(phones) for word, phones in header["fillers"].items()},
             header.get("info", {}),

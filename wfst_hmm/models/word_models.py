@@ -21,7 +21,7 @@ from wfst_hmm.files import atomic_directory, read_json, write_json
 from wfst_hmm.models.chain import Chain
 from wfst_hmm.models.gmm_hmm import GmmHmm
 from wfst_hmm.models.threads import map_threads
-from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.front_end import FrontEnd, front_end_from_dict
 
 __all__ = ["WordGuess", "WordModels", "WordOptions"]
 
@@ -80,13 +80,13 @@ class WordModels:
     ----------
     models : mapping of str to GmmHmm
         By word, in sorted order.
-    features : FeatureOptions
+    features : FrontEnd
     info : dict
         What training noted: numbers of recordings, log-likelihoods, options.
     """
 
     models: Mapping[str, GmmHmm]
-    features: FeatureOptions
+    features: FrontEnd
     info: dict[str, Any]
 
     @property
@@ -98,7 +98,7 @@ class WordModels:
     def train(
         cls,
         examples: Mapping[str, Sequence[npt.NDArray[Any]]],
-        features: FeatureOptions,
+        features: FrontEnd,
         options: WordOptions | None = None,
         *,
         n_threads: int = 1,
@@ -110,7 +110,7 @@ class WordModels:
         ----------
         examples : mapping of str to list of ndarray, shape (T_k, D)
             Feature sequences by word.
-        features : FeatureOptions
+        features : FrontEnd
             How they were made; kept with the models.
         options : WordOptions, optional
         n_threads : int
@@ -175,7 +175,8 @@ class WordModels:
                 self.models[word].save(folder / name)
             write_json(folder / _HEADER, {
                 "kind": _KIND, "version": 1, "files": files,
-                "features": self.features.to_dict(), "info": self.info,
+                "front_end": self.features.kind, "features": self.features.to_dict(),
+                "info": self.info,
             })  # fmt: skip
 
     @classmethod
@@ -196,7 +197,9 @@ class WordModels:
             if not isinstance(name, str) or Path(name).name != name:
                 raise FormatError(f"word {word!r}: no file name", where=str(header_path), got=name)
             models[word] = GmmHmm.load(Path(path) / name)
-        features = FeatureOptions.from_dict(header.get("features", {}), where=str(header_path))
+        features = front_end_from_dict(
+            header.get("front_end", "kaldi"), header.get("features", {}), where=str(header_path)
+        )
         for word, model in models.items():
             if model.n_dims != features.n_dims:
                 raise ModelError(f"word {word!r} was trained on other features",

@@ -3,7 +3,7 @@
 In: an audio file that libsndfile reads (WAV PCM or float, FLAC, OGG, ...), perhaps a stretch of it.
 Out: `Audio`, float32 samples at full scale 1.
 
-Public names: `Audio`, `AudioInfo`, `audio_info`, `read_audio`, `write_wav`.
+Public names: `Audio`, `AudioInfo`, `INT16_SCALE`, `audio_info`, `read_audio`, `write_wav`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.files import atomic_file
 from wfst_hmm.remote import local_copy
 
-__all__ = ["Audio", "AudioInfo", "audio_info", "read_audio", "write_wav"]
+__all__ = ["INT16_SCALE", "Audio", "AudioInfo", "audio_info", "read_audio", "write_wav"]
+
+#: Samples at full scale 1 times this are of 16-bit size: front ends compute on those.
+INT16_SCALE = 32768.0
 
 #: Seconds by which a segment may overrun its recording: lists round their times, a little more
 #: than a tenth for the rounding of the sum.
@@ -167,7 +170,7 @@ def read_audio(
 
 def write_wav(path: str | Path, audio: Audio) -> None:
     """Write 16-bit PCM WAV, atomically; samples beyond full scale are clipped."""
-    scaled = np.clip(np.rint(audio.samples * 32768.0), -32768, 32767).astype("<i2")
+    scaled = np.clip(np.rint(audio.samples * INT16_SCALE), -32768, 32767).astype("<i2")
     # Not by libsndfile: it waits for the disk after every file.
     with atomic_file(path) as temporary, wave.open(str(temporary), "wb") as file:
         file.setnchannels(1)

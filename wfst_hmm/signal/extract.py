@@ -1,43 +1,44 @@
 """The features of a whole corpus.
 
 In: a `Corpus`. Out: `Features` by utterance id, normalized per speaker or per utterance as the
-options say.
+front end says.
 
-Public names: `corpus_features`, `utterance_cepstra`, `utterance_mfcc`.
+Public names: `corpus_features`, `speaker_stats`, `utterance_cepstra`.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, UsageError, WfstHmmError
-from wfst_hmm.signal.audio import Audio, read_audio
+from wfst_hmm.signal.audio import read_audio
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Corpus, Utterance
-from wfst_hmm.signal.features import FeatureOptions, Features, finish_features, mfcc
-from wfst_hmm.signal.sphinx import SphinxOptions, sphinx_cepstra
+from wfst_hmm.signal.features import Features
+from wfst_hmm.signal.front_end import FrontEnd
 
-__all__ = ["corpus_features", "utterance_cepstra", "utterance_mfcc"]
+__all__ = ["corpus_features", "speaker_stats", "utterance_cepstra"]
 
 Raw = npt.NDArray[np.float32]
 
 
-def utterance_mfcc(
-    utterance: Utterance, options: FeatureOptions, *, vtln_warp: float = 1.0
-) -> npt.NDArray[np.float32]:
-    """Read one utterance's audio and compute its raw MFCCs.
+def utterance_cepstra(
+    utterance: Utterance, front_end: FrontEnd, *, resample: bool = False, warp: float = 1.0
+) -> Raw:
+    """Read one utterance's audio and compute its raw cepstra.
 
     Parameters
     ----------
     utterance : Utterance
         Its own warp factor is applied, too.
-    options : FeatureOptions
-    vtln_warp : float
+    front_end : FrontEnd
+    resample : bool
+        Convert a recording of another rate instead of refusing it.
+    warp : float
 
     Returns
     -------
@@ -48,58 +49,18 @@ def utterance_mfcc(
     DataError
         Its audio cannot be used; the message names the utterance and where it is defined.
     """
-
-    def compute(audio: Audio) -> Raw:
-        return mfcc(audio, options, vtln_warp=vtln_warp * utterance.warp)
-
-    return _computed(utterance, options.rate, options.resample, compute)
-
-
-def utterance_cepstra(
-    utterance: Utterance, options: FeatureOptions | SphinxOptions, *, resample: bool = False
-) -> npt.NDArray[np.float32]:
-    """Read one utterance's audio and compute the raw cepstra of a model's front end.
-
-    Parameters
-    ----------
-    utterance : Utterance
-    options : FeatureOptions or SphinxOptions
-    resample : bool
-        Convert a recording of another rate instead of refusing it.
-
-    Returns
-    -------
-    ndarray of float32, shape (T, n_ceps)
-
-    Raises
-    ------
-    DataError
-        As `utterance_mfcc`.
-    """
-    if isinstance(options, FeatureOptions):
-        options = dataclasses.replace(options, resample=options.resample or resample)
-        return utterance_mfcc(utterance, options)
-    sphinx = options
-    if utterance.warp != 1.0:
-        raise DataError("Sphinx's front end does not warp frequencies", where=utterance.place,
-                        got=utterance.warp, fix="Leave spk2warp out.")  # fmt: skip
-    return _computed(utterance, round(sphinx.samprate), resample,
-                     lambda audio: sphinx_cepstra(audio.samples, sphinx))  # fmt: skip
-
-
-def _computed(
-    utterance: Utterance, rate: int, resample: bool, compute: Callable[[Audio], Raw]
-) -> Raw:
+    warp *= utterance.warp
     try:
+        front_end.require_warp(warp)
         audio = read_audio(
             utterance.audio,
-            rate=rate,
+            rate=front_end.rate,
             channel=utterance.channel,
             start=utterance.start,
             end=utterance.end,
-            resample=resample,
+            resample=resample or front_end.resample,
         )
-        return compute(audio)
+        return front_end.cepstra(audio, warp=warp)
     except WfstHmmError as error:
         what = f"{error.where}: {error.what}" if error.where else f"{utterance.audio}: {error.what}"
         raise DataError(
@@ -109,7 +70,7 @@ def _computed(
 
 def corpus_features(
     corpus: Corpus,
-    options: FeatureOptions,
+    front_end: FrontEnd,
     *,
     n_workers: int = 1,
     on_error: Callable[[str, WfstHmmError], None] | None = None,
@@ -119,8 +80,8 @@ def corpus_features(
     Parameters
     ----------
     corpus : Corpus
-    options : FeatureOptions
-        ``cmvn="speaker"`` pools each speaker's usable utterances of this corpus.
+    front_end : FrontEnd
+        Normalization by ``speaker`` pools each speaker's usable utterances of this corpus.
     n_workers : int
         Threads that read audio and compute MFCCs; the result does not depend on it.
     on_error : callable, optional
@@ -145,27 +106,38 @@ def corpus_features(
     if not len(corpus):
         raise DataError("no utterance", where=corpus.where or "corpus", fix="Check its lists.")
     raw: dict[str, Raw] = {}
-    for utterance, outcome in _all_raw(corpus, options, n_workers):
+    for utterance, outcome in _all_raw(corpus, front_end, n_workers):
         if not isinstance(outcome, DataError):
             raw[utterance.id] = outcome
         elif on_error is None:
             raise outcome
         else:
             on_error(utterance.id, outcome)
-    stats = _speaker_stats(corpus, raw) if options.cmvn == "speaker" else {}
+    stats = speaker_stats([(u, raw[u.id]) for u in corpus if u.id in raw], front_end)
     speaker_of = {utterance.id: utterance.speaker for utterance in corpus}
-    return {
-        id_: finish_features(array, options, stats.get(speaker_of[id_]))
-        for id_, array in raw.items()
-    }
+    return {id_: front_end.finish(array, stats.get(speaker_of[id_])) for id_, array in raw.items()}
+
+
+def speaker_stats(
+    cepstra: Iterable[tuple[Utterance, Raw]], front_end: FrontEnd
+) -> dict[str, CmvnStats]:
+    """Return each speaker's sums, added in the given order: the same to the bit every time.
+
+    Nothing where the front end does not normalize by speaker.
+    """
+    pooled: dict[str, list[CmvnStats]] = {}
+    if front_end.normalization == "speaker":
+        for utterance, raw in cepstra:
+            pooled.setdefault(utterance.speaker, []).append(front_end.stats(raw))
+    return {speaker: CmvnStats.merge(parts) for speaker, parts in pooled.items()}
 
 
 def _all_raw(
-    corpus: Corpus, options: FeatureOptions, n_workers: int
+    corpus: Corpus, front_end: FrontEnd, n_workers: int
 ) -> Iterator[tuple[Utterance, Raw | DataError]]:
     def attempt(utterance: Utterance) -> Raw | DataError:
         try:
-            return utterance_mfcc(utterance, options)
+            return utterance_cepstra(utterance, front_end)
         except DataError as error:
             return error
 
@@ -178,12 +150,3 @@ def _all_raw(
             yield from zip(corpus, pool.map(attempt, corpus), strict=True)
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _speaker_stats(corpus: Corpus, raw: dict[str, Raw]) -> dict[str, CmvnStats]:
-    """Sums per speaker, always added in the corpus's order: the same to the bit every time."""
-    pooled: dict[str, list[CmvnStats]] = {}
-    for utterance in corpus:
-        if utterance.id in raw:
-            pooled.setdefault(utterance.speaker, []).append(CmvnStats.of(raw[utterance.id]))
-    return {speaker: CmvnStats.merge(parts) for speaker, parts in pooled.items()}

@@ -13,6 +13,7 @@ Public names: `LiveCmvn`, `LiveCmvnOptions`.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,8 @@ from wfst_hmm.signal.cmvn import CmvnStats
 __all__ = ["LiveCmvn", "LiveCmvnOptions"]
 
 Array = npt.NDArray[np.float32]
+#: Which frames (n, D) have a say in a mean.
+Counted = Callable[[npt.NDArray[np.floating]], npt.NDArray[np.bool_]]
 KINDS = ("running", "sphinx", "fixed")
 _SPHINX_KEPT, _SPHINX_FULL = 500, 800  # frames: CMN_WIN and CMN_WIN_HWM of PocketSphinx
 
@@ -76,8 +79,9 @@ class LiveCmvn:
         Statistics known beforehand: of the speaker, or of many.
     variance : bool
         Also scale to variance 1.
-    loud_only : bool
-        Frames whose first cepstrum is negative have no say, as with Sphinx's front end.
+    counted : callable, optional
+        Tells which of the frames (n, D) have a say in the mean: a front end's ``counted``. By
+        default all have.
 
     Raises
     ------
@@ -103,7 +107,7 @@ class LiveCmvn:
         prior: CmvnStats | None = None,
         *,
         variance: bool = False,
-        loud_only: bool = False,
+        counted: Counted | None = None,
     ) -> None:
         if options.kind == "fixed" and prior is None:
             raise UsageError("fixed normalization needs statistics",
@@ -116,7 +120,7 @@ class LiveCmvn:
         self._options = options
         self._prior = prior
         self._variance = variance
-        self._loud_only = loud_only
+        self._counted: Counted = counted or (lambda frames: np.ones(len(frames), dtype=bool))
         self._waiting: list[Array] = []
         self._count = 0.0
         self._sums: npt.NDArray[np.float64] = np.zeros(0)  # of x and of its square, side by side
@@ -142,8 +146,8 @@ class LiveCmvn:
         if not len(frames):
             return frames
         first = frames[: self._options.wait]
-        loud = first[first[:, 0] >= 0] if self._loud_only else first
-        self._prior = CmvnStats.of(loud if len(loud) else first)
+        counted = first[self._counted(first)]
+        self._prior = CmvnStats.of(counted if len(counted) else first)
         return self._normalized(frames)
 
     def _normalized(self, frames: Array) -> Array:
@@ -152,7 +156,7 @@ class LiveCmvn:
         if self._options.kind == "fixed":
             return prior.apply(frames, variance=self._variance)
         x = frames.astype(np.float64)
-        weight = (x[:, 0] >= 0 if self._loud_only else np.ones(len(x), dtype=bool)).astype(float)
+        weight = self._counted(frames).astype(float)
         if self._options.kind == "sphinx":
             return self._sphinx(x, weight, prior)
         return self._running(x, weight, prior)

@@ -6,9 +6,7 @@ mean normalization, slopes over time and a linear transform.
 It differs from Kaldi's in every constant: one padded frame at the end, filters placed on DFT
 bins, noise removal in the mel domain, slopes over two frames instead of regressions.
 
-Public names: `SphinxOptions`, `NoiseTracker`, `emphasized`, `n_whole_frames`, `cepstra_of`,
-`sphinx_cepstra`, `cepstra_stats`, `finish_cepstra`,
-`sphinx_features`, `stream_slices`.
+Public names: `SphinxOptions`, `NoiseTracker`, `sphinx_cepstra`, `finish_cepstra`, `sphinx_features`, `stream_slices`.
 
 Notes
 -----
@@ -21,24 +19,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, UsageError
+from wfst_hmm.signal.audio import INT16_SCALE, Audio
 from wfst_hmm.signal.cmvn import CmvnStats
-from wfst_hmm.signal.options import INT16_SCALE
+from wfst_hmm.signal.features import Features
+from wfst_hmm.signal.front_end import FrontEnd, register
 
 __all__ = [
     "NoiseTracker",
     "SphinxOptions",
-    "cepstra_of",
-    "cepstra_stats",
-    "emphasized",
     "finish_cepstra",
-    "n_whole_frames",
     "sphinx_cepstra",
     "sphinx_features",
     "stream_slices",
@@ -54,8 +50,9 @@ _KINDS = {
 }  # fmt: skip
 
 
+@register
 @dataclasses.dataclass(frozen=True)
-class SphinxOptions:
+class SphinxOptions(FrontEnd):
     """The keys of a ``feat.params`` file that change features, with Sphinx's defaults.
 
     Attributes
@@ -89,6 +86,8 @@ class SphinxOptions:
     UsageError
         A value is impossible; the message names it.
     """
+
+    kind: ClassVar[str] = "sphinx"
 
     samprate: float = 16000.0
     frate: float = 100.0
@@ -136,6 +135,16 @@ class SphinxOptions:
         stream_slices(self)
 
     @property
+    def rate(self) -> int:
+        """Samples per second, a whole number."""
+        return round(self.samprate)
+
+    @property
+    def frame_length(self) -> float:
+        """Seconds of a window."""
+        return self.frame_size / self.samprate
+
+    @property
     def frame_shift(self) -> float:
         """Seconds from one frame to the next."""
         return self.shift / self.samprate
@@ -166,6 +175,43 @@ class SphinxOptions:
         n = self.ncep
         sizes = {"1s_c": n, "1s_c_d": 2 * n, "1s_c_d_dd": 3 * n, "1s_c_d_ld_dd": 4 * n, "s2_4x": 51}
         return sizes.get(self.feat, 39)
+
+    @property
+    def n_ceps(self) -> int:
+        """Raw cepstra of a frame: `ncep`."""
+        return self.ncep
+
+    @property
+    def normalization(self) -> str:
+        """Whose mean is subtracted: what `cmn` says."""
+        return self.cmn if self.cmn in ("speaker", "none") else "utterance"
+
+    @property
+    def scales_variance(self) -> bool:
+        """Whether cepstra are also scaled to variance 1: `varnorm`."""
+        return self.varnorm
+
+    def cepstra(self, audio: Audio, *, warp: float = 1.0) -> npt.NDArray[np.float32]:
+        """Return cepstra (T, ncep) of one utterance; see `sphinx_cepstra`."""
+        self.require_warp(warp)
+        self.require_rate(audio)
+        return sphinx_cepstra(audio.samples, self)
+
+    def finish(self, cepstra: npt.NDArray[np.floating], stats: CmvnStats | None = None) -> Features:
+        """Normalize cepstra and append slopes; see `finish_cepstra`."""
+        return Features(finish_cepstra(cepstra, self, None, stats), self.frame_shift)
+
+    def at_rate(self, rate: int) -> SphinxOptions:
+        """Return the same front end for another number of samples per second."""
+        return dataclasses.replace(self, samprate=float(rate))
+
+    def counted(self, cepstra: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+        """Tell which frames have a say in the mean: those with c0 >= 0, shape (T,)."""
+        return np.asarray(cepstra[:, 0] >= 0)
+
+    def stream(self, *, block_frames: int = 10, noise: NoiseTracker | None = None) -> _Stream:
+        """Begin to take audio in pieces; `noise` carries noise removal on from earlier audio."""
+        return _Stream(self, block_frames, noise)
 
 
 def stream_slices(options: SphinxOptions) -> tuple[Array, ...]:
@@ -280,20 +326,20 @@ def _cosines(n_ceps: int, n_filters: int) -> Array:
     return np.asarray(np.cos(step * (np.arange(n_filters) + 0.5)), dtype=np.float32)
 
 
-def emphasized(samples: Array, options: SphinxOptions, before: float = 0.0) -> Array:
+def _emphasized(samples: Array, options: SphinxOptions, before: float = 0.0) -> Array:
     """Pre-emphasize samples of 16-bit size, float64; `before` is the sample in front of them."""
     earlier = np.concatenate([[before], samples[:-1]])
     return np.asarray(samples - earlier * np.float64(np.float32(options.alpha)))
 
 
-def n_whole_frames(n_samples: int, options: SphinxOptions) -> int:
+def _n_whole_frames(n_samples: int, options: SphinxOptions) -> int:
     """Return how many frames fit into so many samples; one padded frame follows them."""
     size, shift = options.frame_size, options.shift
     return 1 + (n_samples - size) // shift if n_samples >= size else 0
 
 
-def cepstra_of(signal: Array, n_frames: int, options: SphinxOptions, noise: NoiseTracker) -> Array:
-    """Return the cepstra of so many frames of an emphasized signal, zeros behind its end."""
+def _cepstra_of(signal: Array, n_frames: int, options: SphinxOptions, noise: NoiseTracker) -> Array:
+    """Return the cepstra of so many frames of an _emphasized signal, zeros behind its end."""
     size, shift = options.frame_size, options.shift
     padded = np.zeros((n_frames - 1) * shift + size)
     padded[: len(signal)] = signal[: len(padded)]
@@ -331,10 +377,10 @@ def sphinx_cepstra(
         raise DataError("no samples of one channel", got=f"shape {signal.shape}", expected="(N,)")
     if not np.isfinite(signal).all():
         raise DataError("a sample is not finite", got=signal[~np.isfinite(signal)][0])
-    signal = emphasized(np.round(signal * INT16_SCALE), options)
-    n_frames = n_whole_frames(len(signal), options) + 1
+    signal = _emphasized(np.round(signal * INT16_SCALE), options)
+    n_frames = _n_whole_frames(len(signal), options) + 1
     tracker = NoiseTracker(options.nfilt) if noise is None else noise
-    return cepstra_of(signal, n_frames, options, tracker)
+    return _cepstra_of(signal, n_frames, options, tracker)
 
 
 def _to_cepstra(logs: Array, options: SphinxOptions) -> npt.NDArray[np.float32]:
@@ -359,11 +405,6 @@ def _to_cepstra(logs: Array, options: SphinxOptions) -> npt.NDArray[np.float32]:
     return ceps
 
 
-def cepstra_stats(cepstra: npt.NDArray[np.floating]) -> CmvnStats:
-    """Return the sums that a mean is made from: over frames with c0 >= 0 only."""
-    return CmvnStats.of(cepstra[cepstra[:, 0] >= 0])
-
-
 def finish_cepstra(
     cepstra: npt.ArrayLike,
     options: SphinxOptions,
@@ -378,7 +419,7 @@ def finish_cepstra(
     transform : ndarray, shape (m, n), optional
         A model's ``feature_transform``; rows are eigenvectors.
     stats : CmvnStats, optional
-        Sums of the speaker's cepstra (`cepstra_stats`); by default the utterance's own.
+        Sums of the speaker's cepstra (`SphinxOptions.stats`); by default the utterance's own.
 
     Returns
     -------
@@ -393,7 +434,7 @@ def finish_cepstra(
         raise DataError("no cepstra for this front end", got=f"shape {ceps.shape}",
                         expected=f"(T, {options.ncep})")  # fmt: skip
     if options.cmn != "none":
-        loud = ceps[:, 0] >= 0
+        loud = options.counted(ceps)
         if stats is not None:
             ceps = stats.apply(ceps, variance=options.varnorm) if stats.count else ceps
         elif loud.any():
@@ -445,3 +486,42 @@ def sphinx_features(
 ) -> npt.NDArray[np.float32]:
     """Return the features (T, D) of one utterance: `sphinx_cepstra`, then `finish_cepstra`."""
     return finish_cepstra(sphinx_cepstra(samples, options, noise), options, transform)
+
+
+class _Stream:
+    """Sphinx's front end, `block` frames at a time."""
+
+    def __init__(self, options: SphinxOptions, block: int, noise: NoiseTracker | None) -> None:
+        self._options = options
+        self._noise = NoiseTracker(options.nfilt) if noise is None else noise
+        self._block = block
+        self._signal = np.zeros(0)  # _emphasized, from the next frame's first sample on
+        self._pieces: list[npt.NDArray[np.float64]] = []
+        self._n_waiting = 0
+        self._last_sample = 0.0
+
+    def accept(self, samples: Array) -> Array:
+        if len(samples):
+            scaled = np.round(samples.astype(np.float64) * INT16_SCALE)
+            self._pieces.append(_emphasized(scaled, self._options, self._last_sample))
+            self._n_waiting += len(samples)
+            self._last_sample = float(scaled[-1])
+        if _n_whole_frames(len(self._signal) + self._n_waiting, self._options) < self._block:
+            return np.zeros((0, self._options.ncep), dtype=np.float32)
+        self._join()
+        done = []
+        while _n_whole_frames(len(self._signal), self._options) >= self._block:
+            done.append(_cepstra_of(self._signal, self._block, self._options, self._noise))
+            self._signal = self._signal[self._block * self._options.shift :]
+        return np.concatenate(done)
+
+    def finish(self) -> Array:
+        self._join()
+        if not len(self._signal):
+            return np.zeros((0, self._options.ncep), dtype=np.float32)
+        n_frames = _n_whole_frames(len(self._signal), self._options) + 1
+        return np.asarray(_cepstra_of(self._signal, n_frames, self._options, self._noise))
+
+    def _join(self) -> None:
+        self._signal = np.concatenate([self._signal, *self._pieces])
+        self._pieces, self._n_waiting = [], 0

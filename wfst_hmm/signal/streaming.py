@@ -10,23 +10,17 @@ Public names: `FeatureStream`, `SampleStream`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, UsageError
+from wfst_hmm.signal.audio import INT16_SCALE
 from wfst_hmm.signal.cmvn import CmvnStats
-from wfst_hmm.signal.features import FeatureOptions, Features, mfcc_computer
+from wfst_hmm.signal.features import Features
+from wfst_hmm.signal.front_end import CepstraStream, FrontEnd
 from wfst_hmm.signal.live_cmvn import LiveCmvn, LiveCmvnOptions
-from wfst_hmm.signal.options import INT16_SCALE
-from wfst_hmm.signal.sphinx import (
-    NoiseTracker,
-    SphinxOptions,
-    cepstra_of,
-    emphasized,
-    n_whole_frames,
-)
 
 __all__ = ["FeatureStream", "SampleStream"]
 
@@ -135,98 +129,24 @@ class SampleStream:
         return piece
 
 
-class _Cepstra(Protocol):
-    """Raw cepstra of the front end."""
-
-    def accept(self, samples: Array) -> Array: ...
-    def finish(self) -> Array: ...
-
-
-class _KaldiCepstra:
-    """kaldi-native-fbank's own stream, emptied as it goes."""
-
-    def __init__(self, options: FeatureOptions) -> None:
-        self._options = options
-        self._computer = mfcc_computer(options)
-        self._n_done = 0
-
-    def accept(self, samples: Array) -> Array:
-        if len(samples):
-            scaled = samples * np.float32(INT16_SCALE)
-            self._computer.accept_waveform(self._options.rate, scaled)
-        return self._ready()
-
-    def finish(self) -> Array:
-        self._computer.input_finished()
-        return self._ready()
-
-    def _ready(self) -> Array:
-        n_ready = self._computer.num_frames_ready
-        raw = np.empty((n_ready - self._n_done, self._options.n_ceps), dtype=np.float32)
-        for i in range(len(raw)):
-            raw[i] = self._computer.get_frame(self._n_done + i)
-        self._computer.pop(len(raw))
-        self._n_done = n_ready
-        return raw
-
-
-class _SphinxCepstra:
-    """Sphinx's front end, `block` frames at a time."""
-
-    def __init__(self, options: SphinxOptions, noise: NoiseTracker | None, block: int) -> None:
-        self._options = options
-        self._noise = NoiseTracker(options.nfilt) if noise is None else noise
-        self._block = block
-        self._signal = np.zeros(0)  # emphasized, from the next frame's first sample on
-        self._pieces: list[npt.NDArray[np.float64]] = []
-        self._n_waiting = 0
-        self._last_sample = 0.0
-
-    def accept(self, samples: Array) -> Array:
-        if len(samples):
-            scaled = np.round(samples.astype(np.float64) * INT16_SCALE)
-            self._pieces.append(emphasized(scaled, self._options, self._last_sample))
-            self._n_waiting += len(samples)
-            self._last_sample = float(scaled[-1])
-        if n_whole_frames(len(self._signal) + self._n_waiting, self._options) < self._block:
-            return np.zeros((0, self._options.ncep), dtype=np.float32)
-        self._join()
-        done = []
-        while n_whole_frames(len(self._signal), self._options) >= self._block:
-            done.append(cepstra_of(self._signal, self._block, self._options, self._noise))
-            self._signal = self._signal[self._block * self._options.shift :]
-        return np.concatenate(done)
-
-    def finish(self) -> Array:
-        self._join()
-        if not len(self._signal):
-            return np.zeros((0, self._options.ncep), dtype=np.float32)
-        n_frames = n_whole_frames(len(self._signal), self._options) + 1
-        return np.asarray(cepstra_of(self._signal, n_frames, self._options, self._noise))
-
-    def _join(self) -> None:
-        self._signal = np.concatenate([self._signal, *self._pieces])
-        self._pieces, self._n_waiting = [], 0
-
-
 class FeatureStream:
     """Features of audio that still comes in.
 
     Parameters
     ----------
-    options : FeatureOptions or SphinxOptions
+    front_end : FrontEnd
     finish : callable (raw cepstra, CmvnStats) -> Features
         Normalizes by given statistics, adds slopes and whatever else the model wants: its
         ``finish``.
     normalization : LiveCmvnOptions, optional
     reach : int, optional
         Frames on either side that a feature depends on, where `finish` looks further than the
-        options say.
+        front end says.
     stats : CmvnStats, optional
         Statistics known beforehand. With ``kind="fixed"`` the features are the batch's with
         these statistics.
-    noise : NoiseTracker, optional
-        Carries Sphinx's noise removal on from earlier audio.
+    cepstra : CepstraStream, optional
+        Where raw cepstra come from; by default a new stream of the front end.
     block_frames : int
         Frames of a block; the last block may be shorter.
 
@@ -237,34 +157,29 @@ class FeatureStream:
 
     def __init__(
         self,
-        options: FeatureOptions | SphinxOptions,
+        front_end: FrontEnd,
         finish: Finish,
         normalization: LiveCmvnOptions | None = None,
         *,
         reach: int | None = None,
         stats: CmvnStats | None = None,
-        noise: NoiseTracker | None = None,
+        cepstra: CepstraStream | None = None,
         block_frames: int = 10,
     ) -> None:
         if block_frames < 1:
             raise UsageError("frames of a block", got=block_frames, expected="1 or more")
         self._finish = finish
-        self._reach = options.reach if reach is None else reach
+        self._reach = front_end.reach if reach is None else reach
         self._block = block_frames
-        self._cepstra: _Cepstra
-        if isinstance(options, SphinxOptions):
-            self._cepstra = _SphinxCepstra(options, noise, block_frames)
-            n_ceps, normalizes, variance = options.ncep, options.cmn != "none", options.varnorm
-        else:
-            self._cepstra = _KaldiCepstra(options)
-            n_ceps, normalizes = options.n_ceps, options.cmvn != "none"
-            variance = options.cmvn_variance
+        self._cepstra = cepstra or front_end.stream(block_frames=block_frames)
+        n_ceps = front_end.n_ceps
         #: Statistics that change nothing: the stream has normalized by itself.
         self._identity = CmvnStats(1.0, np.zeros(n_ceps), np.ones(n_ceps))
         self._live = None
-        if normalizes:
-            self._live = LiveCmvn(normalization or LiveCmvnOptions(), stats, variance=variance,
-                                  loud_only=isinstance(options, SphinxOptions))  # fmt: skip
+        if front_end.normalization != "none":
+            self._live = LiveCmvn(normalization or LiveCmvnOptions(), stats,
+                                  variance=front_end.scales_variance,
+                                  counted=front_end.counted)  # fmt: skip
         self._frames = np.zeros((0, n_ceps), dtype=np.float32)  # normalized, with past context
         self._n_before = 0  # how many of them are context of the next block
 

@@ -1,7 +1,7 @@
 """MFCCs with a warped frequency axis (vocal tract length normalization), in numpy.
 
 In: `Audio`, `FeatureOptions` and one speaker's warp factor. Out: raw MFCCs like those of
-`wfst_hmm.signal.features.mfcc`, whose extractor cannot warp: its mel filters can.
+`wfst_hmm.signal.kaldi`, whose extractor cannot warp: its mel filters can.
 
 Steps and definitions are Kaldi's (Povey et al. 2011, feature extraction); the warp is its
 piecewise linear one (after Lee & Rose 1998), with slope 1/warp between the bends.
@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import UsageError
-from wfst_hmm.signal.audio import Audio
-from wfst_hmm.signal.options import INT16_SCALE, FeatureOptions, too_many_filters
+from wfst_hmm.signal.audio import INT16_SCALE, Audio
+from wfst_hmm.signal.kaldi import FeatureOptions, too_many_filters
 
 __all__ = ["warped_mfcc"]
 

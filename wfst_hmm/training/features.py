@@ -1,6 +1,6 @@
 """Features of a training corpus: each utterance as it is, and with other vocal tracts.
 
-In: a corpus, `FeatureOptions`, warp factors. Out: `Take`s: features with the transcript they
+In: a corpus, a `FrontEnd`, warp factors. Out: `Take`s: features with the transcript they
 belong to.
 
 Public names: `Take`, `training_takes`.
@@ -17,10 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import WfstHmmError
-from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Corpus, Utterance
-from wfst_hmm.signal.extract import utterance_mfcc
-from wfst_hmm.signal.features import FeatureOptions, finish_features
+from wfst_hmm.signal.extract import speaker_stats, utterance_cepstra
+from wfst_hmm.signal.front_end import FrontEnd
 from wfst_hmm.training.feature_store import mapped_parts
 from wfst_hmm.training.workers import Workers
 
@@ -57,7 +56,7 @@ class Take:
 
 def training_takes(
     corpus: Corpus,
-    options: FeatureOptions,
+    front_end: FrontEnd,
     *,
     warps: Sequence[float] = (),
     workers: Workers,
@@ -73,7 +72,7 @@ def training_takes(
     Parameters
     ----------
     corpus : Corpus
-    options : FeatureOptions
+    front_end : FrontEnd
     warps : sequence of float
         Factors of the copies, none of them 1.
     workers : Workers
@@ -86,7 +85,7 @@ def training_takes(
     utterances = [utterance for utterance in corpus if utterance.words is not None]
     takes: list[Take] = []
     for warp in (1.0, *warps):
-        outcomes = workers.map(partial(_attempt, options=options, warp=warp), utterances)
+        outcomes = workers.map(partial(_attempt, front_end=front_end, warp=warp), utterances)
         raw: list[tuple[Utterance, npt.NDArray[np.float32]]] = []
         for utterance, outcome in zip(utterances, outcomes, strict=True):
             if not isinstance(outcome, WfstHmmError):
@@ -96,34 +95,28 @@ def training_takes(
             else:
                 on_error(utterance.id, outcome)
         utterances = [utterance for utterance, _ in raw]
-        takes += _finished(raw, options, "" if warp == 1.0 else f"*{warp:g}", folder)
+        takes += _finished(raw, front_end, "" if warp == 1.0 else f"*{warp:g}", folder)
     return takes
 
 
 def _attempt(
-    utterance: Utterance, options: FeatureOptions, warp: float
+    utterance: Utterance, front_end: FrontEnd, warp: float
 ) -> npt.NDArray[np.float32] | WfstHmmError:
     try:
-        return utterance_mfcc(utterance, options, vtln_warp=warp)
+        return utterance_cepstra(utterance, front_end, warp=warp)
     except WfstHmmError as error:
         return error
 
 
 def _finished(
     raw: Sequence[tuple[Utterance, npt.NDArray[np.float32]]],
-    options: FeatureOptions,
+    front_end: FrontEnd,
     suffix: str,
     folder: Path | None,
 ) -> list[Take]:
-    stats: dict[str, CmvnStats] = {}
-    if options.cmvn == "speaker":
-        parts: dict[str, list[CmvnStats]] = {}
-        for utterance, array in raw:
-            parts.setdefault(utterance.speaker, []).append(CmvnStats.of(array))
-        stats = {speaker: CmvnStats.merge(some) for speaker, some in parts.items()}
+    stats = speaker_stats(raw, front_end)
     finished = (
-        finish_features(array, options, stats.get(utterance.speaker)).array
-        for utterance, array in raw
+        front_end.finish(array, stats.get(utterance.speaker)).array for utterance, array in raw
     )
     frames = list(finished) if folder is None else mapped_parts(finished, folder)
     return [

@@ -34,7 +34,6 @@ from wfst_hmm.models.lda import LdaStats
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.topology import Topology
 from wfst_hmm.models.tree import Tree
-from wfst_hmm.signal.features import add_deltas
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs
 from wfst_hmm.training.diagnostics import Diagnostics, diagnose
 from wfst_hmm.training.feature_space import FeatureSpace
@@ -85,9 +84,8 @@ class Ladder:
 
     def _sloped(self) -> list[Take]:
         """Return the takes with slopes, mapped from a file."""
-        features = self.options.training.features
-        order, window = features.delta_order, features.delta_window
-        sloped = (add_deltas(t.frames, order=order, window=window) for t in self.takes)
+        slopes = self.options.training.features.slopes
+        sloped = (slopes(take.frames) for take in self.takes)
         return [
             dataclasses.replace(take, frames=frames)
             for take, frames in zip(self.takes, mapped_parts(sloped, self.folder), strict=True)
@@ -298,9 +296,7 @@ class Ladder:
     ) -> ContextModel:
         training = self.options.training
         in_context = name in ("lda", "sat")
-        features = training.features
-        if in_context:
-            features = dataclasses.replace(features, delta_order=0)
+        features = training.features.plain() if in_context else training.features
         info = {
             "fingerprint": self.fingerprint,
             "training": {

@@ -14,7 +14,8 @@ from typing import Any
 
 from wfst_hmm.errors import UsageError
 from wfst_hmm.models.topology import Topology
-from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.front_end import FrontEnd
+from wfst_hmm.signal.kaldi import FeatureOptions
 
 __all__ = ["TrainingOptions"]
 
@@ -33,7 +34,7 @@ class TrainingOptions:
         A value is impossible; the message names the option.
     """
 
-    features: FeatureOptions = dataclasses.field(
+    features: FrontEnd = dataclasses.field(
         default_factory=FeatureOptions, metadata={"help": "How audio becomes features."}
     )
     n_passes: int = _option(40, "Passes over the data, each one alignment and one update.")

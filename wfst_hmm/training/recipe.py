@@ -24,7 +24,6 @@ Public names: `train_ladder`, `train_ladder_on`; `RECIPES` and `RecipeOptions` o
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -90,11 +89,10 @@ def train_ladder(
         skipped.append(Skipped(id_, str(error)))
         watcher.note(f"left out: {id_}: {error}")
 
-    bare = dataclasses.replace(training.features, delta_order=0)
     watcher.stage(f"features of {len(corpus)} utterances")
     with workers or Workers(training.workers) as team:
         takes = training_takes(
-            corpus, bare, warps=training.perturb, workers=team, folder=Path(out).parent,
+            corpus, training.features.plain(), warps=training.perturb, workers=team, folder=Path(out).parent,
             on_error=skip if training.on_bad_audio == "skip" else None,
         )  # fmt: skip
     return train_ladder_on(takes, lexicon, out, recipe, options, watcher=watcher,

@@ -28,7 +28,6 @@ from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.storage import save_arrays
 from wfst_hmm.models.threads import map_threads
 from wfst_hmm.signal.audio import Audio, read_audio
-from wfst_hmm.signal.features import mfcc
 from wfst_hmm.signal.silero import silero_regions
 from wfst_hmm.signal.speech import SpeechOptions, frames_of, speech_regions, stretches
 
@@ -109,7 +108,7 @@ def features_of(audio: Audio, n_threads: int = 1) -> npt.NDArray[np.float32]:
     def work(at: int) -> npt.NDArray[np.float32]:
         # The last frame of a piece reaches beyond it, as far as a frame is longer than a shift.
         piece = Audio(audio.samples[at : at + step + length - shift], audio.rate)
-        return mfcc(piece, features)[: step // shift, 1:]
+        return features.cepstra(piece)[: step // shift, 1:]
 
     return np.concatenate(map_threads(work, starts, n_threads))
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from wfst_hmm.errors import FormatError, UsageError
 from wfst_hmm.files import read_lines
-from wfst_hmm.signal.features import FeatureOptions
+from wfst_hmm.signal.kaldi import FeatureOptions
 from wfst_hmm.signal.speech import SpeechOptions
 
 __all__ = ["DiarizerOptions", "Job", "diarizer_features", "read_ini"]

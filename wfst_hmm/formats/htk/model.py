@@ -27,7 +27,7 @@ from wfst_hmm.models.context import ContextMap, PhysicalHmm
 from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.topology import Topology
-from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.kaldi import FeatureOptions
 
 __all__ = ["HtkModel", "read_hmm_list", "read_htk_model", "split_name"]
 

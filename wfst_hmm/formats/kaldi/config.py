@@ -13,7 +13,7 @@ from typing import Any
 
 from wfst_hmm.errors import FormatError, UsageError
 from wfst_hmm.files import read_lines
-from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.kaldi import FeatureOptions
 
 __all__ = ["read_feature_options"]
 

@@ -29,7 +29,7 @@ from wfst_hmm.models.context import ContextMap, PhysicalHmm
 from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.topology import StateLabels, Topology
-from wfst_hmm.signal.options import FeatureOptions
+from wfst_hmm.signal.front_end import FrontEnd
 from wfst_hmm.signal.transforms import affine, splice
 
 __all__ = ["KaldiModel", "read_kaldi_model"]
@@ -106,12 +106,12 @@ class KaldiModel:
         """
         return _ContextBuilder(self).build()
 
-    def context_model(self, options: FeatureOptions) -> ContextModel:
+    def context_model(self, front_end: FrontEnd) -> ContextModel:
         """Return the system as this package saves, scores and builds graphs for it.
 
         Parameters
         ----------
-        options : FeatureOptions
+        front_end : FrontEnd
             How the features were made: Kaldi keeps that outside of its model directories.
 
         Raises
@@ -125,16 +125,16 @@ class KaldiModel:
         transform = None if self.transform is None else self.transform.astype(np.float32)
         first = None if self.unadapted is None else self.unadapted.mixture_set()
         return ContextModel(
-            self.context_map(), self.silence_phones, self.mixture_set(), options, transform,
+            self.context_map(), self.silence_phones, self.mixture_set(), front_end, transform,
             info={"made_by": "Kaldi"}, splice=left, unadapted=first,
         )  # fmt: skip
 
-    def acoustic_model(self, options: FeatureOptions) -> AcousticModel:
+    def acoustic_model(self, front_end: FrontEnd) -> AcousticModel:
         """Return a monophone system as an `AcousticModel`.
 
         Parameters
         ----------
-        options : FeatureOptions
+        front_end : FrontEnd
             As for `context_model`.
 
         Raises
@@ -154,7 +154,7 @@ class KaldiModel:
             tuple(context.topologies[hmm.topology] for hmm in rows),
             tuple(np.array(hmm.columns, dtype=np.int32) for hmm in rows),
             self.mixture_set(),
-            options,
+            front_end,
             {"made_by": "Kaldi"},
         )
 
