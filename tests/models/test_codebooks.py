@@ -58,7 +58,7 @@ def test_bad_input():
                         np.full((1, 3, 2), 0.5, np.float32), np.zeros(3, np.int32))  # fmt: skip
     with pytest.raises(DataError, match="too few dimensions"):
         model.log_likelihoods(np.zeros((2, 1)))
-    with pytest.raises(ModelError, match="no such states"):
+    with pytest.raises(ModelError, match=r"no such state: states\[0\]; got 3, expected 0 to 2"):
         model.log_likelihoods(np.zeros((2, 2)), [3])
     with pytest.raises(ModelError, match="top_n"):
         model.log_likelihoods(np.zeros((2, 2)), top_n=0)

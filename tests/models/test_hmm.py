@@ -205,3 +205,35 @@ def test_chains() -> None:
         Chain.bakis(3, skip=1.0)
     with pytest.raises(ModelError, match="at least one state"):
         Chain.left_to_right(0)
+
+
+def test_impossible_observations_have_one_manner() -> None:
+    model = DiscreteHmm([1.0, 0.0], [[0.5, 0.5], [0, 1]],
+                        [[1, 0, 0, 0], [0, 0.5, 0.5, 0]])  # fmt: skip
+    for impossible in ([1, 0], [0, 1, 0], [0, 3, 1], [3]):  # no start, no way back, no emission
+        assert model.probability(impossible) == 0.0
+        assert model.log_probability(impossible) == -np.inf
+        assert model.forward(impossible)[-1].sum() == 0.0
+        assert (model.log_forward(impossible)[-1] == -np.inf).all()
+        for method in ("gamma", "xi", "viterbi", "posteriors", "transition_posteriors", "decode",
+                       "best_gamma", "best_forward"):  # fmt: skip
+            with pytest.raises(DataError, match=r"^no path explains the observations"):
+                getattr(model, method)(impossible)
+        for plain in (False, True):
+            with pytest.raises(DataError, match=r"^no path explains sequences\[1\]"):
+                model.train([[0, 1], impossible], plain=plain)
+    for method in ("best_observation", "best_backward"):  # a frame without a possible state
+        with pytest.raises(DataError, match=r"^no path explains the observations"):
+            getattr(model, method)([0, 3, 1])
+    for method in ("gamma", "xi", "viterbi", "transition_posteriors"):  # a generator is read once
+        np.testing.assert_array_equal(np.asarray(getattr(model, method)([0, 1])[-1]),
+                                      np.asarray(getattr(model, method)(iter([0, 1]))[-1]))  # fmt: skip
+
+
+def test_too_small_for_plain_probabilities_is_not_impossible() -> None:
+    model = DiscreteHmm([1.0], [[1.0]], [[1e-30, 1 - 1e-30]])
+    long = [0] * 20
+    assert model.log_probability(long) == pytest.approx(20 * np.log(1e-30))
+    for call in (model.gamma, model.viterbi, lambda o: model.train([o], plain=True)):
+        with pytest.raises(DataError, match="too small for plain probabilities"):
+            call(long)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import Frozen
 from wfst_hmm.errors import FormatError, GraphError
 from wfst_hmm.files import atomic_file
 from wfst_hmm.fst.symbols import Symbols
@@ -45,7 +46,7 @@ _HEADER_TAIL = struct.Struct("<iiQqqq")  # version, flags, properties, start, n_
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Fst:
+class Fst(Frozen):
     """A weighted transducer over the tropical semiring (costs in nats), read-only.
 
     Attributes

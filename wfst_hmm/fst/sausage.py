@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import as_numbers
 from wfst_hmm.errors import DataError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
@@ -53,12 +54,12 @@ def sausage(
     >>> sausage(np.log([[0.5, 0.5], [1.0, 0.25]]))
     Fst(3 states, 4 arcs, start 0)
     """
-    table = np.asarray(scores, dtype=np.float32)
+    table = as_numbers(scores, name="scores", dtype=np.float32)
     if table.ndim != 2:
         raise DataError("scores must be a T x S array", got=f"shape {table.shape}")
     n_frames, n_columns = table.shape
     if columns is not None:
-        columns = np.asarray(columns)
+        columns = as_numbers(columns, name="columns", dtype=np.int64)
         if len(columns) and not 0 <= columns.min() <= columns.max() < n_columns:
             wrong = int(np.argmax((columns < 0) | (columns >= n_columns)))
             raise DataError(

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import Frozen
 from wfst_hmm.errors import FormatError, UsageError
 from wfst_hmm.fst.symbols import EPSILON, Symbols
 
@@ -59,7 +60,7 @@ class NgramRows:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class NgramTable:
+class NgramTable(Frozen):
     """The n-grams of one order, sorted by context and word; read-only.
 
     Attributes

@@ -14,6 +14,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import Frozen
 from wfst_hmm.errors import GraphError, UsageError
 from wfst_hmm.fst.symbols import Symbols
 
@@ -24,7 +25,7 @@ Ints = npt.NDArray[np.int32]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Lattice:
+class Lattice(Frozen):
     """An acyclic graph of hypotheses; costs are split, alignments are kept.
 
     State 0 is the start, arcs go from lower to higher states and are sorted by source.

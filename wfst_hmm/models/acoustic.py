@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import Frozen
 from wfst_hmm.errors import DataError, ModelError
 from wfst_hmm.files import sha256_of
 from wfst_hmm.fst.symbols import Symbols
@@ -37,7 +38,7 @@ MODEL_FORMAT = Form("wfst_hmm acoustic model", 1, "mixtures.npz")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class AcousticModel:
+class AcousticModel(Frozen):
     """Phones as HMMs whose states share S mixtures of diagonal Gaussians; immutable.
 
     Attributes

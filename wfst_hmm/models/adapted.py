@@ -15,6 +15,7 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import Frozen
 from wfst_hmm.errors import DataError, ModelError, UsageError
 from wfst_hmm.models.gmm import GaussianMixture
 from wfst_hmm.models.mixtures import MixtureSet
@@ -25,7 +26,7 @@ Array = npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class AdaptedModels:
+class AdaptedModels(Frozen):
     """A background mixture (diagonal) and K sets of its means, each adapted to one name.
 
     Attributes

@@ -14,6 +14,7 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import Frozen, as_numbers
 from wfst_hmm.errors import ModelError
 from wfst_hmm.models.checks import as_probabilities
 from wfst_hmm.models.gaussian import DiagonalGaussians, FullGaussians, Gaussians, cholesky
@@ -33,7 +34,7 @@ LEAST_OCCUPANCY = 1e-3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Bank:
+class Bank(Frozen):
     """S mixtures of M Gaussians each; parameters are copied and read-only.
 
     Attributes
@@ -235,10 +236,7 @@ def resplit(bank: Bank, starved: tuple[int, ...], rng: np.random.Generator) -> B
 
 
 def _finite(name: str, values: npt.ArrayLike, n_axes: int) -> Array:
-    try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{name} is no array of numbers ({error})") from None
+    array: Array = as_numbers(values, name=name, error=ModelError)
     if array.ndim != n_axes or not array.size:
         raise ModelError(f"{name} has the wrong shape", got=array.shape,
                          expected=f"{n_axes} axes, none empty")  # fmt: skip

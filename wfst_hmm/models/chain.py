@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import Frozen
 from wfst_hmm.errors import ModelError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
@@ -28,7 +29,7 @@ _TRACE = 1e-300  # of an allowed move that was never taken: zeros mean forbidden
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Chain:
+class Chain(Frozen):
     """Priors and transitions of N states; copied, read-only, zeros are forbidden for good.
 
     Attributes

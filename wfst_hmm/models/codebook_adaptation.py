@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.errors import DataError, ModelError
-from wfst_hmm.models.checks import as_frames
+from wfst_hmm.errors import ModelError
+from wfst_hmm.models.checks import as_frames, as_path
 from wfst_hmm.models.codebooks import CodebookSet
 from wfst_hmm.models.threads import single_blas
 
@@ -73,13 +73,7 @@ class CodebookStats:
             Another number of states than of frames, or a state that there is not.
         """
         frames = as_frames(x, None, name="features", dtype=np.float32, allow_empty=True)
-        path = np.asarray(states, dtype=np.int64)
-        if path.shape != (len(frames),):
-            raise DataError("one state a frame is needed", got=f"{path.shape} states",
-                            expected=f"({len(frames)},)")  # fmt: skip
-        if path.max(initial=-1) >= codebooks.n_states:
-            raise DataError("no such state", got=int(path.max()),
-                            expected=f"below {codebooks.n_states}")  # fmt: skip
+        path = as_path(states, len(frames), codebooks.n_states)
         kept = path >= 0
         frames, path = frames[kept], path[kept]
         with single_blas():

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, ModelError
-from wfst_hmm.models.checks import as_frames
+from wfst_hmm.models.checks import as_frames, as_states
 from wfst_hmm.models.codebook_kernels import combine, relative_densities, top_densities
 from wfst_hmm.models.gaussian import DiagonalGaussians, chunk_frames, log_sum_exp_segments
 from wfst_hmm.models.threads import single_blas
@@ -170,9 +170,7 @@ class CodebookSet:
             raise ModelError("top_n must be at least 1", got=top_n)
         chosen = np.arange(self.n_states)
         if states is not None:
-            chosen = np.asarray(states, dtype=np.int64)
-            if chosen.ndim != 1 or (len(chosen) and not 0 <= chosen.min() <= chosen.max() < self.n_states):  # fmt: skip
-                raise ModelError("no such states", got=states, expected=f"0 to {self.n_states - 1}")
+            chosen = as_states(states, self.n_states)
         scores = np.empty((len(frames), len(chosen)), dtype=np.float32)
         if self._own is not None and states is None and top_n is None:
             return self._score_own(self._own, frames, scores)

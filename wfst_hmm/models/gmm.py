@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import as_numbers
 from wfst_hmm.errors import DataError, ModelError, UsageError
 from wfst_hmm.models.bank import Bank, maximize, resplit
 from wfst_hmm.models.checks import as_frames, check_options
@@ -23,7 +24,7 @@ from wfst_hmm.models.em import climb
 from wfst_hmm.models.expectation import expectation, responsibilities
 from wfst_hmm.models.gaussian import chunk_frames, log_sum_exp_segments
 from wfst_hmm.models.mixture_sizes import merge_states, split_states
-from wfst_hmm.models.moments import Moments, floor_of
+from wfst_hmm.models.moments import Moments, floor_of, spread_of
 from wfst_hmm.models.storage import load_arrays, save_arrays
 from wfst_hmm.models.threads import map_threads
 
@@ -69,7 +70,7 @@ class GaussianMixture:
         Of the start, which is made from the first training data when no means are given.
     floor : float
         Smallest variance, as a share of the training data's variance in each dimension (and,
-        for full covariances, in every direction relative to that).
+        for full covariances, in every direction relative to that); at least 1e-12.
 
     Raises
     ------
@@ -112,16 +113,17 @@ class GaussianMixture:
         self, means: npt.ArrayLike, covars: npt.ArrayLike | None, weights: npt.ArrayLike | None
     ) -> Bank:
         n, d, full = self.n_components, self.n_dims, self.cvtype == "full"
-        mean = np.asarray(means)
+        mean = as_numbers(means, name="means", error=ModelError)
         if mean.shape != (n, d):
             raise ModelError("means has the wrong shape", got=mean.shape, expected=(n, d))
         if covars is None:
             covars = np.tile(np.eye(d), (n, 1, 1)) if full else np.ones((n, d))
-        covar = np.asarray(covars)
+        covar = as_numbers(covars, name="covars", error=ModelError)
         wanted = (n, d, d) if full else (n, d)
         if covar.shape != wanted:
             raise ModelError("covars has the wrong shape", got=covar.shape, expected=wanted)
-        weight = np.full(n, 1.0 / n) if weights is None else np.asarray(weights)
+        weight = np.full(n, 1.0 / n) if weights is None else as_numbers(
+            weights, name="weights", error=ModelError)  # fmt: skip
         if weight.shape != (n,):
             raise ModelError("weights has the wrong shape", got=weight.shape, expected=(n,))
         return Bank.checked(weight[None], mean[None], covar[None], full=full)
@@ -168,7 +170,7 @@ class GaussianMixture:
         x = as_frames(data, self.n_dims)
         if n_iterations < 0:
             raise UsageError("n_iterations must not be negative", got=n_iterations)
-        mean, variance = x.mean(axis=0), x.var(axis=0)
+        mean, variance = spread_of(x)
         floor = floor_of(variance, mean, self.floor)
         rng = np.random.default_rng(self.seed)
         bank = (self._bank or self._start(x, floor, rng)).floored(floor)

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import as_numbers
 from wfst_hmm.errors import DataError, ModelError, UsageError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.models import hmm_kernels as kernels
@@ -25,7 +26,7 @@ from wfst_hmm.models.checks import as_frames, as_sequences, check_options
 from wfst_hmm.models.em import climb
 from wfst_hmm.models.hmm_em import Counts, emissions, expectation, score_sequences
 from wfst_hmm.models.hmm_start import start_bank
-from wfst_hmm.models.moments import floor_of
+from wfst_hmm.models.moments import floor_of, spread_of
 from wfst_hmm.models.storage import load_arrays, save_arrays
 
 __all__ = ["FitReport", "GaussianHmm", "GmmHmm", "StatePath"]
@@ -220,8 +221,8 @@ class GmmHmm:
         x, bounds = as_sequences(sequences, None if self._bank is None else self.n_dims)
         if n_iterations < 0:
             raise UsageError("n_iterations must not be negative", got=n_iterations)
-        mean = x.mean(axis=0)
-        floor = floor_of(x.var(axis=0), mean, self.floor)
+        mean, variance = spread_of(x)
+        floor = floor_of(variance, mean, self.floor)
         rng = np.random.default_rng(self.seed)
         bank = self._bank
         if bank is None:
@@ -365,8 +366,7 @@ class GaussianHmm(GmmHmm):
         super().__init__(
             n_states, 1, cvtype, chain=chain, seed=seed, floor=floor,
             weights=None if means is None else np.ones((n_states, 1)),
-            means=None if means is None else np.asarray(means)[:, None],
-            covars=None if covars is None else np.asarray(covars)[:, None],
+            means=_of_states("means", means, 2), covars=_of_states("covars", covars, 3 if cvtype == "full" else 2),
         )  # fmt: skip
 
     @property
@@ -378,3 +378,14 @@ class GaussianHmm(GmmHmm):
     def covars(self) -> Array:
         """Covariances of the states, shape (N, D) or (N, D, D)."""
         return np.asarray(self.bank.covars[:, 0])
+
+
+def _of_states(name: str, values: npt.ArrayLike | None, n_axes: int) -> Array | None:
+    """Give the parameters of states the axis of their one component."""
+    if values is None:
+        return None
+    array = as_numbers(values, name=name, error=ModelError)
+    if array.ndim != n_axes:
+        raise ModelError(f"{name} has the wrong shape", got=array.shape,
+                         expected=f"{n_axes} axes, the first for states")  # fmt: skip
+    return array[:, None]

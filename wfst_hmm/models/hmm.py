@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import Frozen, as_numbers
 from wfst_hmm.errors import DataError, ModelError, UsageError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.models import hmm_kernels as kernels
 from wfst_hmm.models import rabiner
 from wfst_hmm.models.chain import Chain
-from wfst_hmm.models.checks import as_probabilities
+from wfst_hmm.models.checks import as_list, as_probabilities, as_symbols
 from wfst_hmm.models.em import climb
 from wfst_hmm.models.gmm_hmm import StatePath
 from wfst_hmm.models.storage import load_arrays, save_arrays
@@ -32,7 +33,7 @@ States = npt.NDArray[np.int64]
 Symbols = npt.NDArray[np.int64]
 
 
-class DiscreteHmm:
+class DiscreteHmm(Frozen):
     """An HMM of N states over M symbols, numbered from 0.
 
     Parameters
@@ -48,6 +49,13 @@ class DiscreteHmm:
         `xi` and the best path are those of paths weighted by these products. Such a model
         cannot be sampled, and `train` may not change b.
 
+    Notes
+    -----
+    Observations that no path explains have a probability, 0 (its logarithm is -inf), and no
+    path: `forward`, `backward`, `probability` and their logarithms say so in numbers; what needs
+    a path (`gamma`, `xi`, `posteriors`, `transition_posteriors`, `decode`, `viterbi`, `train`),
+    or a possible state in every frame (each ``best_...``), raises one and the same `DataError`.
+
     Raises
     ------
     ModelError
@@ -62,7 +70,15 @@ class DiscreteHmm:
     """
 
     def __init__(self, pi: npt.ArrayLike, a: npt.ArrayLike, b: npt.ArrayLike) -> None:
-        self._set(Chain(np.asarray(pi), np.asarray(a)), b)
+        self._set(
+            Chain(
+                *(
+                    as_numbers(values, name=name, error=ModelError)
+                    for name, values in (("pi", pi), ("a", a))
+                )
+            ),
+            b,
+        )
 
     def _set(self, chain: Chain, b: npt.ArrayLike) -> None:
         table = as_probabilities(b, (chain.n_states, -1), name="b", normalized=False)
@@ -108,17 +124,7 @@ class DiscreteHmm:
         return bool(np.all(np.abs(self._b.sum(axis=1) - 1.0) <= 1e-6))
 
     def _checked(self, observations: npt.ArrayLike, name: str = "observations") -> Symbols:
-        symbols = np.asarray(observations)
-        if symbols.ndim != 1 or not len(symbols):
-            raise DataError(f"{name} must be a row of symbol numbers", got=f"shape {symbols.shape}",
-                            expected="(T,) with T > 0")  # fmt: skip
-        if symbols.dtype.kind not in "iu":
-            raise DataError(f"{name} must be integers", got=symbols.dtype)
-        if symbols.min() < 0 or symbols.max() >= self.n_symbols:
-            t = int(np.argmax((symbols < 0) | (symbols >= self.n_symbols)))
-            raise DataError(f"{name}[{t}] is no symbol", got=symbols[t],
-                            expected=f"0 to {self.n_symbols - 1}")  # fmt: skip
-        return symbols.astype(np.int64)
+        return as_symbols(observations, self.n_symbols, name=name)
 
     def emissions(self, observations: npt.ArrayLike) -> Array:
         """Return the table b_j(o_t), shape (T, N)."""
@@ -145,24 +151,34 @@ class DiscreteHmm:
 
     def gamma(self, observations: npt.ArrayLike) -> Array:
         """Return P(q_t = i | O), shape (T, N): equation 27."""
-        alpha = self._positive(self.forward(observations))
+        observations = self._checked(observations)
+        alpha = self._positive(self.forward(observations), observations)
         return rabiner.gamma(alpha, self.backward(observations))
 
     def xi(self, observations: npt.ArrayLike) -> Array:
         """Return P(q_t = i, q_t+1 = j | O), shape (T - 1, N, N): equation 37."""
+        observations = self._checked(observations)
         table = self.emissions(observations)
-        alpha = self._positive(self.forward(observations))
+        alpha = self._positive(self.forward(observations), observations)
         return rabiner.xi(alpha, rabiner.backward(self.a, table), self.a, table)
 
     def viterbi(self, observations: npt.ArrayLike) -> tuple[float, States]:
         """Return max_Q P(O, Q) and its path: equations 32 to 35."""
-        return rabiner.viterbi(self.pi, self.a, self.emissions(observations))
+        observations = self._checked(observations)
+        table = self.emissions(observations)
+        best, path = rabiner.viterbi(self.pi, self.a, table)
+        self._positive(np.array([[best]]), observations)
+        return best, path
 
-    @staticmethod
-    def _positive(alpha: Array) -> Array:
+    def _positive(
+        self, alpha: Array, observations: npt.ArrayLike, name: str = "the observations"
+    ) -> Array:
+        """Return `alpha` if paths are left at its end, else say why there are none."""
         if not alpha[-1].sum() > 0:
-            raise DataError("P(O) is zero: impossible, or too small for plain probabilities",
-                            fix="Use posteriors, transition_posteriors or decode.")  # fmt: skip
+            if self.log_probability(observations) == -np.inf:
+                raise _impossible(name)
+            raise DataError(f"P(O) of {name} is too small for plain probabilities",
+                            fix="Use posteriors, transition_posteriors, decode; leave out plain=True.")  # fmt: skip
         return alpha
 
     # The same in logarithms, for any number of frames.
@@ -196,11 +212,12 @@ class DiscreteHmm:
 
     def transition_posteriors(self, observations: npt.ArrayLike) -> Array:
         """Return P(q_t = i, q_t+1 = j | O), shape (T - 1, N, N), computed in logarithms."""
+        observations = self._checked(observations)
         alpha, beta = self.log_forward(observations), self.log_backward(observations)
         table = self.log_emissions(observations)
         total = np.logaddexp.reduce(alpha[-1])
         if total == -np.inf:
-            raise DataError("no path explains the observations")
+            raise _impossible()
         with np.errstate(divide="ignore"):
             moves = np.log(self.a)
         joint = alpha[:-1, :, None] + moves + (table[1:] + beta[1:])[:, None, :]
@@ -212,14 +229,14 @@ class DiscreteHmm:
         path = np.empty(len(table), dtype=np.int64)
         best = kernels.viterbi(table, self._chain.log_initial, self._chain.arcs, path)
         if best == -np.inf:
-            raise DataError("no path explains the observations")
+            raise _impossible()
         return StatePath(float(best), path)
 
     # Decisions frame by frame: each maximizes something else, none need be a possible path.
 
     def best_observation(self, observations: npt.ArrayLike) -> States:
         """Return argmax_i b_i(o_t) of every frame: the emission alone."""
-        return _best(self.emissions(observations))
+        return _best(self.emissions(observations), 0.0)
 
     def best_forward(self, observations: npt.ArrayLike) -> States:
         """Return argmax_i alpha_t(i) of every frame: what the past says."""
@@ -270,14 +287,13 @@ class DiscreteHmm:
         Rabiner (1989), equations 40a-40c, over several sequences 109-111; the last frame of a
         sequence is in no transition's denominator.
         """
-        if not len(sequences) or np.ndim(sequences[0]) == 0:
-            raise DataError("sequences must be a list with one row of symbols a sequence")
+        found = as_list(sequences, 1)
         if n_iterations < 0:
             raise UsageError("n_iterations must not be negative", got=n_iterations)
         if update_b and not self.has_probabilities:
             raise ModelError("rows of b do not sum to 1: they cannot be re-estimated",
                              got=self._b.sum(axis=1), fix="Say update_b=False.")  # fmt: skip
-        rows = [self._checked(s, f"sequences[{k}]") for k, s in enumerate(sequences)]
+        rows = [self._checked(s, f"sequences[{k}]") for k, s in enumerate(found)]
         symbols = np.concatenate(rows)
         bounds = np.cumsum([0, *(len(r) for r in rows)])
         sweep = self._plain_counts if plain else self._log_counts
@@ -313,9 +329,8 @@ class DiscreteHmm:
         table = model.emissions(symbols)
         tables = [table[i:j] for i, j in itertools.pairwise(bounds)]
         for k, rows in enumerate(tables):
-            if not rabiner.forward(model.pi, model.a, rows)[-1].sum() > 0:
-                raise DataError(f"sequences[{k}]: P(O) is zero in plain probabilities",
-                                fix="Leave out plain=True.")  # fmt: skip
+            model._positive(rabiner.forward(model.pi, model.a, rows),
+                            symbols[bounds[k] : bounds[k + 1]], f"sequences[{k}]")  # fmt: skip
         pi, a, gammas, total = rabiner.reestimate(model.pi, model.a, tables)
         return total, (Chain(pi, a), np.concatenate(gammas))
 
@@ -333,7 +348,7 @@ class DiscreteHmm:
                                  moves, scores)  # fmt: skip
         lost = np.flatnonzero(scores == -np.inf)
         if len(lost):
-            raise DataError("no path explains " + name.format(lost[0]))
+            raise _impossible(name.format(lost[0]))
         return scores, starts, moves
 
     def sample(self, n_frames: int, seed: int = 0) -> tuple[Symbols, States]:
@@ -365,7 +380,13 @@ class DiscreteHmm:
         return cls(arrays["pi"], arrays["a"], arrays["b"])
 
 
-def _best(table: Array) -> States:
+def _impossible(name: str = "the observations") -> DataError:
+    return DataError(f"no path explains {name}", fix="Some probability on every path is 0.")
+
+
+def _best(table: Array, zero: float = -np.inf) -> States:
+    if not (table.max(axis=1) > zero).all():
+        raise _impossible()
     return np.asarray(table.argmax(axis=1), dtype=np.int64)
 
 

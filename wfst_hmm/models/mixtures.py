@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import Frozen, as_numbers, read_only
 from wfst_hmm.errors import DataError, ModelError
 from wfst_hmm.models import mixture_kernels as kernels
 from wfst_hmm.models import mixture_sizes as sizes
-from wfst_hmm.models.checks import as_frames
+from wfst_hmm.models.checks import as_frames, as_path, as_states
 from wfst_hmm.models.gaussian import DiagonalGaussians, chunk_frames, log_sum_exp_segments
 
 __all__ = ["MixtureSet", "MixtureStats", "MixtureUpdate"]
@@ -84,7 +85,7 @@ class MixtureUpdate:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class MixtureSet:
+class MixtureSet(Frozen):
     """S mixtures of diagonal Gaussians, immutable; state s owns ``offsets[s]:offsets[s + 1]``.
 
     Attributes
@@ -116,8 +117,8 @@ class MixtureSet:
 
     def __post_init__(self) -> None:
         for name in ("log_weights", "means", "variances"):
-            object.__setattr__(self, name, _frozen(getattr(self, name), np.float64))
-        object.__setattr__(self, "offsets", _frozen(self.offsets, np.int64))
+            object.__setattr__(self, name, _frozen(getattr(self, name), name, np.float64))
+        object.__setattr__(self, "offsets", _frozen(self.offsets, "offsets", np.int64))
         self._check()
         # Prepared lazily; a frozen dataclass keeps it outside of its fields.
         object.__setattr__(self, "_prepared", None)
@@ -169,9 +170,14 @@ class MixtureSet:
     @classmethod
     def from_gaussians(cls, means: npt.ArrayLike, variances: npt.ArrayLike) -> MixtureSet:
         """Return S mixtures of one Gaussian each, from means and variances (S, D)."""
-        table = np.asarray(means, dtype=np.float64)
+        table = as_numbers(means, name="means", error=ModelError)
         n_states = len(table)
-        return cls(np.zeros(n_states), table, np.asarray(variances), np.arange(n_states + 1))
+        return cls(
+            np.zeros(n_states),
+            table,
+            as_numbers(variances, name="variances", error=ModelError),
+            np.arange(n_states + 1),
+        )
 
     @classmethod
     def from_states(
@@ -230,7 +236,7 @@ class MixtureSet:
         frames = as_frames(x, self.n_dims, name="features", dtype=np.float32, allow_empty=True)
         gaussians, offsets = self._gaussians(), self.offsets
         if states is not None:
-            chosen = self._checked_states(np.asarray(states, dtype=np.int64))
+            chosen = as_states(states, self.n_states)
             components, offsets = kernels.gather(self.offsets, chosen)
             gaussians = gaussians.subset(components)
         scores = np.empty((len(frames), len(offsets) - 1), dtype=np.float32)
@@ -244,14 +250,6 @@ class MixtureSet:
             log_sum_exp_segments(gaussians.score(gaussians.expand(chunk)), offsets, out)
             scores[start : start + step] = out.T
         return scores
-
-    def _checked_states(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        if states.ndim != 1 or (
-            states.size and (states.min() < 0 or states.max() >= self.n_states)
-        ):
-            raise ModelError("no such state", got=f"states {states.min()} to {states.max()}",
-                             expected=f"0 to {self.n_states - 1}")  # fmt: skip
-        return states
 
     def empty_stats(self) -> MixtureStats:
         """Return statistics of no frames, for `accumulate`."""
@@ -290,13 +288,7 @@ class MixtureSet:
         arithmetic is float64.
         """
         frames = as_frames(x, self.n_dims, name="features", allow_empty=True)
-        path = np.ascontiguousarray(state_of_frame, dtype=np.int64)
-        if path.shape != (len(frames),):
-            raise DataError("one state a frame is needed", got=f"{path.shape} states",
-                            expected=f"({len(frames)},)")  # fmt: skip
-        if path.size and path.max() >= self.n_states:
-            raise DataError("no such state", got=int(path.max()),
-                            expected=f"below {self.n_states}")  # fmt: skip
+        path = as_path(state_of_frame, len(frames), self.n_states)
         seen = frames
         if seen_as is not None:
             seen = as_frames(seen_as, self.n_dims, name="features", allow_empty=True)
@@ -425,7 +417,5 @@ class MixtureSet:
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
 
-def _frozen(values: npt.ArrayLike, dtype: Any) -> npt.NDArray[Any]:
-    array = np.array(values, dtype=dtype)
-    array.flags.writeable = False
-    return array
+def _frozen(values: npt.ArrayLike, name: str, dtype: Any) -> npt.NDArray[Any]:
+    return read_only(np.array(as_numbers(values, name=name, dtype=dtype, error=ModelError)))

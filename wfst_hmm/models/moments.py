@@ -7,7 +7,8 @@ Moments are taken about a fixed point (the data's mean), so that data far from z
 digits. Raising variances to a floor, or the eigenvalues of a covariance relative to the floor,
 is the exact constrained maximum: the likelihood of EM still never decreases.
 
-Public names: `DiagonalMoments`, `FullMoments`, `Moments`, `floor_of`, `floored_covariances`.
+Public names: `DiagonalMoments`, `FullMoments`, `Moments`, `floor_of`, `floored_covariances`,
+`spread_of`.
 """
 
 from __future__ import annotations
@@ -18,12 +19,38 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DiagonalMoments", "FullMoments", "Moments", "floor_of", "floored_covariances"]
+__all__ = [
+    "DiagonalMoments",
+    "FullMoments",
+    "Moments",
+    "floor_of",
+    "floored_covariances",
+    "spread_of",
+]
 
 Array = npt.NDArray[np.float64]
 
+_ULPS = 16  # a standard deviation of so many last digits is rounding
 
-def floor_of(variances: Array, means: Array, share: float) -> Array:
+
+def spread_of(frames: npt.NDArray[Any]) -> tuple[Array, Array]:
+    """Return mean and variance of frames (N, D), both of shape (D,), in float64.
+
+    Notes
+    -----
+    The corrected two-pass algorithm (Chan, Golub & LeVeque 1983): a mean far above the spread
+    (seconds since 1970) costs no digits, and a constant dimension has variance 0 but for rounding.
+    """
+    mean = frames.mean(axis=0, dtype=np.float64)
+    away = frames - mean
+    missed = away.mean(axis=0)  # what rounding left of the mean
+    variance = np.einsum("nd,nd->d", away, away) / len(away) - missed**2
+    return np.asarray(mean + missed), np.asarray(np.maximum(variance, 0.0))
+
+
+def floor_of(
+    variances: Array, means: Array, share: float, *, dtype: npt.DTypeLike = np.float64
+) -> Array:
     """Return the smallest variance allowed in each dimension, shape (D,), always positive.
 
     Parameters
@@ -33,10 +60,13 @@ def floor_of(variances: Array, means: Array, share: float) -> Array:
     share : float
         Of the global variance; a dimension that does not vary beyond rounding gets a millionth
         of its squared value, or of one, instead.
+    dtype : dtype
+        That the frames are kept in: it says what rounding is.
     """
-    constant = np.asarray((variances <= 1e-14 * means**2) | (variances < 1e-200))
+    rounding = _ULPS * float(np.finfo(dtype).eps) * np.abs(means)
+    constant = np.asarray((variances <= rounding**2) | (variances < 1e-200))
     stand_in = 1e-6 * np.maximum(means**2, 1.0)
-    return np.where(constant, stand_in, np.maximum(share, 1e-9) * variances)
+    return np.where(constant, stand_in, share * variances)
 
 
 def floored_covariances(covariances: Array, floor: Array) -> tuple[Array, int]:

@@ -12,13 +12,14 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import Frozen, as_numbers, read_only
 from wfst_hmm.errors import DataError
 
 __all__ = ["Scores"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Scores:
+class Scores(Frozen):
     """Log-likelihoods of T frames under S tied HMM states.
 
     Attributes
@@ -38,7 +39,7 @@ class Scores:
     frame_shift: float = 0.01
 
     def __post_init__(self) -> None:
-        array = np.ascontiguousarray(self.array, dtype=np.float32)
+        array = np.ascontiguousarray(as_numbers(self.array, name="scores", dtype=np.float32))
         if array.ndim != 2:
             raise DataError("scores must be a T x S array", got=f"shape {array.shape}")
         if array.size and not array.max() < np.inf:  # also where it is NaN
@@ -50,9 +51,7 @@ class Scores:
                 expected="a finite number or -inf",
                 fix="Look at the features of that frame: empty or silent audio, or a bad model.",
             )
-        array = array.view()  # the caller's own array stays writeable
-        array.flags.writeable = False
-        object.__setattr__(self, "array", array)
+        object.__setattr__(self, "array", read_only(array))
 
     @property
     def n_frames(self) -> int:

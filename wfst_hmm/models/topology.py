@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import Frozen, as_numbers, read_only
 from wfst_hmm.errors import ModelError
 from wfst_hmm.fst.symbols import Symbols
 
@@ -24,7 +25,7 @@ _TOLERANCE = 1e-6
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Topology:
+class Topology(Frozen):
     """Emitting states of one phone and their probabilities; zeros are forbidden moves.
 
     Attributes
@@ -54,9 +55,8 @@ class Topology:
 
     def __post_init__(self) -> None:
         for name in ("initial", "transitions", "final"):
-            array = np.array(getattr(self, name), dtype=np.float64)
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
+            array = np.array(as_numbers(getattr(self, name), name=name, error=ModelError))
+            object.__setattr__(self, name, read_only(array))
         n = self.n_states
         shapes = (self.initial.shape, self.transitions.shape, self.final.shape)
         if n < 1 or shapes != ((n,), (n, n), (n,)):

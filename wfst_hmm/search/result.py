@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import Frozen
+
 __all__ = ["Decoded", "NoPath", "Phone", "Word"]
 
 
@@ -59,7 +61,7 @@ class Phone:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Decoded:
+class Decoded(Frozen):
     """The best path of one utterance.
 
     Attributes

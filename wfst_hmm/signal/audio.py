@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import Frozen, as_numbers, read_only
 from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.files import atomic_file
 from wfst_hmm.remote import local_copy
@@ -41,7 +42,7 @@ _OGG_LAST_PAGE = 4  # RFC 3533, header type flag "end of stream"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Audio:
+class Audio(Frozen):
     """Samples of one channel.
 
     Attributes
@@ -61,7 +62,7 @@ class Audio:
     rate: int
 
     def __post_init__(self) -> None:
-        samples = np.ascontiguousarray(self.samples, dtype=np.float32)
+        samples = np.ascontiguousarray(as_numbers(self.samples, name="samples", dtype=np.float32))
         if samples.ndim != 1:
             raise DataError(
                 "audio must be one channel",
@@ -78,9 +79,7 @@ class Audio:
             )
         if self.rate <= 0:
             raise DataError("audio without a rate", got=self.rate, expected="samples per second")
-        samples = samples.view()
-        samples.flags.writeable = False
-        object.__setattr__(self, "samples", samples)
+        object.__setattr__(self, "samples", read_only(samples))
 
     @property
     def seconds(self) -> float:

@@ -12,13 +12,14 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import Frozen, as_numbers, read_only
 from wfst_hmm.errors import DataError
 
 __all__ = ["Features", "add_deltas"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Features:
+class Features(Frozen):
     """Finished features of one utterance.
 
     Attributes
@@ -37,7 +38,7 @@ class Features:
     frame_shift: float = 0.01
 
     def __post_init__(self) -> None:
-        array = np.ascontiguousarray(self.array, dtype=np.float32)
+        array = np.ascontiguousarray(as_numbers(self.array, name="features", dtype=np.float32))
         if array.ndim != 2:
             raise DataError("features must be a T x D array", got=f"shape {array.shape}")
         if not np.isfinite(array).all():
@@ -47,9 +48,7 @@ class Features:
                 expected="finite features",
                 fix="Look at the audio there.",
             )
-        array = array.view()
-        array.flags.writeable = False
-        object.__setattr__(self, "array", array)
+        object.__setattr__(self, "array", read_only(array))
 
     @property
     def n_frames(self) -> int:

@@ -31,6 +31,7 @@ from wfst_hmm.graph.transcript import TranscriptCompiler
 from wfst_hmm.graph.units import Units
 from wfst_hmm.models.acoustic import AcousticModel
 from wfst_hmm.models.mixtures import MixtureSet
+from wfst_hmm.models.moments import floor_of
 from wfst_hmm.models.topology import StateLabels
 from wfst_hmm.signal.corpus import Corpus
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs
@@ -224,7 +225,7 @@ def _run(
     if material.frames.shape[1] != start.mixtures.n_dims:
         raise DataError("features of another dimension than the options'",
                         got=material.frames.shape[1], expected=start.mixtures.n_dims)  # fmt: skip
-    floor = np.maximum(options.variance_floor * variance, 1e-10)
+    floor = floor_of(variance, mean, options.variance_floor, dtype=np.float32)
     shape = start.mixtures.means.shape
     flat = MixtureSet.from_gaussians(
         np.broadcast_to(mean, shape), np.broadcast_to(np.maximum(variance, floor), shape)

@@ -25,6 +25,7 @@ from wfst_hmm.graph.units import Units
 from wfst_hmm.models.fmllr import SpeakerTransform, estimate_fmllr
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.mllt import estimate_mllt, mllt_scatters
+from wfst_hmm.models.moments import floor_of
 from wfst_hmm.models.transform_statistics import TransformStats
 from wfst_hmm.training.align import NO_ARC
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs
@@ -167,8 +168,8 @@ class TiedTraining:
         """Make the frames of the state's transforms."""
         self.space = dataclasses.replace(self.space, matrix=state.matrix, adapted=state.adapted)
         self.material = dataclasses.replace(self._bare, frames=self.space.frames(self.folder))
-        _, variance = global_variance(self.material.frames)
-        self.floor = np.maximum(self.options.variance_floor * variance, 1e-10)
+        mean, variance = global_variance(self.material.frames)
+        self.floor = floor_of(variance, mean, self.options.variance_floor, dtype=np.float32)
         self._growth = _volume(state.matrix) - self._first_volume + self._mean_growth(state)
 
     def _mean_growth(self, state: TiedState) -> float:
@@ -290,8 +291,8 @@ class TiedTraining:
         """
         mixtures = state.parameters.mixtures
         bare, states = self.space.frames(self.folder, adapt=False), self.states_of(state.path)
-        _, variance = global_variance(bare)
-        floor = np.maximum(self.options.variance_floor * variance, 1e-10)
+        mean, variance = global_variance(bare)
+        floor = floor_of(variance, mean, self.options.variance_floor, dtype=np.float32)
 
         def work(block: Any) -> Any:
             begin = int(self._bare.borders[block[0].first])

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import UsageError
 from wfst_hmm.models.context import WORD_POSITIONS
+from wfst_hmm.models.moments import floor_of
 from wfst_hmm.models.tree import PLACES, Question, Tree, answers_of
 from wfst_hmm.training.tree_statistics import ContextStats, gaussian_log_likelihood
 
@@ -66,7 +67,7 @@ def variance_floor_of(stats: ContextStats, share: float = _FLOOR) -> Array:
     total, d = stats.moments.sum(axis=0), stats.n_dims
     count = max(float(total[-1]), 1.0)
     variance = total[d:-1] / count - (total[:d] / count) ** 2
-    return np.asarray(np.maximum(share * variance, 1e-10))
+    return floor_of(variance, total[:d] / count, share, dtype=np.float32)
 
 
 def automatic_questions(

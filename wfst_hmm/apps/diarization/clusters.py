@@ -19,7 +19,7 @@ from wfst_hmm.models.bank import Bank, maximize
 from wfst_hmm.models.clusters import bank_of_clusters, kmeans
 from wfst_hmm.models.expectation import responsibilities
 from wfst_hmm.models.gaussian import DiagonalGaussians, log_sum_exp_segments
-from wfst_hmm.models.moments import DiagonalMoments, floor_of
+from wfst_hmm.models.moments import DiagonalMoments, floor_of, spread_of
 from wfst_hmm.models.threads import map_threads
 
 __all__ = ["Block", "Material", "in_blocks", "nearest_pairs", "union"]
@@ -44,9 +44,8 @@ class Material:
     def __init__(self, frames: npt.NDArray[Any], n_threads: int = 1) -> None:
         self.frames = np.ascontiguousarray(frames, dtype=np.float32)
         self.n_threads = n_threads
-        x = self.frames.astype(np.float64)
-        self.shift, variance = x.mean(axis=0), x.var(axis=0)
-        self.floor = floor_of(variance, self.shift, _FLOOR)
+        self.shift, variance = spread_of(self.frames)
+        self.floor = floor_of(variance, self.shift, _FLOOR, dtype=np.float32)
         one = DiagonalGaussians(np.zeros(1), self.shift[None], np.ones((1, len(self.shift))),
                                 dtype=np.float32, shift=self.shift)  # fmt: skip
         self.expanded: Block = one.expand(self.frames)
