@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from command_line import CommandLine, contents
 
+from wfst_hmm.cli.bench import BENCHES
 from wfst_hmm.signal.audio import Audio, write_wav
 
 RATE = 8000
@@ -77,11 +78,14 @@ def test_bad_input_leaves_the_model_alone(
     assert str(folder) in run.fails("words", "test", folder, "--model", folder)
 
 
-@pytest.mark.parametrize("command", ["gmm", "hmm", "words", "digits", "train", "search"])
+@pytest.mark.parametrize("command", sorted(BENCHES))
 def test_every_bench_explains_itself(run: CommandLine, command: str):
     done = run("bench", command, "--help")
     assert done.code == 0
     assert f"Example: wfst-hmm bench {command}" in done.out
+    for option in BENCHES[command].options:
+        shown = option.strip("<>").upper() if option.startswith("<") else f"--{option}"
+        assert shown in done.out
 
 
 def test_bench_rows_carry_ratios(run: CommandLine):

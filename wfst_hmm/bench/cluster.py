@@ -15,14 +15,14 @@ import dataclasses
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from wfst_hmm.apps.recognize import corpus_of_inputs
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.apps.transcription import faster, transcriber
 from wfst_hmm.bench.material import evenly_spread
-from wfst_hmm.bench.report import Row
+from wfst_hmm.bench.report import Progress, Row, silent
 from wfst_hmm.bench.target import digit_target
 from wfst_hmm.cluster.engine import Engine
 from wfst_hmm.cluster.engines import engine_for
@@ -34,8 +34,6 @@ from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.signal.corpus import Corpus
 
 __all__ = ["EngineTime", "bench_cluster", "engine_times"]
-
-Tell = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +92,7 @@ def engine_times(
     engines: Sequence[tuple[str, int]],
     *,
     repeat: int = 1,
-    tell: Tell = lambda text: None,
+    progress: Progress = silent,
 ) -> dict[tuple[str, int], EngineTime]:
     """Do the same work on each engine, in turn.
 
@@ -119,7 +117,7 @@ def engine_times(
     with tempfile.TemporaryDirectory(prefix="wfst-hmm-cluster-") as name:
         for _ in range(repeat):
             for kind, n in engines:
-                tell(f"{kind} with {n}")
+                progress(f"{kind} with {n}")
                 begin = time.perf_counter()
                 with engine_for(kind, n) as engine:
                     for _ in range(2):  # every worker loads the graph and its kernels
@@ -144,7 +142,7 @@ def bench_cluster(
     n_workers: int = 2,
     options: SearchOptions | None = None,
     repeat: int = 1,
-    tell: Tell = lambda text: None,
+    progress: Progress = silent,
 ) -> list[Row]:
     """Measure decoding on one process and on several workers.
 
@@ -162,10 +160,10 @@ def bench_cluster(
     """
     with tempfile.TemporaryDirectory(prefix="wfst-hmm-bench-") as name:
         if not data:
-            target = digit_target(Path(name), n_utterances, tell)
+            target = digit_target(Path(name), n_utterances, progress)
             graph, data = target.graph, (target.corpus,)
         elif graph is None:
-            ready = transcriber(progress=tell)
+            ready = transcriber(progress=progress)
             graph, options = ready.graph_folder, options or faster(ready.options)
         corpus = evenly_spread(corpus_of_inputs(data), n_utterances)
         words = AnswerOptions(confidence=False)
@@ -174,7 +172,7 @@ def bench_cluster(
             ("threads", 1),
             *((kind, n_workers) for kind in ("threads", "processes", "local")),
         ]
-        times = engine_times(job, corpus, engines, repeat=repeat, tell=tell)
+        times = engine_times(job, corpus, engines, repeat=repeat, progress=progress)
     alone, plain = times["threads", 1], times["threads", n_workers]
     names = {"threads": "threads", "processes": "processes", "local": "Dask, local workers"}
     what = f"decoding {len(corpus)} utterances"

@@ -91,6 +91,9 @@ class _Lattices:
 def bench_confidence(
     folder: str | Path | None = None,
     *,
+    speech: str | Path | None = None,
+    cache: str | Path | None = None,
+    max_utterances: int | None = None,
     options: TrainingOptions = DIGIT_OPTIONS,
     n_threads: int = 1,
     progress: Callable[[str], None] | None = None,
@@ -102,6 +105,9 @@ def bench_confidence(
     folder : path, optional
         Recordings of the Free Spoken Digit Dataset; by default those of WFST_HMM_SHARED or
         ``../shared/data``.
+    speech : path, optional
+        Instead of digits: speech for `bench_transcription`, which takes `cache` and
+        `max_utterances`, too.
     options : TrainingOptions
     n_threads : int
         Of decoding.
@@ -113,6 +119,9 @@ def bench_confidence(
     DataError
         The recordings are not there.
     """
+    if speech is not None:
+        return bench_transcription(speech, cache=cache, max_utterances=max_utterances,
+                                   n_threads=n_threads, progress=progress)  # fmt: skip
     found = need_folder(folder)
     tell = progress or (lambda text: None)
     lattices, words = _Lattices(), []

@@ -2,7 +2,7 @@
 
 In: recordings by speaker, meetings with RTTM. Out: rows of error rates and speeds.
 
-Public names: `bench_joined`, `bench_meetings`, `bench_speed`, `random_mix`.
+Public names: `bench_diarize`, `bench_joined`, `bench_meetings`, `bench_speed`, `random_mix`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from wfst_hmm.errors import DataError
 from wfst_hmm.formats.rttm import Turn, read_rttm
 from wfst_hmm.signal.audio import Audio, read_audio
 
-__all__ = ["bench_joined", "bench_meetings", "bench_speed", "random_mix"]
+__all__ = ["bench_diarize", "bench_joined", "bench_meetings", "bench_speed", "random_mix"]
 
 _JOINED, _COUNTED, _MEETINGS = 8.0, 80.0, 35.0  # per cent
 _SPEED = 100.0  # times real time, 20 minutes
@@ -44,6 +44,35 @@ def random_mix(recordings: Mapping[str, Sequence[Path]], seed: int) -> Mix:
     rng = np.random.default_rng(seed)
     n_speakers = int(rng.integers(2, 7))
     return make_mix(recordings, n_speakers, 60 * float(rng.uniform(5, 20)), seed=seed)
+
+
+def bench_diarize(
+    folders: Sequence[str | Path],
+    meetings: str | Path | None = None,
+    *,
+    n_mixes: int = 20,
+    minutes: Sequence[float] = (),
+    n_threads: int = 2,
+) -> list[Row]:
+    """Measure all that there is material for.
+
+    Parameters
+    ----------
+    folders : sequence of path
+        Each with one sub-folder a speaker: for `bench_joined` and `bench_speed`.
+    meetings : path, optional
+        For `bench_meetings`.
+    n_mixes : int
+        Joined recordings; 0: none.
+    minutes : sequence of float
+        Lengths to time.
+    n_threads : int
+    """
+    options = DiarizerOptions(threads=n_threads)
+    rows = bench_joined(folders, options, n_mixes=n_mixes) if n_mixes else []
+    rows += bench_meetings(meetings, options) if meetings else []
+    rows += bench_speed(folders, options, minutes=minutes) if minutes else []
+    return rows
 
 
 def bench_joined(

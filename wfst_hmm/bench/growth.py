@@ -21,7 +21,7 @@ import dataclasses
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from wfst_hmm.apps.results import results_writer
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.bench.beds import sampled_bed, words_graph
 from wfst_hmm.bench.cluster import engine_times
-from wfst_hmm.bench.report import Row
+from wfst_hmm.bench.report import Progress, Row, silent
 from wfst_hmm.bench.target import digit_target
 from wfst_hmm.cluster.engines import engine_for
 from wfst_hmm.cluster.jobs import DecodeJob, prepared
@@ -47,7 +47,6 @@ from wfst_hmm.signal.corpus import Corpus, Utterance
 
 __all__ = ["Growth", "bench_growth", "growth_plot", "modelled_speedup"]
 
-Tell = Callable[[str], None]
 SIZES = (1000, 3000, 10_000, 30_000, 72_000)
 HOURS = (0.1, 1.0, 10.0, 100.0)
 BEAMS = (4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 16.0, 20.0)
@@ -88,9 +87,11 @@ class Growth:
     start: float = 0.0
 
 
-def _measure_vocabulary(sizes: Sequence[int], n_frames: int, growth: Growth, tell: Tell) -> None:
+def _measure_vocabulary(
+    sizes: Sequence[int], n_frames: int, growth: Growth, progress: Progress
+) -> None:
     for size in sizes:
-        tell(f"{size} words")
+        progress(f"{size} words")
         begin = time.process_time()
         graph = words_graph(size)
         built = time.process_time() - begin
@@ -102,12 +103,12 @@ def _measure_vocabulary(sizes: Sequence[int], n_frames: int, growth: Growth, tel
         used = (time.process_time() - begin) / (bed.scores.n_frames * bed.scores.frame_shift)
         growth.vocabulary.append((size, bed.searched.fst.n_arcs, built, used))
         if size == sizes[min(1, len(sizes) - 1)]:  # the exact search of more takes minutes
-            _measure_beams(bed, growth, tell)
+            _measure_beams(bed, growth, progress)
             growth.beam_words = size
 
 
-def _measure_beams(bed: Any, growth: Growth, tell: Tell) -> None:
-    tell("beams")
+def _measure_beams(bed: Any, growth: Growth, progress: Progress) -> None:
+    progress("beams")
     exact = decode(bed.searched, bed.scores, SearchOptions(search="exact"))
     n = bed.scores.n_frames
     for beam in BEAMS:
@@ -148,11 +149,11 @@ _ANSWER = Decoded(
 )  # fmt: skip
 
 
-def _measure_hours(hours: Sequence[float], growth: Growth, tell: Tell) -> float:
+def _measure_hours(hours: Sequence[float], growth: Growth, progress: Progress) -> float:
     """Return the processor time that a shard of the largest corpus costs the client."""
     handling = 0.0
     for span in hours:
-        tell(f"{span:g} hours")
+        progress(f"{span:g} hours")
         n = max(1, round(span * 3600 / _SECONDS))
         corpus = Corpus(tuple(Utterance(f"u{i:06d}", Path("/none"), None, f"s{i // 100}")
                               for i in range(n)))  # fmt: skip
@@ -173,17 +174,17 @@ def _measure_hours(hours: Sequence[float], growth: Growth, tell: Tell) -> float:
     return handling
 
 
-def _measure_workers(growth: Growth, tell: Tell) -> None:
+def _measure_workers(growth: Growth, progress: Progress) -> None:
     """Measure one and two workers on digits, and what an hour of them costs."""
     with tempfile.TemporaryDirectory(prefix="wfst-hmm-growth-") as name:
-        target = digit_target(Path(name), 400, tell)
+        target = digit_target(Path(name), 400, progress)
         corpus = read_corpus(target.corpus)
         seconds = 0.0
         for utterance in corpus:
             info = audio_info(utterance.audio)
             seconds += info.n_samples / info.rate
         job = prepared(DecodeJob(target.graph, None, SPEECH))
-        times = engine_times(job, corpus, [("threads", 1), ("processes", 2)], tell=tell)
+        times = engine_times(job, corpus, [("threads", 1), ("processes", 2)], progress=progress)
     alone, two = times["threads", 1], times["processes", 2]
     growth.per_hour = alone.cpu * 3600 / seconds
     growth.start = two.start
@@ -211,14 +212,14 @@ def bench_growth(
     hours: Sequence[float] = HOURS,
     n_frames: int = 1000,
     plot: Path | None = None,
-    tell: Tell = lambda text: None,
+    progress: Progress = silent,
 ) -> list[Row]:
     """Measure, model, and draw.
 
     Parameters
     ----------
     sizes : sequence of int
-        Vocabularies.
+        Vocabularies; zeros are left out.
     hours : sequence of float
         Of the simulated corpora.
     n_frames : int
@@ -226,11 +227,12 @@ def bench_growth(
     plot : path, optional
         Picture to write: .svg, .png or .pdf.
     """
+    sizes = [size for size in sizes if size]
     growth = Growth()
-    _measure_workers(growth, tell)
-    handling = _measure_hours(hours, growth, tell)
+    _measure_workers(growth, progress)
+    handling = _measure_hours(hours, growth, progress)
     if sizes:
-        _measure_vocabulary(sizes, n_frames, growth, tell)
+        _measure_vocabulary(sizes, n_frames, growth, progress)
     span = max(hours)
     n_shards = span * 3600 / _SECONDS / 16
     for n in _WORKERS[2:]:

@@ -9,7 +9,8 @@ Public names: `bench_imports`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from wfst_hmm.apps.recognize import decode_corpus
 from wfst_hmm.apps.transcription import EN_US, transcriber
 from wfst_hmm.apps.wer import score_words
-from wfst_hmm.bench.report import Row
+from wfst_hmm.bench.report import Progress, Row, silent
 from wfst_hmm.formats.kaldi.archives import read_cmvn, read_integer_lists, read_script
 from wfst_hmm.formats.kaldi.lattices import KaldiLattice, read_lattices
 from wfst_hmm.formats.kaldi.model import KaldiModel, read_kaldi_model
@@ -45,7 +46,7 @@ Phone = tuple[str, str, str, str]  # phone, left and right neighbour, place in t
 
 
 def bench_imports(
-    data: str | Path, folder: str | Path, *, watch: Callable[[str], None] = lambda text: None
+    data: str | Path, folder: str | Path | None = None, *, progress: Progress = silent
 ) -> list[Row]:
     """Compare with what is found below `data`.
 
@@ -53,16 +54,19 @@ def bench_imports(
     ----------
     data : path
         Holds ``sphinx`` or ``yesno``.
-    folder : path
-        For graphs and recordings that are made on the way.
+    folder : path, optional
+        For graphs and recordings that are made on the way; by default one that is removed again.
     """
+    if folder is None:
+        with tempfile.TemporaryDirectory() as name:
+            return bench_imports(data, name, progress=progress)
     data, folder = Path(data), Path(folder)
     rows: list[Row] = []
     if (data / "sphinx").is_dir():
-        watch("Sphinx")
+        progress("Sphinx")
         rows += _sphinx(data / "sphinx", folder)
     if (data / "yesno" / "kaldi").is_dir():
-        watch("Kaldi")
+        progress("Kaldi")
         rows += _yesno(data / "yesno" / "kaldi")
     return rows
 

@@ -98,7 +98,7 @@ def bench_ladder(
     folder: str | Path,
     *,
     recipe: str = "sat",
-    options: RecipeOptions = LADDER_OPTIONS,
+    options: RecipeOptions | None = None,
     out: str | Path | None = None,
     prune: float = 0.0,
     every: int = 1,
@@ -113,7 +113,8 @@ def bench_ladder(
     folder : path
         Holds a part to train on and a part to test on.
     recipe : {"mono", "tri", "lda", "sat"}
-    options : RecipeOptions
+    options : RecipeOptions, optional
+        By default `LADDER_OPTIONS` on `n_threads` threads.
     out : path, optional
         Keep the models here: stages that are there are not trained again (their minutes are
         then not counted).
@@ -124,6 +125,9 @@ def bench_ladder(
     n_threads : int
         Utterances decoded at a time; training takes the options' own.
     """
+    if options is None:
+        training = LADDER_OPTIONS.training.replace(n_workers=n_threads)
+        options = dataclasses.replace(LADDER_OPTIONS, training=training)
     tell = progress or (lambda text: None)
     folders = LadderFolders.of(folder)
     wheel = en_us()

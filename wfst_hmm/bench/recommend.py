@@ -2,7 +2,7 @@
 
 In: a CSV of timbre. Out: rows of areas under the ROC curve, precision, segments a second.
 
-Public names: `bench_recommend`, `bench_scoring`.
+Public names: `bench_recommend`, `bench_scoring`, `bench_songs`.
 """
 
 from __future__ import annotations
@@ -28,11 +28,19 @@ from wfst_hmm.bench.material import need
 from wfst_hmm.bench.report import Row, best_seconds
 from wfst_hmm.formats.msd import N_TIMBRE, Song
 
-__all__ = ["bench_recommend", "bench_scoring"]
+__all__ = ["bench_recommend", "bench_scoring", "bench_songs"]
 
 _DECADES = ("1960s", "1970s", "1980s", "1990s", "2000s", "2010s")
 _AREA = 0.65
 _SEGMENTS = 1e7  # a second
+
+
+def bench_songs(
+    csv: str | Path | None = None, *, n_components: int = 32, n_threads: int = 2, repeat: int = 3
+) -> list[Row]:
+    """Measure the ranking of a CSV's songs, where there is one, and the speed of scoring."""
+    rows = bench_recommend(csv, n_components=n_components) if csv else []
+    return rows + bench_scoring(n_components=n_components, n_threads=n_threads, repeat=repeat)
 
 
 def bench_recommend(

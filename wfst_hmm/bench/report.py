@@ -2,7 +2,7 @@
 
 In: timings of us and a peer. Out: rows, a table on the terminal or JSON.
 
-Public names: `Row`, `best_seconds`, `machine`, `print_rows`, `rows_to_json`.
+Public names: `Progress`, `Row`, `best_seconds`, `machine`, `print_rows`, `rows_to_json`, `silent`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,20 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 from wfst_hmm.errors import UsageError
 
-__all__ = ["Row", "best_seconds", "machine", "print_rows", "rows_to_json"]
+__all__ = ["Progress", "Row", "best_seconds", "machine", "print_rows", "rows_to_json", "silent"]
+
+#: hears what is being done
+Progress = Callable[[str], None]
+
+
+def silent(text: str) -> None:
+    """Hear what is being done, and say nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,16 +116,23 @@ def machine() -> dict[str, Any]:
     }
 
 
-def rows_to_json(rows: Sequence[Row]) -> str:
-    """Return machine and rows as one JSON object."""
-    value = {"machine": machine(), "rows": [row.to_dict() for row in rows]}
+def rows_to_json(rows: Sequence[Row], facts: Mapping[str, Any] | None = None) -> str:
+    """Return machine, rows and, where there are any, facts about the run as one JSON object."""
+    value = {"machine": machine(), **({"facts": facts} if facts else {}),
+             "rows": [row.to_dict() for row in rows]}  # fmt: skip
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def print_rows(rows: Sequence[Row], title: str, *, as_json: bool = False) -> None:
-    """Print rows as a table, or as JSON."""
+def print_rows(
+    rows: Sequence[Row],
+    title: str,
+    *,
+    as_json: bool = False,
+    facts: Mapping[str, Any] | None = None,
+) -> None:
+    """Print rows as a table and facts in a line each, or both as JSON."""
     if as_json:
-        print(rows_to_json(rows))
+        print(rows_to_json(rows, facts))
         return
     from rich.console import Console
     from rich.table import Table
@@ -138,6 +152,8 @@ def print_rows(rows: Sequence[Row], title: str, *, as_json: bool = False) -> Non
         )  # fmt: skip
     console = Console()
     Console(width=None if console.is_terminal else 160, highlight=False).print(table)
+    for name, value in (facts or {}).items():
+        print(f"{name}: {value}")
 
 
 def _number(value: float) -> str:

@@ -37,7 +37,7 @@ _LATTICE_JOB = {"kind": "lattice", "beam": 13.0, "max_active": 0, "lattice_beam"
 
 
 def bench_search(
-    beds: Sequence[str] = ("digits", "words"),
+    beds: Sequence[str] = ("digits",),
     *,
     beams: Sequence[float] = (8.0, 10.0, 13.0),
     folder: str | Path | None = None,

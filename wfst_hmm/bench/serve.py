@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,13 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.apps.recognize import corpus_of_inputs
-from wfst_hmm.bench.report import Row
+from wfst_hmm.bench.report import Progress, Row, silent
 from wfst_hmm.bench.target import digit_target
 from wfst_hmm.errors import DataError
 from wfst_hmm.signal.audio import read_audio
 
 __all__ = ["Load", "bench_serve", "malformed_sessions", "real_time_streams", "served"]
 
-Tell = Callable[[str], None]
 Samples = npt.NDArray[np.int16]
 _PIECE = 0.1  # seconds of audio in a message
 
@@ -278,7 +277,7 @@ def bench_serve(
     n_malformed: int = 1000,
     seconds: float = 20.0,
     n_threads: int = 2,
-    tell: Tell = lambda text: None,
+    progress: Progress = silent,
 ) -> list[Row]:
     """Measure latencies under load, then attack.
 
@@ -296,17 +295,19 @@ def bench_serve(
     """
     with tempfile.TemporaryDirectory(prefix="wfst-hmm-serve-") as name:
         if graph is None or data is None:
-            target = digit_target(Path(name), 60, tell)
+            target = digit_target(Path(name), 60, progress)
             graph, data = target.graph, target.corpus
         recordings, rate = _joined(data, n_streams, seconds)
         with served(
             graph, "-j", str(n_threads), "--max-sessions", str(2 * n_streams + 16)
         ) as server:
-            tell("each stream alone, as fast as it goes")
+            progress("each stream alone, as fast as it goes")
             wanted = [real_time_streams(server, [r], rate, pace=0.0).texts[0] for r in recordings]
-            rows = _load_rows(server, recordings, rate, wanted, tell)
+            rows = _load_rows(server, recordings, rate, wanted, progress)
             if n_malformed:
-                rows += _attack_rows(server, recordings[:4], rate, wanted[:4], n_malformed, tell)
+                rows += _attack_rows(
+                    server, recordings[:4], rate, wanted[:4], n_malformed, progress
+                )
     return rows
 
 
@@ -327,9 +328,9 @@ def _joined(data: Path, n: int, seconds: float) -> tuple[list[Samples], int]:
 
 
 def _load_rows(
-    server: Server, recordings: Sequence[Samples], rate: int, wanted: list[str], tell: Tell
+    server: Server, recordings: Sequence[Samples], rate: int, wanted: list[str], progress: Progress
 ) -> list[Row]:
-    tell(f"{len(recordings)} streams in real time")
+    progress(f"{len(recordings)} streams in real time")
     begin, used = time.monotonic(), server.cpu_seconds()
     load = real_time_streams(server, recordings, rate)
     cores = (server.cpu_seconds() - used) / (time.monotonic() - begin)
@@ -347,12 +348,17 @@ def _load_rows(
 
 
 def _attack_rows(
-    server: Server, recordings: Sequence[Samples], rate: int, wanted: list[str], n: int, tell: Tell
+    server: Server,
+    recordings: Sequence[Samples],
+    rate: int,
+    wanted: list[str],
+    n: int,
+    progress: Progress,
 ) -> list[Row]:
-    tell("200 malformed sessions first: what a server allocates once is no leak")
+    progress("200 malformed sessions first: what a server allocates once is no leak")
     malformed_sessions(server, min(200, n), recordings[:1], rate, seed=1)
     before = server.resident_mb()
-    tell(f"{n} malformed sessions, {len(recordings)} correct ones beside them")
+    progress(f"{n} malformed sessions, {len(recordings)} correct ones beside them")
     load = malformed_sessions(server, n, recordings, rate)
     grown = server.resident_mb() - before
     p95 = 1000 * float(np.quantile(load.latencies or [np.inf], 0.95))

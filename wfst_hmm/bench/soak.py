@@ -25,16 +25,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from wfst_hmm.bench.report import Row
+from wfst_hmm.bench.report import Progress, Row, silent
 from wfst_hmm.bench.target import Target, digit_target
 from wfst_hmm.formats.data import read_corpus
 
 __all__ = ["SoakReport", "bench_soak", "soak"]
 
-Tell = Callable[[str], None]
 _PATIENCE = 300.0  # seconds that one run may take
 _WRITING = 0.25  # share of the kills that wait for a file to be written
 _GRACE = 0.03  # seconds: the most that such a kill comes after the file has been begun
@@ -100,7 +99,7 @@ def soak(
     n_kills: int,
     seed: int = 0,
     cases: tuple[_Case, ...] = CASES,
-    tell: Tell = lambda text: None,
+    progress: Progress = silent,
 ) -> SoakReport:
     """Kill commands `n_kills` times, at least once for every case.
 
@@ -114,7 +113,7 @@ def soak(
         Of the moments and victims.
     cases : tuple
         Commands and engines, in turn.
-    tell : callable
+    progress : callable
         Hears how it goes.
     """
     rng = random.Random(seed)
@@ -130,7 +129,7 @@ def soak(
             runner = runners[cases[number % len(cases)]]
             runner.episode(min(rng.randint(1, 3), max(1, n_kills - report.n_kills)), ids)
             number += 1
-            tell(f"{report.n_kills} of {n_kills} kills, {report.n_runs} runs ended")
+            progress(f"{report.n_kills} of {n_kills} kills, {report.n_runs} runs ended")
     return report
 
 
@@ -361,7 +360,7 @@ def _command_line(pid: int) -> bytes:
 
 
 def bench_soak(
-    *, n_kills: int = 200, seed: int = 0, n_utterances: int = 400, tell: Tell = lambda text: None
+    *, n_kills: int = 200, seed: int = 0, n_utterances: int = 400, progress: Progress = silent
 ) -> list[Row]:
     """Make a corpus of digits, and soak.
 
@@ -371,17 +370,17 @@ def bench_soak(
         Kills by victim; utterances lost and doubled; files that differ.
     """
     folder = Path(tempfile.mkdtemp(prefix="wfst-hmm-soak-"))
-    target = digit_target(folder, n_utterances, tell)
-    report = soak(target, folder / "runs", n_kills=n_kills, seed=seed, tell=tell)
+    target = digit_target(folder, n_utterances, progress)
+    report = soak(target, folder / "runs", n_kills=n_kills, seed=seed, progress=progress)
     wrong = (*report.failed, *report.lost, *report.doubled, *report.different)
     if wrong:
-        tell(f"outputs and logs are in {folder}")
+        progress(f"outputs and logs are in {folder}")
     else:  # after an error they are left, too
         shutil.rmtree(folder)
     note = ", ".join(f"{n} of a {what}" for what, n in sorted(report.kills.items()))
     note += f"; {report.n_writing} while a file was written"
     for name in wrong:
-        tell(f"WRONG: {name}")
+        progress(f"WRONG: {name}")
     return [
         Row("kills at random moments", "kills", report.n_kills, target=n_kills, note=note),
         Row("runs that ended after kills", "runs", report.n_runs),

@@ -70,7 +70,7 @@ def bench_stream(
     folder: str | Path | None = None,
     *,
     minutes: float = 60.0,
-    recognizer: Recognizer | None = None,
+    recognizer: Recognizer | str | Path | None = None,
     seed: int = 0,
     options: TrainingOptions = DIGIT_OPTIONS,
     progress: Callable[[str], None] = lambda text: None,
@@ -86,7 +86,7 @@ def bench_stream(
         the normalization.
     minutes : float
         At least 2.
-    recognizer : Recognizer, optional
+    recognizer : Recognizer or path of a graph, optional
         Of digits; by default monophones are trained, with a loop of digits as the grammar.
     seed : int
     options : TrainingOptions
@@ -108,6 +108,8 @@ def bench_stream(
             model = train(known.train, DIGIT_LEXICON, None, options)
         graph = build_graph(model, DIGIT_LEXICON, word_loop(DIGIT_LEXICON.words))
         recognizer = Recognizer(graph, model)
+    elif not isinstance(recognizer, Recognizer):
+        recognizer = Recognizer.load(recognizer)
     digits = list(dict.fromkeys(DIGIT_LEXICON.words))
     recordings = find_recordings(found)
     speaker = recordings[0].speaker

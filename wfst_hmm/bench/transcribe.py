@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from wfst_hmm.apps.recognize import corpus_of_inputs, decode_corpus, stream_feat
 from wfst_hmm.apps.transcription import Transcriber, faster, transcriber
 from wfst_hmm.apps.wer import score_words
 from wfst_hmm.bench.material import evenly_spread, need
-from wfst_hmm.bench.report import Row
+from wfst_hmm.bench.report import Progress, Row, silent
 from wfst_hmm.errors import DataError
 from wfst_hmm.graph.compact import AnyGraph
 from wfst_hmm.models.codebooks import CodebookSet
@@ -43,7 +43,6 @@ _RATE = 16000
 #: What PocketSphinx 5.1.1 took on LibriSpeech's development part when targets were set.
 _PEER_WER, _PEER_TIME = 25.4, 0.269
 _TOP_N = 4
-Watch = Callable[[str], None]
 
 
 @dataclasses.dataclass
@@ -91,12 +90,12 @@ class Side:
         return f"{self.substitutions} sub, {self.deletions} del, {self.insertions} ins"
 
 
-def pocketsphinx_side(corpus: Corpus, watch: Watch = lambda text: None) -> Side:
+def pocketsphinx_side(corpus: Corpus, progress: Progress = silent) -> Side:
     """Decode with PocketSphinx and its own models, each utterance in one piece."""
     pocketsphinx, name = need("pocketsphinx", "pocketsphinx")
     decoder = pocketsphinx.Decoder(samprate=float(_RATE), loglevel="FATAL")
     side = Side(name)
-    watch(f"decoding {len(corpus)} utterances: {name}")
+    progress(f"decoding {len(corpus)} utterances: {name}")
     for utterance in corpus:
         audio = read_audio(utterance.audio, rate=_RATE, start=utterance.start, end=utterance.end)
         pcm = np.clip(np.rint(audio.samples * 32768.0), -32768, 32767).astype("<i2").tobytes()
@@ -113,14 +112,14 @@ def pocketsphinx_side(corpus: Corpus, watch: Watch = lambda text: None) -> Side:
 
 def _our_side(
     name: str, ready: Transcriber, corpus: Corpus, options: SearchOptions,
-    adapt: AdaptationOptions | None, watch: Watch,
+    adapt: AdaptationOptions | None, progress: Progress,
 ) -> Side:  # fmt: skip
     side = Side(name)
     # kernels are loaded, the graph's pages are read: as PocketSphinx has its models in memory
     for _ in decode_corpus(ready.recognizer, Corpus(corpus.utterances[:1]), options, adapt=adapt):
         pass
     begun = time.process_time()
-    watch(f"decoding {len(corpus)} utterances: {name}")
+    progress(f"decoding {len(corpus)} utterances: {name}")
     with single_blas():
         outcomes = list(
             decode_corpus(ready.recognizer, corpus, options, adapt=adapt, resample=True)
@@ -181,9 +180,9 @@ def bench_transcribe(
     data: str | Path,
     *,
     cache: str | Path | None = None,
-    with_peer: bool = True,
+    alone: bool = False,
     max_utterances: int | None = None,
-    watch: Watch = lambda text: None,
+    progress: Progress = silent,
 ) -> tuple[list[Row], dict[str, Any]]:
     """Measure three of our operating points and the peer on the same recordings.
 
@@ -193,11 +192,11 @@ def bench_transcribe(
         What `apps.recognize.corpus_of_inputs` reads, with transcripts.
     cache : path, optional
         Where the graph is kept.
-    with_peer : bool
-        Whether PocketSphinx runs, too.
+    alone : bool
+        Leave PocketSphinx out.
     max_utterances : int, optional
         Take so many, evenly spread.
-    watch : callable, optional
+    progress : callable, optional
         Told how far it is.
 
     Returns
@@ -215,15 +214,15 @@ def bench_transcribe(
     for utterance in corpus:
         if utterance.words is None:
             raise DataError("no transcript", where=utterance.place)
-    ready = transcriber(cache=cache, progress=watch)
+    ready = transcriber(cache=cache, progress=progress)
     full, fast = ready.options, faster(ready.options)
     adapt = AdaptationOptions(n_rounds=1)
     sides = [
-        _our_side("adapted to the speaker", ready, corpus, full, adapt, watch),
-        _our_side("one pass", ready, corpus, full, None, watch),
-        _our_side("one pass, --fast", ready, corpus, fast, None, watch),
+        _our_side("adapted to the speaker", ready, corpus, full, adapt, progress),
+        _our_side("one pass", ready, corpus, full, None, progress),
+        _our_side("one pass, --fast", ready, corpus, fast, None, progress),
     ]
-    peer = pocketsphinx_side(corpus, watch) if with_peer else None
+    peer = pocketsphinx_side(corpus, progress) if not alone else None
     asked = ((23.5, 0.20), (25.4, 0.08), (25.4, 0.08))
     rows = []
     for side, (wer, real_time) in zip(sides, asked, strict=True):
@@ -243,10 +242,10 @@ def bench_transcribe(
     facts = {
         "utterances": len(corpus),
         "words": sides[0].n_words,
-        "audio_seconds": round(sides[0].audio_seconds, 1),
-        "peer": peer.note if peer else None,
-        "graph": {"words": len(graph.words) - 1, "states": graph.fst.n_states,
-                  "arcs": graph.fst.n_arcs, "megabytes": round(ready.megabytes),
-                  "built": ready.built, "seconds": round(ready.seconds, 2)},
-    }  # fmt: skip
+        "seconds of audio": round(sides[0].audio_seconds, 1),
+        "graph": f"{len(graph.words) - 1:,} words, {graph.fst.n_states:,} states, {graph.fst.n_arcs:,} arcs, "
+        f"{ready.megabytes:.0f} MB, {'built' if ready.built else 'loaded'} in {ready.seconds:.2f} s",
+    }
+    if peer:
+        facts["the peer's errors"] = peer.note
     return rows, facts

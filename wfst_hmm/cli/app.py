@@ -15,8 +15,8 @@ import typer
 
 __all__ = ["COMMANDS", "assemble"]
 
-#: command -> the module that defines a function (or, for groups, an ``app``) of that name, and
-#: the line that the overview shows
+#: command -> the module that defines a function of that name (for groups: an ``app``, or a function
+#: ``group`` that makes one), and the line that the overview shows
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("wfst_hmm.cli.demo", "Make speech, train, build a graph, decode and draw, all alone."),
     "train": ("wfst_hmm.cli.building", "Train an acoustic model from recordings and transcripts."),
@@ -92,15 +92,16 @@ def assemble(arguments: Sequence[str] | None = None) -> typer.Typer:
     app.callback(help=_HELP, epilog=_EXAMPLES)(_common)
     for name, (module, line) in COMMANDS.items():
         if arguments is None or name in arguments:
-            _add(app, name, module)
+            _add(app, name, module, arguments)
         else:
             app.command(name, help=line)(_listed)
     return app
 
 
-def _add(app: typer.Typer, name: str, module: str) -> None:
+def _add(app: typer.Typer, name: str, module: str, arguments: Sequence[str] | None) -> None:
     room = importlib.import_module(module)
-    group: typer.Typer | None = getattr(room, "app", None)
+    grouped: Callable[..., typer.Typer] | None = getattr(room, "group", None)
+    group: typer.Typer | None = grouped(arguments) if grouped else getattr(room, "app", None)
     if group is not None:
         app.add_typer(group, name=name)
         return
