@@ -309,10 +309,11 @@ def _parameter(
     help_, more = OPTIONS.get(f"{command}.{option}") or OPTIONS[option]
     more = dict(more)
     flags, both = more.pop("flags", (f"--{option}",)), more.pop("both", False)
+    type_: Any
     type_, is_list = _plain(hint)
     default: Any = declared.default
     if is_list:
-        type_ = list[type_]  # type: ignore[valid-type]
+        type_ = list[type_]
     if default is None or (is_list and default is not declared.empty):
         default, type_ = None, type_ | None
     if both:
