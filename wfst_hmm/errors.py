@@ -4,10 +4,16 @@ In: nothing. Out: one base class and a few children, each message one line:
 *where: what; got …, expected …. What to do.*
 
 Public names: `WfstHmmError`, `FormatError`, `DataError`, `ModelError`, `GraphError`, `UsageError`,
-`ClusterError`.
+`ClusterError`; and `WfstHmmWarning`,
+`warnings_told`.
 """
 
 from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
 
 __all__ = [
     "ClusterError",
@@ -17,6 +23,8 @@ __all__ = [
     "ModelError",
     "UsageError",
     "WfstHmmError",
+    "WfstHmmWarning",
+    "warnings_told",
 ]
 
 _MAX_LENGTH = 4000  # characters; enough for a list of missing words with their neighbours
@@ -102,3 +110,26 @@ class UsageError(WfstHmmError):
 
 class ClusterError(WfstHmmError):
     """Workers of a cluster cannot be used, or failed too often."""
+
+
+class WfstHmmWarning(UserWarning):
+    """Something was not as it should be, and was read all the same; one line says what."""
+
+
+@contextlib.contextmanager
+def warnings_told(tell: Callable[[str], None]) -> Iterator[None]:
+    """Have every `WfstHmmWarning` told once, as a line; other warnings go Python's way."""
+    seen: set[str] = set()
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+        warnings.simplefilter("always", WfstHmmWarning)
+
+        def shown(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+            if not issubclass(category, WfstHmmWarning):
+                show(message, category, *rest, **more)
+            elif str(message) not in seen:
+                seen.add(str(message))
+                tell(str(message))
+
+        warnings.showwarning = shown
+        yield

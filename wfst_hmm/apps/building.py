@@ -27,7 +27,7 @@ from wfst_hmm.graph.lint import lint, lint_graph
 from wfst_hmm.graph.ngram import UNKNOWN_WORDS
 from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.models.loading import SpeechModel, load_model
-from wfst_hmm.signal.audio import audio_info
+from wfst_hmm.signal.audio import RawFormat
 from wfst_hmm.signal.corpus import Corpus
 from wfst_hmm.training.monophone import train
 from wfst_hmm.training.options import TrainingOptions
@@ -43,7 +43,7 @@ def rate_of(corpus: Corpus) -> int:
     first: WfstHmmError | None = None
     for utterance in corpus:
         try:
-            return audio_info(utterance.audio).rate
+            return utterance.header().rate
         except WfstHmmError as error:
             first = first or error
     raise DataError("no recording can be read", where=corpus.where,
@@ -60,6 +60,8 @@ def train_model(
     ladder: RecipeOptions | None = None,
     guesses: bool = False,
     rate: int | None = None,
+    channel: int | None = None,
+    raw: RawFormat | None = None,
     watcher: Watcher | None = None,
     workers: Workers | None = None,
 ) -> SpeechModel:
@@ -84,6 +86,8 @@ def train_model(
         grapheme-to-phoneme model trained on the lexicon.
     rate : int, optional
         Samples per second that the model shall hear; by default those of the first recording.
+    channel, raw
+        How recordings are read, as for `Corpus.recorded`.
     watcher : Watcher, optional
     workers : Workers, optional
         Who computes, such as `cluster.training.ClusterWorkers`; by default threads.
@@ -101,7 +105,7 @@ def train_model(
         watcher.note(f"left out: {error}")
 
     skips = options.on_bad_audio == "skip"
-    corpus = corpus_from(data, on_error=skip if skips else None)
+    corpus = corpus_from(data, on_error=skip if skips else None).recorded(channel, raw)
     pronunciations = lexicon_from_spec(lexicon)
     missing = [word.word for word in pronunciations.missing(corpus.words())] if guesses else []
     if missing:
@@ -123,7 +127,7 @@ def corpus_from(
 ) -> Corpus:
     """Read a data directory, a manifest, or a part of LibriSpeech."""
     if Path(data).is_dir() and is_librispeech(data):
-        return read_librispeech(data)
+        return read_librispeech(data, on_error=on_error)
     return read_corpus(data, on_error=on_error)
 
 

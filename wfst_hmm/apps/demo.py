@@ -26,7 +26,6 @@ from wfst_hmm.draw.render import save, save_svg
 from wfst_hmm.draw.timeline import decoded_svg
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.search.result import Decoded
-from wfst_hmm.signal.audio import read_audio
 from wfst_hmm.signal.corpus import Corpus
 from wfst_hmm.training.options import TrainingOptions
 
@@ -184,7 +183,7 @@ def _draw(
                                folder / "graph.svg")}  # fmt: skip
     if shown is not None and shown.decoded is not None:
         svg = decoded_svg(
-            shown.decoded, audio=read_audio(shown.utterance.audio),
+            shown.decoded, audio=shown.utterance.read(),
             reference=shown.utterance.words, title=shown.utterance.id,
         )  # fmt: skip
         files["path.svg"] = save_svg(svg, folder / "path.svg")

@@ -15,7 +15,6 @@ from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.draw.film import Film, film_of
 from wfst_hmm.errors import WfstHmmError
 from wfst_hmm.search.options import SearchOptions
-from wfst_hmm.signal.audio import read_audio
 from wfst_hmm.signal.corpus import Corpus, Utterance
 
 __all__ = ["film_recording"]
@@ -69,10 +68,8 @@ def film_recording(
     utterance, features = heard[wanted.id]
     if isinstance(features, WfstHmmError):
         raise features
-    audio = read_audio(
-        utterance.audio, start=utterance.start, end=utterance.end, channel=utterance.channel
-    )
     return film_of(
-        recognizer.graph, recognizer.model.score(features), options or SPEECH, audio=audio,
+        recognizer.graph, recognizer.model.score(features), options or SPEECH,
+        audio=utterance.read(),
         reference=utterance.words, title=title or utterance.id, n_paths=n_paths,
     )  # fmt: skip

@@ -19,6 +19,7 @@ from wfst_hmm.fst.binary import FST_MAGIC
 
 if TYPE_CHECKING:
     from wfst_hmm.models.context_model import ContextModel
+    from wfst_hmm.signal.containers import RawFormat
 
 __all__ = ["describe", "kind_of"]
 
@@ -71,7 +72,7 @@ def _kind_of_text(path: Path) -> str:
             break
     if not rows:
         raise FormatError("an empty file", where=str(path), fix="Name another one.")
-    if {"id", "audio", "text"} <= set(rows[0].split("\t")):
+    if {"id", "audio"} <= set(rows[0].split("\t")):
         return "manifest"
     if any(row.strip() == "\\data\\" for row in rows):
         return "ARPA model"
@@ -81,8 +82,14 @@ def _kind_of_text(path: Path) -> str:
     return "lexicon"
 
 
-def describe(path: str | Path) -> dict[str, Any]:
+def describe(path: str | Path, *, raw: RawFormat | None = None) -> dict[str, Any]:
     """Return the kind of what lies at `path` and its facts.
+
+    Parameters
+    ----------
+    path : path
+    raw : RawFormat, optional
+        It is a recording without a header, of this format.
 
     Returns
     -------
@@ -94,6 +101,8 @@ def describe(path: str | Path) -> dict[str, Any]:
     WfstHmmError
         Nothing is there, its kind is unknown, or it is damaged.
     """
+    if raw is not None:
+        return {"kind": "recording", "path": str(path), **_recording(Path(path), raw)}
     kind = kind_of(path)
     tell = {
         "acoustic model": _model,
@@ -189,14 +198,13 @@ def _graph(path: Path) -> dict[str, Any]:
 
 def _corpus(path: Path) -> dict[str, Any]:
     from wfst_hmm.formats.data import read_corpus
-    from wfst_hmm.signal.audio import audio_info
 
     problems: list[str] = []
     corpus = read_corpus(path, on_error=lambda id_, error: problems.append(str(error)))
     seconds, rates = 0.0, set()
     for utterance in corpus:
         try:
-            header = audio_info(utterance.audio)
+            header = utterance.header()
         except WfstHmmError as error:
             problems.append(str(error))
             continue
@@ -215,10 +223,10 @@ def _corpus(path: Path) -> dict[str, Any]:
     }
 
 
-def _recording(path: Path) -> dict[str, Any]:
+def _recording(path: Path, raw: RawFormat | None = None) -> dict[str, Any]:
     from wfst_hmm.signal.audio import audio_info
 
-    header = audio_info(path)
+    header = audio_info(path, raw=raw)
     return {
         "rate": header.rate,
         "channels": header.n_channels,

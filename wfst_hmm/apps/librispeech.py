@@ -8,9 +8,10 @@ Public names: `is_librispeech`, `read_librispeech`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from wfst_hmm.errors import DataError, FormatError
+from wfst_hmm.errors import DataError, FormatError, WfstHmmError
 from wfst_hmm.files import read_lines
 from wfst_hmm.signal.corpus import Corpus, Utterance
 
@@ -24,8 +25,17 @@ def is_librispeech(folder: str | Path) -> bool:
     return any(Path(folder).glob(_TRANSCRIPTS))
 
 
-def read_librispeech(folder: str | Path) -> Corpus:
+def read_librispeech(
+    folder: str | Path, *, on_error: Callable[[str, WfstHmmError], None] | None = None
+) -> Corpus:
     """Read ``SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt`` and the recordings beside it.
+
+    Parameters
+    ----------
+    folder : path
+    on_error : callable, optional
+        Called with the id and the error of each transcript whose recording is missing, which is
+        then left out. Without it the first is raised.
 
     Returns
     -------
@@ -49,7 +59,12 @@ def read_librispeech(folder: str | Path) -> Corpus:
                 raise FormatError("no transcript", where=where, expected="an id and words")
             audio = path.parent / f"{id_}.flac"
             if not audio.is_file():
-                raise DataError("no such recording", where=where, got=str(audio))
+                error = DataError("no such recording", where=where, got=str(audio),
+                                  fix="Restore it, or remove the line.")  # fmt: skip
+                if on_error is None:
+                    raise error
+                on_error(id_, error)
+                continue
             speaker = path.parent.parent.name
             utterances.append(Utterance(id_, audio, tuple(words), speaker, where=where))
     if not utterances:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import UsageError, WfstHmmError
-from wfst_hmm.signal.audio import AudioInfo, audio_info, read_audio
+from wfst_hmm.signal.audio import AudioInfo
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.speech import frame_levels
 
@@ -48,7 +48,7 @@ def prepared_corpus(
     for utterance in corpus:
         path = utterance.audio
         if path not in seen:
-            seen[path] = _header(path, rate, utterance.channel, note)
+            seen[path] = _header(utterance, rate, note)
         header = seen[path]
         if header is not None:
             if header.n_channels > 1 and utterance.channel is None:
@@ -59,14 +59,13 @@ def prepared_corpus(
     return Corpus(tuple(utterances), corpus.where)
 
 
-def _header(
-    path: Path, rate: int, channel: int | None, note: Callable[[str], None]
-) -> AudioInfo | None:
+def _header(utterance: Utterance, rate: int, note: Callable[[str], None]) -> AudioInfo | None:
+    path = utterance.audio
     try:
-        header = audio_info(path)
+        header = utterance.header()
     except WfstHmmError:
         return None
-    if header.n_channels > 1 and channel is None:
+    if header.n_channels > 1 and utterance.channel is None:
         note(f"{path}: {header.n_channels} channels, of which the first is transcribed")
     if header.rate < rate:
         note(f"{path}: {header.rate} Hz; the model hears {rate} Hz and will miss what is above "
@@ -84,8 +83,7 @@ def _pieces(
     if end - start <= LONGEST:
         return [utterance]
     try:
-        audio = read_audio(utterance.audio, rate=_LEVEL_RATE, channel=utterance.channel,
-                           start=utterance.start, end=utterance.end)  # fmt: skip
+        audio = utterance.read(_LEVEL_RATE)
     except (WfstHmmError, UsageError):
         return [utterance]
     borders = [start, *(start + cut for cut in _cuts(frame_levels(audio))), end]

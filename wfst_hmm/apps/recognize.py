@@ -22,11 +22,11 @@ from typing import Any, TypeVar
 
 from wfst_hmm.apps.adaptation import AdaptationOptions, SpeakerReport, adapted_features
 from wfst_hmm.apps.codebook_speakers import SpeakerModels
-from wfst_hmm.apps.info import kind_of
 from wfst_hmm.apps.librispeech import is_librispeech, read_librispeech
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.errors import UsageError, WfstHmmError
+from wfst_hmm.files import read_head
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.lattice.answer import Alternative, Answer, AnswerOptions, answer
@@ -42,6 +42,7 @@ from wfst_hmm.search.online import decode_with_costs
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.rejection import Filler, filler_cost, judged
 from wfst_hmm.search.result import Decoded, NoPath
+from wfst_hmm.signal.audio import RawFormat
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.extract import Raw, utterance_cepstra
@@ -59,6 +60,7 @@ __all__ = [
     "utterance_stats",
 ]
 
+_WHITE = dict.fromkeys(map(ord, "\t\r\n"))
 _AHEAD = 4  # utterances per thread that may wait for the first of them to be fetched
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -153,6 +155,7 @@ def corpus_of_inputs(
     paths: Iterable[str | Path],
     *,
     channel: int | None = None,
+    raw: RawFormat | None = None,
     on_error: Callable[[str, WfstHmmError], None] | None = None,
 ) -> Corpus:
     """Return one corpus of all that is named: data directories, manifests and recordings.
@@ -160,8 +163,8 @@ def corpus_of_inputs(
     Parameters
     ----------
     paths : iterable of path
-    channel : int, optional
-        Take this channel, from 0, of every recording whose list names none.
+    channel, raw
+        How recordings are read, as for `Corpus.recorded`.
     on_error : callable, optional
         As for `formats.data.read_corpus`.
     """
@@ -169,18 +172,13 @@ def corpus_of_inputs(
     recordings: list[Path] = []
     for path in map(Path, paths):
         if is_librispeech(path):
-            utterances += read_librispeech(path)
+            utterances += read_librispeech(path, on_error=on_error)
         elif is_folder(path) or _is_manifest(path):
             utterances += read_corpus(path, on_error=on_error)
         else:
             recordings.append(path)
     utterances += corpus_of_files(recordings)
-    if channel is not None:
-        utterances = [
-            u if u.channel is not None else dataclasses.replace(u, channel=channel)
-            for u in utterances
-        ]
-    return Corpus(tuple(utterances), "the command line")
+    return Corpus(tuple(utterances), "the command line").recorded(channel, raw)
 
 
 def is_list(path: Path) -> bool:
@@ -191,9 +189,10 @@ def is_list(path: Path) -> bool:
 def _is_manifest(path: Path) -> bool:
     if as_url(path) is not None:
         return path.suffix in (".tsv", ".txt")
-    try:
-        return kind_of(path) == "manifest"
-    except (WfstHmmError, OSError):  # as a recording it will be reported, and skipped
+    try:  # whatever its first line says: text is no recording
+        head = read_head(path).decode("utf-8", "ignore")
+        return bool(head.strip()) and head.translate(_WHITE).isprintable()
+    except WfstHmmError:  # as a recording it will be reported, and skipped
         return False
 
 

@@ -18,8 +18,9 @@ import numpy.typing as npt
 from wfst_hmm.errors import DataError, FormatError, UsageError, WfstHmmError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.models.threads import map_threads
-from wfst_hmm.signal.audio import Audio, read_audio
+from wfst_hmm.signal.audio import Audio
 from wfst_hmm.signal.cmvn import CmvnStats
+from wfst_hmm.signal.containers import SUFFIXES
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.kaldi import FeatureOptions
 from wfst_hmm.signal.speech import SpeechOptions, speech_frames
@@ -28,7 +29,6 @@ __all__ = ["LEAST_FRAMES", "SpeakerOptions", "corpus_frames", "find_speakers", "
 
 OnError = Callable[[str, WfstHmmError], None]
 
-_SOUNDS = (".wav", ".flac", ".ogg")
 #: Frames of speech that a decision may rest on: half a second.
 LEAST_FRAMES = 50
 
@@ -101,7 +101,7 @@ def find_speakers(path: str | Path) -> Corpus:
     """List recordings with their speakers: a data directory, a manifest, or a folder of folders.
 
     In a folder of folders, each sub-folder of `path` is named after a speaker and holds that
-    speaker's recordings (``.wav``, ``.flac``, ``.ogg``), however deep.
+    speaker's recordings (``.wav``, ``.flac``, ``.mp3`` ...), however deep.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def find_speakers(path: str | Path) -> Corpus:
                   where=str(file))
         for folder in sorted(p for p in path.iterdir() if p.is_dir())
         for file in sorted(folder.rglob("*"))
-        if file.suffix.lower() in _SOUNDS
+        if file.suffix.lower() in SUFFIXES
     ]  # fmt: skip
     if not utterances:
         raise FormatError("no recordings of speakers", where=str(path),
@@ -126,10 +126,7 @@ def find_speakers(path: str | Path) -> Corpus:
 
 def _frames(utterance: Utterance, options: SpeakerOptions) -> npt.NDArray[np.float32]:
     try:
-        audio = read_audio(
-            utterance.audio, rate=options.features.rate, resample=options.features.resample,
-            channel=utterance.channel, start=utterance.start, end=utterance.end,
-        )  # fmt: skip
+        audio = utterance.read(options.features.rate, resample=options.features.resample)
         return speaker_frames(audio, options)
     except WfstHmmError as error:
         what = error.what if error.where else f"{utterance.audio}: {error.what}"

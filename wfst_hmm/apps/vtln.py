@@ -59,17 +59,22 @@ class WarpChoice:
 
 
 def states_by_words(
-    model: SpeechModel, lexicon: Lexicon, corpus: Corpus
+    model: SpeechModel, lexicon: Lexicon, corpus: Corpus, *, resample: bool = False
 ) -> dict[str, npt.NDArray[np.int64]]:
     """Return the states of an alignment with the transcripts."""
-    return _states(align_corpus(model, lexicon, corpus), model)
+    return _states(align_corpus(model, lexicon, corpus, resample=resample), model)
 
 
 def states_by_search(
-    recognizer: Recognizer, corpus: Corpus, options: SearchOptions | None = None
+    recognizer: Recognizer,
+    corpus: Corpus,
+    options: SearchOptions | None = None,
+    *,
+    resample: bool = False,
 ) -> dict[str, npt.NDArray[np.int64]]:
     """Return the states of the best paths through a decoding graph."""
-    return _states(decode_corpus(recognizer, corpus, options), recognizer.model)
+    found = decode_corpus(recognizer, corpus, options, resample=resample)
+    return _states(found, recognizer.model)
 
 
 def _states(outcomes: Iterator[Outcome], model: SpeechModel) -> dict[str, npt.NDArray[np.int64]]:
@@ -91,6 +96,7 @@ def speaker_warps(
     states: States,
     *,
     warps: Sequence[float] = WARPS,
+    resample: bool = False,
     told: Callable[[WarpChoice], None] | None = None,
 ) -> dict[str, float]:
     """Return the best factor of every speaker.
@@ -104,6 +110,8 @@ def speaker_warps(
         From `states_by_words` or `states_by_search`. Utterances without are left out.
     warps : sequence of float
         Factors to try.
+    resample : bool
+        Convert recordings of another rate than the model's.
     told : callable, optional
         Hears of every speaker.
 
@@ -128,7 +136,7 @@ def speaker_warps(
     chosen = {}
     for speaker, utterances in corpus.speakers().items():
         own = _some([u for u in utterances if u.id in states], states)
-        found = _best(model, mixtures, speaker, own, states, (1.0, *warps))
+        found = _best(model, mixtures, speaker, own, states, (1.0, *warps), resample)
         chosen[speaker] = found.warp
         if told is not None:
             told(found)
@@ -162,13 +170,14 @@ def _best(
     utterances: list[Utterance],
     states: States,
     warps: Sequence[float],
+    resample: bool,
 ) -> WarpChoice:
     likelihoods: dict[float, float] = {}
     n_frames = 0
     for warp in dict.fromkeys(warps):
         corpus = Corpus(tuple(dataclasses.replace(u, warp=u.warp * warp) for u in utterances))
         total, n_frames, parts = 0.0, 0, []
-        for utterance, features in stream_features(corpus, model):
+        for utterance, features in stream_features(corpus, model, resample=resample):
             if isinstance(features, WfstHmmError):
                 continue
             path = states[utterance.id]

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, UsageError, WfstHmmError
 from wfst_hmm.models.word_models import WordGuess, WordModels, WordOptions
-from wfst_hmm.signal.audio import audio_info
+from wfst_hmm.signal.containers import SUFFIXES, RawFormat
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.extract import corpus_features
 from wfst_hmm.signal.front_end import FrontEnd
@@ -37,7 +37,6 @@ __all__ = [
     "word_corpus",
 ]
 
-_SUFFIXES = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".au", ".mp3")
 
 OnError = Callable[[str, WfstHmmError], None]
 
@@ -99,10 +98,10 @@ def word_corpus(folder: str | Path) -> Corpus:
     utterances = []
     rooms = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     for room in rooms:
-        found = sorted(p for p in room.iterdir() if p.suffix.lower() in _SUFFIXES)
+        found = sorted(p for p in room.iterdir() if p.suffix.lower() in SUFFIXES)
         if not found:
             raise DataError("no recordings in the folder of a word", where=str(room),
-                            expected=f"files named *{' *'.join(_SUFFIXES[:3])}")  # fmt: skip
+                            expected=f"files named *{' *'.join(SUFFIXES[:3])}")  # fmt: skip
         utterances += [_utterance(path, room.name) for path in found]
     if not utterances:
         raise DataError("no folders of words", where=str(folder),
@@ -154,6 +153,7 @@ def train_words(
     features: FrontEnd | None = None,
     options: WordOptions | None = None,
     *,
+    resample: bool = False,
     n_workers: int = 1,
     on_error: OnError | None = None,
     on_word: Callable[[int, int, str], None] | None = None,
@@ -168,6 +168,8 @@ def train_words(
         Default: MFCCs with slopes at the rate of the first recording, mean and variance
         normalized per speaker.
     options : WordOptions, optional
+    resample : bool
+        Convert recordings of another rate instead of refusing them.
     n_workers : int
         Threads.
     on_error : callable, optional
@@ -178,9 +180,11 @@ def train_words(
     if not len(corpus):
         raise DataError("no recordings", where=corpus.where or None)
     if features is None:
-        rate = audio_info(corpus.utterances[0].audio).rate
+        rate = corpus.utterances[0].header().rate
         features = FeatureOptions(rate=rate, cmvn="speaker", cmvn_variance=True)
-    arrays = corpus_features(corpus, features, n_workers=n_workers, on_error=on_error)
+    arrays = corpus_features(
+        corpus, features, resample=resample, n_workers=n_workers, on_error=on_error
+    )
     examples: dict[str, list[npt.NDArray[np.float32]]] = {word: [] for word in corpus.words()}
     for utterance in corpus:
         if utterance.id in arrays:
@@ -189,7 +193,12 @@ def train_words(
 
 
 def evaluate_words(
-    models: WordModels, corpus: Corpus, *, n_workers: int = 1, on_error: OnError | None = None
+    models: WordModels,
+    corpus: Corpus,
+    *,
+    resample: bool = False,
+    n_workers: int = 1,
+    on_error: OnError | None = None,
 ) -> WordTest:
     """Recognize every recording of a corpus of isolated words and count the confusions.
 
@@ -203,7 +212,9 @@ def evaluate_words(
         if _word_of(utterance) not in index:
             raise DataError(f"word {_word_of(utterance)!r} has no model", where=utterance.place,
                             expected="one of " + ", ".join(models.words[:20]))  # fmt: skip
-    arrays = corpus_features(corpus, models.features, n_workers=n_workers, on_error=on_error)
+    arrays = corpus_features(
+        corpus, models.features, resample=resample, n_workers=n_workers, on_error=on_error
+    )
     counts = np.zeros((len(index), len(index)), dtype=np.int64)
     mistakes = []
     for utterance in corpus:
@@ -220,12 +231,18 @@ def recognize_words(
     models: WordModels,
     files: Sequence[str | Path],
     *,
+    resample: bool = False,
+    channel: int | None = None,
+    raw: RawFormat | None = None,
     n_workers: int = 1,
     on_error: OnError | None = None,
 ) -> list[tuple[Path, WordGuess]]:
     """Say which word each file holds; files that `on_error` was told of are left out."""
     corpus = Corpus(tuple(_utterance(Path(f), None) for f in files), "the files given")
-    arrays = corpus_features(corpus, models.features, n_workers=n_workers, on_error=on_error)
+    corpus = corpus.recorded(channel, raw)
+    arrays = corpus_features(
+        corpus, models.features, resample=resample, n_workers=n_workers, on_error=on_error
+    )
     return [(u.audio, models.recognize(arrays[u.id].array)) for u in corpus if u.id in arrays]
 
 

@@ -42,7 +42,6 @@ from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.search.decode import decode
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded, Phone, Word
-from wfst_hmm.signal.audio import audio_info
 from wfst_hmm.signal.corpus import Corpus, Utterance
 
 __all__ = ["Growth", "bench_growth", "growth_plot", "modelled_speedup"]
@@ -181,7 +180,7 @@ def _measure_workers(growth: Growth, progress: Progress) -> None:
         corpus = read_corpus(target.corpus)
         seconds = 0.0
         for utterance in corpus:
-            info = audio_info(utterance.audio)
+            info = utterance.header()
             seconds += info.n_samples / info.rate
         job = prepared(DecodeJob(target.graph, None, SPEECH))
         times = engine_times(job, corpus, [("threads", 1), ("processes", 2)], progress=progress)

@@ -33,7 +33,6 @@ from wfst_hmm.models.lazy_scores import LazyScores
 from wfst_hmm.models.threads import single_blas
 from wfst_hmm.search.decode import decode_beam
 from wfst_hmm.search.options import SearchOptions
-from wfst_hmm.signal.audio import read_audio
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.features import Features
 
@@ -97,7 +96,7 @@ def pocketsphinx_side(corpus: Corpus, progress: Progress = silent) -> Side:
     side = Side(name)
     progress(f"decoding {len(corpus)} utterances: {name}")
     for utterance in corpus:
-        audio = read_audio(utterance.audio, rate=_RATE, start=utterance.start, end=utterance.end)
+        audio = utterance.read(_RATE)
         pcm = np.clip(np.rint(audio.samples * 32768.0), -32768, 32767).astype("<i2").tobytes()
         begun = time.process_time()
         decoder.start_utt()

@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from wfst_hmm.cli.parameters import Json, LexiconSpec, Resample, Spoken
+from wfst_hmm.cli.parameters import Channel, Json, LexiconSpec, Raw, Resample, Spoken
+from wfst_hmm.cli.recognition import spoken
 from wfst_hmm.cli.shell import print_json, say, warn
 
 __all__ = ["adapt"]
@@ -32,6 +33,8 @@ def adapt(
         bool, typer.Option("--skip-oov", help="Leave out words that the lexicon lacks.")
     ] = False,
     resample: Resample = False,
+    channel: Channel = None,
+    raw: Raw = None,
     threads: Annotated[int, typer.Option("--threads", "-j", help="Threads.", min=1)] = 1,
     as_json: Json = False,
 ) -> None:
@@ -41,7 +44,6 @@ def adapt(
 
     Example: wfst-hmm adapt MODEL DATA ADAPTED --lexicon LEX
     """
-    from wfst_hmm.apps.building import corpus_from
     from wfst_hmm.apps.map_adaptation import MapOptions, map_adapt
     from wfst_hmm.apps.recognizer import check_new
     from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
@@ -51,7 +53,7 @@ def adapt(
     options = MapOptions(tau, passes, weights, on_oov="skip" if skip_oov else "raise",
                          n_workers=threads)  # fmt: skip
     made = map_adapt(
-        load_model(model), lexicon_from_spec(lexicon), corpus_from(data), options,
+        load_model(model), lexicon_from_spec(lexicon), spoken(data, [], channel, raw), options,
         resample=resample, on_skip=lambda text: warn(f"left out: {text}"),
     )  # fmt: skip
     made.save(out)

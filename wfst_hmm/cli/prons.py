@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from wfst_hmm.cli.parameters import Json, LexiconSpec, Resample, Spoken
+from wfst_hmm.cli.parameters import Channel, Json, LexiconSpec, Raw, Resample, Spoken
+from wfst_hmm.cli.recognition import spoken
 from wfst_hmm.cli.shell import print_json, say, warn
 
 __all__ = ["prons"]
@@ -30,6 +31,8 @@ def prons(
         bool, typer.Option("--pauses/--no-pauses", help="Probabilities of silence, too.")
     ] = True,
     resample: Resample = False,
+    channel: Channel = None,
+    raw: Raw = None,
     threads: Annotated[int, typer.Option("--threads", "-j", help="Threads.", min=1)] = 1,
     as_json: Json = False,
 ) -> None:
@@ -40,14 +43,14 @@ def prons(
     Example: wfst-hmm prons DATA --model MODEL --lexicon LEX --out lexiconp.txt
     """
     from wfst_hmm.apps.align import align_corpus
-    from wfst_hmm.apps.building import corpus_from
     from wfst_hmm.apps.pronunciations import count_pronunciations, with_probabilities
     from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
     from wfst_hmm.models.loading import load_model
 
-    acoustic, words, corpus = load_model(model), lexicon_from_spec(lexicon), corpus_from(data)
-    spoken = words.restricted(corpus.words())
-    aligned = align_corpus(acoustic, spoken, corpus, resample=resample, n_threads=threads)
+    acoustic, words = load_model(model), lexicon_from_spec(lexicon)
+    corpus = spoken(data, [], channel, raw)
+    known = words.restricted(corpus.words())
+    aligned = align_corpus(acoustic, known, corpus, resample=resample, n_threads=threads)
     counts = count_pronunciations(aligned, acoustic.silence_phones)
     for id_, reason in counts.skipped:
         warn(f"left out: {id_}: {reason}")

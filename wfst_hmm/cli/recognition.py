@@ -2,7 +2,7 @@
 
 In: paths and options. Out: words on stdout, files below ``--out``.
 
-Public names: `align`, `decode`, `inputs`, `score`.
+Public names: `align`, `decode`, `inputs`, `score`, `spoken`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,7 @@ from wfst_hmm.cli.parameters import (
     MaxActive,
     ModelOfGraph,
     NBest,
+    Raw,
     Resample,
     ResultsFolder,
     Spoken,
@@ -53,6 +55,8 @@ from wfst_hmm.search.options import SearchOptions
 
 if TYPE_CHECKING:
     from wfst_hmm.apps.wer import WordErrors
+    from wfst_hmm.errors import WfstHmmError
+    from wfst_hmm.signal.containers import RawFormat
     from wfst_hmm.signal.corpus import Corpus
 
 __all__ = [
@@ -61,6 +65,7 @@ __all__ = [
     "decode",
     "inputs",
     "score",
+    "spoken",
 ]
 
 
@@ -118,6 +123,7 @@ def decode(
     reject_weight: RejectWeight = None,
     resample: Resample = False,
     channel: Channel = None,
+    raw: Raw = None,
     threads: Threads = 1,
     cluster: Cluster = "threads",
     as_json: Json = False,
@@ -163,7 +169,7 @@ def decode(
         adapt=AdaptationOptions() if adapt else None,
     )
     problems: list[str] = []
-    corpus = inputs(audio, problems, channel)
+    corpus = inputs(audio, problems, channel, raw)
     output.check(corpus)
     n_unread = len(problems)
     verdicts: collections.Counter[str] = collections.Counter()
@@ -190,16 +196,30 @@ def decode(
                    "could not be decoded; see above")  # fmt: skip
 
 
-def inputs(paths: list[Path], problems: list[str], channel: int | None) -> Corpus:
+def inputs(
+    paths: list[Path], problems: list[str], channel: int | None, raw: RawFormat | None
+) -> Corpus:
     """Read data directories and manifests; what else is named is a recording."""
     from wfst_hmm.apps.recognize import corpus_of_inputs
-    from wfst_hmm.errors import WfstHmmError
+
+    return corpus_of_inputs(paths, channel=channel, raw=raw, on_error=_skipping(problems))
+
+
+def spoken(path: Path, problems: list[str], channel: int | None, raw: RawFormat | None) -> Corpus:
+    """Read a data directory or manifest, whose utterances have transcripts."""
+    from wfst_hmm.apps.building import corpus_from
+
+    return corpus_from(path, on_error=_skipping(problems)).recorded(channel, raw)
+
+
+def _skipping(problems: list[str]) -> Callable[[str, WfstHmmError], None]:
+    """Return what names an utterance that is left out, and lists it."""
 
     def skip(id_: str, error: WfstHmmError) -> None:
         problems.append(str(error))
         warn(f"skipped: {error}")
 
-    return corpus_of_inputs(paths, channel=channel, on_error=skip)
+    return skip
 
 
 def _print_verdicts(verdicts: collections.Counter[str]) -> None:
@@ -229,6 +249,7 @@ def align(
     search: Annotated[Search, typer.Option(help="Which search.")] = Search.exact,
     resample: Resample = False,
     channel: Channel = None,
+    raw: Raw = None,
     threads: Threads = 1,
     cluster: Cluster = "threads",
     as_json: Json = False,
@@ -250,7 +271,7 @@ def align(
     check_folder(out)
     problems: list[str] = []
     silence = LexiconOptions(silence_probability=silence_probability)
-    corpus = inputs([data], problems, channel)
+    corpus = spoken(data, problems, channel, raw)
     spec = _with_guesses(lexicon, corpus, out / "guessed.txt") if guess else lexicon
     job = prepared(AlignJob(model.absolute(), absolute_spec(spec), silence, resample,
                             search.value))  # fmt: skip

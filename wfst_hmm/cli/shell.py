@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
-from wfst_hmm.errors import WfstHmmError
+from wfst_hmm.errors import WfstHmmError, warnings_told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,7 +53,7 @@ def run(assemble: Callable[[], typer.Typer], arguments: Sequence[str]) -> int:
         Makes the application; interrupting its imports is no drama either.
     arguments : sequence of str
     """
-    with _termination_unwinds():
+    with _termination_unwinds(), warnings_told(warn):
         try:
             command = typer.main.get_command(assemble())
             given = list(arguments) or ["--help"]

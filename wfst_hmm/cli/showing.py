@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wfst_hmm.cli.parameters import Channel, Raw, Resample
 from wfst_hmm.cli.shell import print_json, say
 from wfst_hmm.errors import UsageError
+
+if TYPE_CHECKING:
+    from wfst_hmm.signal.corpus import Utterance
 
 __all__ = ["draw", "info"]
 
@@ -37,6 +41,9 @@ def draw(
         typer.Option(help="Film how the graph decodes this recording, into a page."),
     ] = None,
     beam: Annotated[float, typer.Option(help="Of the search that is filmed, nats.")] = 24.0,
+    resample: Resample = False,
+    channel: Channel = None,
+    raw: Raw = None,
     lexicon: Annotated[
         Path | None, typer.Option(help="Draw L, the transducer of this lexicon.")
     ] = None,
@@ -92,7 +99,10 @@ def draw(
         raise UsageError("name one thing to draw: FST, or --lexicon LEX", where="draw",
                          fix="See wfst-hmm draw --help.")  # fmt: skip
     if film is not None:
-        _film(source, film, out or Path("film.html"), beam, title, as_json)
+        from wfst_hmm.apps.recognize import corpus_of_files
+
+        (recording,) = corpus_of_files([film]).recorded(channel, raw)
+        _film(source, recording, out or Path("film.html"), beam, resample, title, as_json)
         return
     out = out or Path("fst.html" if html else "fst.svg")
     options = DrawOptions(weights=weights, max_states=max_states, max_arcs=max_arcs, title=title)
@@ -110,8 +120,9 @@ def draw(
 
 
 def _film(
-    source: Path | None, recording: Path, out: Path, beam: float, title: str, as_json: bool
-) -> None:
+    source: Path | None, recording: Utterance, out: Path, beam: float, resample: bool, title: str,
+    as_json: bool,
+) -> None:  # fmt: skip
     from wfst_hmm.apps.filming import film_recording
     from wfst_hmm.apps.recognizer import Recognizer
     from wfst_hmm.apps.speech_options import SPEECH
@@ -120,7 +131,11 @@ def _film(
         raise UsageError("a film needs a decoding graph", where="--film",
                          fix="Example: wfst-hmm draw GRAPH --film recording.wav.")  # fmt: skip
     made = film_recording(
-        Recognizer.load(source), recording, SPEECH.replace(beam=beam), title=title
+        Recognizer.load(source),
+        recording,
+        SPEECH.replace(beam=beam),
+        resample=resample,
+        title=title,
     )
     made.save(out)
     text = made.decoded.text if made.decoded is not None else None
@@ -138,6 +153,7 @@ def info(
     path: Annotated[
         Path, typer.Argument(help="A model, graph, corpus, recording, FST, lexicon, ...")
     ],
+    raw: Raw = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")] = False,
 ) -> None:
     """Tell what lies at a path.
@@ -146,7 +162,7 @@ def info(
     """
     from wfst_hmm.apps.info import describe
 
-    facts = describe(path)
+    facts = describe(path, raw=raw)
     if as_json:
         print_json(facts)
         return

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfst_hmm.cli.parameters import Json
+from wfst_hmm.cli.parameters import Channel, Json, Raw
 from wfst_hmm.cli.shell import console, fail, print_json, say, warn
 from wfst_hmm.errors import UsageError, WfstHmmError
 
 if TYPE_CHECKING:
     from wfst_hmm.apps.speaker_trials import SpeakerTest
     from wfst_hmm.apps.speakers import SpeakerModels
-    from wfst_hmm.signal.audio import Audio
+    from wfst_hmm.signal.audio import Audio, RawFormat
 
 __all__ = ["app"]
 
@@ -51,6 +51,8 @@ def enroll(
         float, typer.Option(help="Frames that a background mean counts for.")
     ] = 16.0,
     seed: Annotated[int, typer.Option(help="Of the background's start.")] = 0,
+    channel: Channel = None,
+    raw: Raw = None,
     jobs: Jobs = 1,
     as_json: Json = False,
 ) -> None:
@@ -65,17 +67,17 @@ def enroll(
         if background is not None:
             raise UsageError("--add keeps the background that is there", got="--background")
         made = speakers.SpeakerModels.load(model)
-        frames = corpus_frames(find_speakers(data), made.options,
+        frames = corpus_frames(find_speakers(data).recorded(channel, raw), made.options,
                                         n_workers=jobs, on_error=_skip)  # fmt: skip
         for name, parts in frames.items():
             made = made.with_speaker(name, parts)
     else:
         options = SpeakerOptions(n_components=components, relevance=relevance, seed=seed)
-        frames = corpus_frames(find_speakers(data), options,
+        frames = corpus_frames(find_speakers(data).recorded(channel, raw), options,
                                         n_workers=jobs, on_error=_skip)  # fmt: skip
         others = None
         if background is not None:
-            corpus = find_speakers(background)
+            corpus = find_speakers(background).recorded(channel, raw)
             found = corpus_frames(corpus, options, n_workers=jobs, on_error=_skip)
             others = [part for parts in found.values() for part in parts]
         made = speakers.enroll(frames, options, background=others, n_threads=jobs)
@@ -93,6 +95,8 @@ def identify(
     files: Annotated[list[Path], typer.Argument(help="Recordings of one speaker each.")],
     model: Model = _MODEL,
     top: Annotated[int, typer.Option(help="How many speakers to list.", min=1)] = 3,
+    channel: Channel = None,
+    raw: Raw = None,
     as_json: Json = False,
 ) -> None:
     """Say who is likeliest to speak in each recording.
@@ -105,7 +109,7 @@ def identify(
     rows, n_failed = [], 0
     for path in files:
         try:
-            ranked = models.identify(_audio(path, models))[:top]
+            ranked = models.identify(_audio(path, models, channel, raw))[:top]
         except WfstHmmError as error:
             warn(f"skipped: {error}" if error.where else f"skipped: {path}: {error}")
             n_failed += 1
@@ -127,6 +131,8 @@ def verify(
     file: Annotated[Path, typer.Argument(help="A recording of one speaker.")],
     speaker: Annotated[str, typer.Option(help="Who is said to speak.")],
     model: Model = _MODEL,
+    channel: Channel = None,
+    raw: Raw = None,
     as_json: Json = False,
 ) -> None:
     """Accept or refuse the claim that somebody is speaking; exit code 1: refused.
@@ -137,7 +143,7 @@ def verify(
 
     models = SpeakerModels.load(model)
     try:
-        verdict = models.verify(_audio(file, models), speaker)
+        verdict = models.verify(_audio(file, models, channel, raw), speaker)
     except WfstHmmError as error:
         if error.where is None and not isinstance(error, UsageError):
             raise type(error)(error.what, where=str(file), got=error.got,
@@ -168,6 +174,8 @@ def evaluate(
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Write the DET curves: .svg, .png or .pdf.")
     ] = None,
+    channel: Channel = None,
+    raw: Raw = None,
     jobs: Jobs = 1,
     as_json: Json = False,
 ) -> None:
@@ -179,11 +187,11 @@ def evaluate(
     from wfst_hmm.apps.speaker_frames import SpeakerOptions, corpus_frames, find_speakers
 
     options = SpeakerOptions(n_components=components)
-    frames = corpus_frames(find_speakers(data), options, n_workers=jobs,
+    frames = corpus_frames(find_speakers(data).recorded(channel, raw), options, n_workers=jobs,
                                     on_error=_skip)  # fmt: skip
     others = None
     if strangers is not None:
-        others = corpus_frames(find_speakers(strangers), options,
+        others = corpus_frames(find_speakers(strangers).recorded(channel, raw), options,
                                         n_workers=jobs, on_error=_skip)  # fmt: skip
     enrolled, held = speaker_trials.split_recordings(frames, held_out)
     models = speakers.enroll(enrolled, options, n_threads=jobs)
@@ -206,11 +214,12 @@ def evaluate(
         _print(tests, models)
 
 
-def _audio(path: Path, models: SpeakerModels) -> Audio:
+def _audio(path: Path, models: SpeakerModels, channel: int | None, raw: RawFormat | None) -> Audio:
     from wfst_hmm.signal.audio import read_audio
 
     features = models.options.features
-    return read_audio(path, rate=features.rate, resample=features.resample)
+    return read_audio(path, rate=features.rate, resample=features.resample,
+                      channel=channel, raw=raw)  # fmt: skip
 
 
 def _skip(id_: str, error: WfstHmmError) -> None:

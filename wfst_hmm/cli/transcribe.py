@@ -23,6 +23,7 @@ from wfst_hmm.cli.parameters import (
     Json,
     Lattices,
     NBest,
+    Raw,
     ResultsFolder,
     Threads,
 )
@@ -73,6 +74,7 @@ def transcribe(
         bool, typer.Option("--fast", help="A narrower beam, no adaptation: a few more errors.")
     ] = False,
     channel: Channel = None,
+    raw: Raw = None,
     cache: Annotated[
         Path | None, typer.Option(help="Where graphs are kept; by default the user's cache.")
     ] = None,
@@ -104,7 +106,7 @@ def transcribe(
 
     output = Output(out, form, as_json, lattice)
     problems: list[str] = []
-    corpus = inputs(audio, problems, channel)
+    corpus = inputs(audio, problems, channel, raw)
     ready = ready_made(model, grammar, lexicon, vocabulary, cache)
     recognizer = ready.recognizer
     corpus = prepared_corpus(corpus, recognizer.model.rate, warn)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfst_hmm.cli.parameters import Channel, Json, Raw, Resample
+from wfst_hmm.cli.recognition import spoken
 from wfst_hmm.cli.shell import print_json, say
 from wfst_hmm.errors import UsageError
 
@@ -36,7 +38,10 @@ def vtln(
         Path | None,
         typer.Option("--out", "-o", help="By default DATA/spk2warp, or TABLE.spk2warp."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the factors as JSON.")] = False,
+    resample: Resample = False,
+    channel: Channel = None,
+    raw: Raw = None,
+    as_json: Json = False,
 ) -> None:
     """Find the warp of every speaker's frequency axis.
 
@@ -46,25 +51,25 @@ def vtln(
 
     Example: wfst-hmm vtln DATA --model MODEL --lexicon LEX
     """
-    from wfst_hmm.apps.building import corpus_from
     from wfst_hmm.apps.recognizer import Recognizer
     from wfst_hmm.apps.vtln import speaker_warps, states_by_search, states_by_words
     from wfst_hmm.formats.data import warps_path, write_warps
     from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
     from wfst_hmm.models.loading import load_model
 
-    corpus = corpus_from(data).warped({})
+    corpus = spoken(data, [], channel, raw).warped({})
     if graph is not None:
         recognizer = Recognizer.load(graph, model)
-        acoustic, states = recognizer.model, states_by_search(recognizer, corpus)
+        acoustic, states = recognizer.model, states_by_search(recognizer, corpus, resample=resample)
     elif model is not None and lexicon is not None:
         acoustic = load_model(model)
-        states = states_by_words(acoustic, lexicon_from_spec(lexicon), corpus)
+        states = states_by_words(acoustic, lexicon_from_spec(lexicon), corpus,
+                                 resample=resample)  # fmt: skip
     else:
         raise UsageError("states are needed to compare warps",
                          fix="Name --graph, or --model and --lexicon.")  # fmt: skip
     found: list[WarpChoice] = []
-    warps = speaker_warps(acoustic, corpus, states, told=found.append)
+    warps = speaker_warps(acoustic, corpus, states, resample=resample, told=found.append)
     path = out or warps_path(data)
     write_warps(path, warps)
     if as_json:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfst_hmm.cli.parameters import Json
+from wfst_hmm.cli.parameters import Channel, Json, Raw, Resample
 from wfst_hmm.cli.shell import console, fail, print_json, progress, warn
 from wfst_hmm.errors import WfstHmmError
 
@@ -44,6 +44,9 @@ def train(
     floor: Annotated[float, typer.Option(help="Smallest variance, as a share of all.")] = 0.05,
     full: Annotated[bool, typer.Option("--full", help="Full covariances.")] = False,
     seed: Annotated[int, typer.Option(help="Of the split and of the starts.")] = 0,
+    resample: Resample = False,
+    channel: Channel = None,
+    raw: Raw = None,
     jobs: Jobs = 1,
     picture: Picture = None,
     as_json: Json = False,
@@ -57,10 +60,10 @@ def train(
 
     options = WordOptions(n_states=states, n_mixtures=mixtures, n_iterations=iterations,
                                 floor=floor, full=full, seed=seed)  # fmt: skip
-    corpus = words.word_corpus(folder)
+    corpus = words.word_corpus(folder).recorded(channel, raw)
     rest, test = words.held_out(corpus, held_out, seed=seed) if held_out else (corpus, None)
     with progress("words") as advance:
-        models = words.train_words(rest, None, options, n_workers=jobs, on_error=_skip,
+        models = words.train_words(rest, None, options, resample=resample, n_workers=jobs, on_error=_skip,
                                    on_word=advance)  # fmt: skip
     models.save(model)
     if test is None:
@@ -72,13 +75,20 @@ def train(
         return
     if not as_json:
         typer.echo(f"{model}: {len(models.words)} words from {len(rest)} recordings; held out:")
-    _report(words.evaluate_words(models, test, n_workers=jobs, on_error=_skip), picture, as_json)
+    _report(
+        words.evaluate_words(models, test, resample=resample, n_workers=jobs, on_error=_skip),
+        picture,
+        as_json,
+    )
 
 
 @app.command("test")
 def evaluate(
     folder: Annotated[Path, typer.Argument(help="A folder with one sub-folder for each word.")],
     model: Model = _MODEL,
+    resample: Resample = False,
+    channel: Channel = None,
+    raw: Raw = None,
     jobs: Jobs = 1,
     picture: Picture = None,
     as_json: Json = False,
@@ -91,14 +101,21 @@ def evaluate(
     from wfst_hmm.models.word_models import WordModels
 
     models = WordModels.load(model)
-    corpus = words.word_corpus(folder)
-    _report(words.evaluate_words(models, corpus, n_workers=jobs, on_error=_skip), picture, as_json)
+    corpus = words.word_corpus(folder).recorded(channel, raw)
+    _report(
+        words.evaluate_words(models, corpus, resample=resample, n_workers=jobs, on_error=_skip),
+        picture,
+        as_json,
+    )
 
 
 @app.command("recognize")
 def recognize(
     files: Annotated[list[Path], typer.Argument(help="Recordings of one word each.")],
     model: Model = _MODEL,
+    resample: Resample = False,
+    channel: Channel = None,
+    raw: Raw = None,
     jobs: Jobs = 1,
     as_json: Json = False,
 ) -> None:
@@ -109,7 +126,8 @@ def recognize(
     from wfst_hmm.apps.words import recognize_words
     from wfst_hmm.models.word_models import WordModels
 
-    found = recognize_words(WordModels.load(model), files, n_workers=jobs, on_error=_skip)
+    found = recognize_words(WordModels.load(model), files, resample=resample, channel=channel,
+                            raw=raw, n_workers=jobs, on_error=_skip)  # fmt: skip
     if as_json:
         print_json([
             {"file": str(path), "word": guess.word, "log_likelihood": guess.log_likelihood,

@@ -13,6 +13,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
@@ -26,9 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from wfst_hmm.cluster.engine import Engine, Future, Tell
-from wfst_hmm.errors import UsageError
+from wfst_hmm.errors import UsageError, warnings_told
 
 __all__ = ["Processes", "Threads", "engine_for"]
+
+
+_KEPT = contextlib.ExitStack()  # for as long as a worker lives
 
 
 class Threads:
@@ -91,6 +95,7 @@ def quiet_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the master's
     threading.Thread(target=_end_with_master, daemon=True).start()
     threadpool_limits(1, user_api="blas")
+    _KEPT.enter_context(warnings_told(lambda text: print(f"wfst-hmm: {text}", file=sys.stderr)))
 
 
 def _end_with_master() -> None:

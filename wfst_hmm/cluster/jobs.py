@@ -228,7 +228,7 @@ class DiarizeJob:
         try:
             return run_job(Recording(
                 utterance.id, utterance.audio, options=self.options, speech=self.speech,
-                channel=utterance.channel, detector=self.detector,
+                channel=utterance.channel, raw=utterance.raw, detector=self.detector,
             )).turns  # fmt: skip
         except WfstHmmError as error:
             return error

@@ -78,7 +78,7 @@ def corpus_digest(corpus: Corpus) -> str:
         if u.audio not in seen:
             seen[u.audio] = _state_of(u.audio)
         rows.append([u.id, str(u.audio), seen[u.audio], u.words, u.speaker, u.start, u.end,
-                     u.channel, u.warp])  # fmt: skip
+                     u.channel, u.warp, str(u.raw or "")])  # fmt: skip
     return sha256_of([json.dumps(rows)])
 
 

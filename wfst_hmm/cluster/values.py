@@ -28,6 +28,7 @@ from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.models.mixtures import MixtureStats
 from wfst_hmm.search.cross_check import CrossCheck
 from wfst_hmm.search.result import Decoded, NoPath, Phone, Word
+from wfst_hmm.signal.audio import RawFormat
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Utterance
 from wfst_hmm.signal.features import Features
@@ -47,11 +48,11 @@ class _Lattice:
 _CLASSES: dict[str, Any] = {
     kind.__name__: kind
     for kind in (_Lattice, Alternative, CmvnStats, CrossCheck, Decoded, Features, MixtureStats,
-                 NoPath, Outcome, Phone, Statistics, Turn,
+                 NoPath, Outcome, Phone, RawFormat, Statistics, Turn,
                  Utterance, Word)
 }  # fmt: skip
 _MANY = {Phone, Turn, Word}  # an utterance has dozens of them
-_ERRORS = {name: getattr(errors, name) for name in errors.__all__}
+_ERRORS = {name: getattr(errors, name) for name in errors.__all__ if name.endswith("Error")}
 _ERROR_PARTS = ("what", "where", "got", "expected", "fix")
 _LEVEL = 1  # of compression: arrays of labels shrink tenfold at once, more effort gains little
 

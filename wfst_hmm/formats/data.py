@@ -1,7 +1,7 @@
 """Lists of recordings and transcripts: Kaldi data directories, TSV manifests, ``text`` files.
 
 In: a directory with ``wav.scp`` (and ``text``, ``utt2spk``, ``segments``, ``spk2warp``), or a tab-separated
-file with the header ``id audio text [speaker] [start] [end] [channel]`` (its warps beside it). Out: a `Corpus`; and back.
+file with the header ``id audio [text] [speaker] [start] [end] [channel]`` (its warps beside it). Out: a `Corpus`; and back.
 
 Public names: `read_corpus`, `read_transcripts`, `read_warps`, `warps_path`, `write_warps`; and from their own modules
 `read_text`, `write_manifest`, `write_text`.

@@ -1,6 +1,6 @@
 """TSV manifests: one utterance a line, tab-separated, with a header.
 
-In: a file with the columns ``id audio text [speaker] [start] [end] [channel]``. Out: its utterances; and
+In: a file with the columns ``id audio [text] [speaker] [start] [end] [channel]``. Out: its utterances; and
 back. The parts that Kaldi's lists share are here too: times and paths.
 
 Public names: `channel`, `check_audio_name`, `read_manifest`, `seconds`, `stretch`, `write_manifest`.
@@ -18,8 +18,8 @@ from wfst_hmm.signal.corpus import Corpus, Utterance
 
 __all__ = ["channel", "check_audio_name", "read_manifest", "seconds", "stretch", "write_manifest"]
 
-_REQUIRED = ("id", "audio", "text")
-_COLUMNS = (*_REQUIRED, "speaker", "start", "end", "channel")
+_REQUIRED = ("id", "audio")
+_COLUMNS = (*_REQUIRED, "text", "speaker", "start", "end", "channel")
 
 
 def write_manifest(path: str | Path, corpus: Corpus) -> None:
@@ -54,6 +54,7 @@ def write_manifest(path: str | Path, corpus: Corpus) -> None:
 def read_manifest(path: Path) -> Iterator[Utterance]:
     """Yield the utterances of a manifest, their paths as they are written."""
     columns: list[str] = []
+    least = 0
     for number, line in read_lines(path):
         if not line.strip():
             continue
@@ -61,8 +62,9 @@ def read_manifest(path: Path) -> Iterator[Utterance]:
         fields = [field.strip() for field in line.split("\t")]
         if not columns:
             columns = _header(fields, where)
+            least = 1 + max(columns.index(name) for name in _COLUMNS[:3] if name in columns)
             continue
-        if not len(_REQUIRED) <= len(fields) <= len(columns):
+        if not least <= len(fields) <= len(columns):
             raise FormatError(
                 "wrong number of tab-separated fields",
                 where=where,
@@ -79,7 +81,7 @@ def _header(fields: list[str], where: str) -> list[str]:
             "not the header of a manifest",
             where=where,
             got=repr(" ".join(fields)[:80]),
-            expected="the tab-separated names id, audio, text[, speaker, start, end, channel]",
+            expected="the tab-separated names id, audio[, text, speaker, start, end, channel]",
             fix="Write them as the first line.",
         )
     return fields

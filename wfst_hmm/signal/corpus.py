@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from wfst_hmm.errors import DataError
+from wfst_hmm.signal.audio import Audio, AudioInfo, RawFormat, audio_info, read_audio
 
 __all__ = ["Corpus", "Utterance"]
 
@@ -39,6 +40,8 @@ class Utterance:
     warp : float
         How the speaker's frequency axis is stretched before features are computed (vocal tract
         length normalization); 1: not at all.
+    raw : RawFormat, optional
+        How its samples are stored if the file has no header.
     """
 
     id: str
@@ -50,6 +53,16 @@ class Utterance:
     where: str = ""
     channel: int | None = None
     warp: float = 1.0
+    raw: RawFormat | None = None
+
+    def read(self, rate: int | None = None, *, resample: bool = True) -> Audio:
+        """Return its stretch and channel of the recording, as `signal.audio.read_audio` does."""
+        return read_audio(self.audio, rate=rate, channel=self.channel, start=self.start,
+                          end=self.end, resample=resample, raw=self.raw)  # fmt: skip
+
+    def header(self) -> AudioInfo:
+        """Return what the header of the whole recording says."""
+        return audio_info(self.audio, raw=self.raw)
 
     @property
     def place(self) -> str:
@@ -107,6 +120,25 @@ class Corpus:
         for utterance in self.utterances:
             found.setdefault(utterance.speaker, []).append(utterance)
         return {speaker: tuple(utterances) for speaker, utterances in found.items()}
+
+    def recorded(self, channel: int | None = None, raw: RawFormat | None = None) -> Corpus:
+        """Return the corpus with how its recordings are read, where its lists do not say.
+
+        Parameters
+        ----------
+        channel : int, optional
+            Of recordings that have several, from 0.
+        raw : RawFormat, optional
+            How samples are stored in files without a header.
+        """
+        return Corpus(
+            tuple(
+                dataclasses.replace(u, channel=channel if u.channel is None else u.channel,
+                                    raw=u.raw or raw)
+                for u in self.utterances
+            ),
+            self.where,
+        )  # fmt: skip
 
     def warped(self, warps: Mapping[str, float]) -> Corpus:
         """Return the corpus with the warp factor of every speaker; 1 for speakers left out."""

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, UsageError, WfstHmmError
-from wfst_hmm.signal.audio import read_audio
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.features import Features
@@ -52,14 +51,7 @@ def utterance_cepstra(
     warp *= utterance.warp
     try:
         front_end.require_warp(warp)
-        audio = read_audio(
-            utterance.audio,
-            rate=front_end.rate,
-            channel=utterance.channel,
-            start=utterance.start,
-            end=utterance.end,
-            resample=resample or front_end.resample,
-        )
+        audio = utterance.read(front_end.rate, resample=resample or front_end.resample)
         return front_end.cepstra(audio, warp=warp)
     except WfstHmmError as error:
         what = f"{error.where}: {error.what}" if error.where else f"{utterance.audio}: {error.what}"
@@ -72,6 +64,7 @@ def corpus_features(
     corpus: Corpus,
     front_end: FrontEnd,
     *,
+    resample: bool = False,
     n_workers: int = 1,
     on_error: Callable[[str, WfstHmmError], None] | None = None,
 ) -> dict[str, Features]:
@@ -82,6 +75,8 @@ def corpus_features(
     corpus : Corpus
     front_end : FrontEnd
         Normalization by ``speaker`` pools each speaker's usable utterances of this corpus.
+    resample : bool
+        Convert recordings of another rate instead of refusing them.
     n_workers : int
         Threads that read audio and compute MFCCs; the result does not depend on it.
     on_error : callable, optional
@@ -106,7 +101,7 @@ def corpus_features(
     if not len(corpus):
         raise DataError("no utterance", where=corpus.where or "corpus", fix="Check its lists.")
     raw: dict[str, Raw] = {}
-    for utterance, outcome in _all_raw(corpus, front_end, n_workers):
+    for utterance, outcome in _all_raw(corpus, front_end, resample, n_workers):
         if not isinstance(outcome, DataError):
             raw[utterance.id] = outcome
         elif on_error is None:
@@ -133,11 +128,11 @@ def speaker_stats(
 
 
 def _all_raw(
-    corpus: Corpus, front_end: FrontEnd, n_workers: int
+    corpus: Corpus, front_end: FrontEnd, resample: bool, n_workers: int
 ) -> Iterator[tuple[Utterance, Raw | DataError]]:
     def attempt(utterance: Utterance) -> Raw | DataError:
         try:
-            return utterance_cepstra(utterance, front_end)
+            return utterance_cepstra(utterance, front_end, resample=resample)
         except DataError as error:
             return error
 

@@ -255,7 +255,7 @@ def run_job(job: Job, *, tell: Tell | None = None) -> Diarization:
 def _diarized(job: Job, regions: Regions | None, tell: Tell | None) -> Diarization:
     if job.audio is not None:
         features = diarizer_features()
-        audio = read_audio(job.audio, rate=features.rate, channel=job.channel)
+        audio = read_audio(job.audio, rate=features.rate, channel=job.channel, raw=job.raw)
         if regions is None and job.detector == "silero":
             return diarize_frames(
                 features_of(audio, job.options.threads), silero_regions(audio, job.speech),

@@ -16,6 +16,7 @@ from typing import Any
 
 from wfst_hmm.errors import FormatError, UsageError
 from wfst_hmm.files import read_lines
+from wfst_hmm.signal.audio import RawFormat
 from wfst_hmm.signal.kaldi import FeatureOptions
 from wfst_hmm.signal.speech import SpeechOptions
 
@@ -95,6 +96,8 @@ class Job:
     speech : SpeechOptions
     channel : int, optional
         Of a recording that has several.
+    raw : RawFormat, optional
+        Of a recording without a header.
     detector : "energy" or "silero"
         How speech is found where nobody says.
     """
@@ -110,6 +113,7 @@ class Job:
         default_factory=lambda: SpeechOptions(min_pause=0.3, pad=0.1)
     )
     channel: int | None = None
+    raw: RawFormat | None = None
     detector: str = "energy"
 
     def __post_init__(self) -> None:
