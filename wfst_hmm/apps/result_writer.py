@@ -106,9 +106,10 @@ class ResultsWriter:
             for tier in self._tiers:
                 self._spool(f"{tier}.ctm").add(id_, ctm_text({id_: shifted(outcome, tier)}))
         if "textgrid" in self._forms:
-            name = self._folder / "textgrid" / f"{self._file_name(id_)}.TextGrid"
-            self._spool("textgrid").add(str(name), textgrid_text(
-                tiers_of(outcome, self._tiers), duration=end_of(outcome), where=str(name)
+            name = f"textgrid/{self._file_name(id_)}.TextGrid"  # within the folder
+            self._spool("textgrid").add(name, textgrid_text(
+                tiers_of(outcome, self._tiers), duration=end_of(outcome),
+                where=str(self._folder / name),
             ))  # fmt: skip
         if {"srt", "vtt"} & {*self._forms}:
             recording = (outcome.utterance.audio, outcome.utterance.channel)

@@ -59,10 +59,15 @@ class WarpChoice:
 
 
 def states_by_words(
-    model: SpeechModel, lexicon: Lexicon, corpus: Corpus, *, resample: bool = False
+    model: SpeechModel,
+    lexicon: Lexicon,
+    corpus: Corpus,
+    *,
+    resample: bool = False,
+    on_skip: Callable[[str], None] = lambda text: None,
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """Return the states of an alignment with the transcripts."""
-    return _states(align_corpus(model, lexicon, corpus, resample=resample), model)
+    """Return the states of an alignment with the transcripts; as `states_by_search`."""
+    return _states(align_corpus(model, lexicon, corpus, resample=resample), model, on_skip)
 
 
 def states_by_search(
@@ -71,22 +76,40 @@ def states_by_search(
     options: SearchOptions | None = None,
     *,
     resample: bool = False,
+    on_skip: Callable[[str], None] = lambda text: None,
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """Return the states of the best paths through a decoding graph."""
+    """Return the states of the best paths through a decoding graph.
+
+    `on_skip` hears of every utterance that has none, and why.
+
+    Raises
+    ------
+    DataError
+        No utterance has any.
+    """
     found = decode_corpus(recognizer, corpus, options, resample=resample)
-    return _states(found, recognizer.model)
+    return _states(found, recognizer.model, on_skip)
 
 
-def _states(outcomes: Iterator[Outcome], model: SpeechModel) -> dict[str, npt.NDArray[np.int64]]:
+def _states(
+    outcomes: Iterator[Outcome], model: SpeechModel, on_skip: Callable[[str], None]
+) -> dict[str, npt.NDArray[np.int64]]:
     labels: StateLabels = model.state_labels()
     quiet = np.isin(labels.phone, [model.phones.index(phone) for phone in model.silence_phones])
-    found = {}
+    found, problems = {}, []
     for outcome in outcomes:
         if outcome.decoded is not None:
             own = outcome.decoded.labels - 1
             found[outcome.utterance.id] = np.where(quiet[own], -1, labels.column[own]).astype(
                 np.int64
             )
+        else:
+            on_skip(outcome.problem or "")
+            problems.append(outcome.problem)
+    if not found:
+        raise DataError(
+            "no utterance can be used", got=f"first: {problems[0]}" if problems else None
+        )
     return found
 
 

@@ -14,7 +14,7 @@ import typer
 
 from wfst_hmm.cli.parameters import Channel, Json, Raw, Resample
 from wfst_hmm.cli.recognition import spoken
-from wfst_hmm.cli.shell import print_json, say
+from wfst_hmm.cli.shell import print_json, say, warn
 from wfst_hmm.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,13 +58,20 @@ def vtln(
     from wfst_hmm.models.loading import load_model
 
     corpus = spoken(data, [], channel, raw).warped({})
+
+    def skip(text: str) -> None:
+        warn(f"left out: {text}")
+
     if graph is not None:
         recognizer = Recognizer.load(graph, model)
-        acoustic, states = recognizer.model, states_by_search(recognizer, corpus, resample=resample)
+        acoustic, states = (
+            recognizer.model,
+            states_by_search(recognizer, corpus, resample=resample, on_skip=skip),
+        )
     elif model is not None and lexicon is not None:
         acoustic = load_model(model)
         states = states_by_words(acoustic, lexicon_from_spec(lexicon), corpus,
-                                 resample=resample)  # fmt: skip
+                                 resample=resample, on_skip=skip)  # fmt: skip
     else:
         raise UsageError("states are needed to compare warps",
                          fix="Name --graph, or --model and --lexicon.")  # fmt: skip
