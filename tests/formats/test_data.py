@@ -156,7 +156,7 @@ def test_manifest_columns_in_any_order(kaldi: Maker) -> None:
         ("", "no utterance"),
         (HEADER, "no utterance"),
         ("a\twavs/a.wav\tone\n", r"m\.tsv:1: not the header of a manifest"),
-        ("id\taudio\n", r"m\.tsv:1: not the header"),
+        ("id\ttext\n", r"m\.tsv:1: not the header"),
         ("id\taudio\ttext\tcolour\n", r"m\.tsv:1: not the header"),
         ("id\taudio\ttext\tid\n", r"m\.tsv:1: not the header"),
         (HEADER + "a wavs/a.wav one\n", r"m\.tsv:2: wrong number of tab-separated fields; got 1"),
