@@ -49,7 +49,9 @@ def determinize_transducer(fst: Fst, *, max_states: int, delta: float = 1e-6) ->
 
     Epsilon is treated like any other label. Outputs and costs come as early as all paths over
     the same input agree on them; where an arc owes several outputs, arcs that read nothing
-    follow it, and so they do behind the last arc.
+    follow it, and so they do behind the last arc. Where a state both ends with outputs owed and
+    goes on over epsilon, the end is one way on over epsilon among the others: no state has two
+    arcs that read nothing.
 
     Parameters
     ----------
@@ -75,14 +77,17 @@ def determinize_transducer(fst: Fst, *, max_states: int, delta: float = 1e-6) ->
     fst = trim(fst)
     if not fst.n_states:
         return fst
-    return _Subsets(fst, max_states, delta).run()
+    end = fst.n_states  # one more state, without arcs: an end of its own, see `_leave`
+    fst = Fst.from_runs(fst.start, np.append(fst.states["n_arcs"], 0), fst.arcs,
+                        np.append(fst.states["final"], 0.0), fst.isymbols, fst.osymbols)  # fmt: skip
+    return _Subsets(fst, end, max_states, delta).run()
 
 
 class _Subsets:
     """The subset construction at work."""
 
-    def __init__(self, fst: Fst, max_states: int, delta: float) -> None:
-        self.fst, self.max_states, self.delta = fst, max_states, delta
+    def __init__(self, fst: Fst, end: int, max_states: int, delta: float) -> None:
+        self.fst, self.end, self.max_states, self.delta = fst, end, max_states, delta
         n = fst.n_states
         weights = np.abs(fst.arcs["weight"].astype(np.float64))
         self.longest = n * n
@@ -93,6 +98,7 @@ class _Subsets:
         self.reached: list[tuple[int, int]] = [(-1, 0)]  # subset before, and label read
         self.arcs: list[_Arc] = []
         self.final: list[tuple[_Text, float] | None] = []
+        self.deferred: list[int] = []  # subsets that end behind an epsilon of their own
 
     def _key(self, members: Iterable[_Member]) -> tuple[tuple[int, _Text, int], ...]:
         return tuple((m.state, m.text, round(m.cost / self.delta)) for m in members)
@@ -106,6 +112,7 @@ class _Subsets:
             self._finish(done)
             self._leave(done)
             done += 1
+        self._check_deferred()
         return self._result()
 
     def _finish(self, subset: int) -> None:
@@ -134,6 +141,13 @@ class _Subsets:
                                             (target, text))  # fmt: skip
                 if other is None or cost < other[1]:
                     found[target] = (text, cost)
+        ending = self.final[subset]
+        if 0 in by_label and ending is not None and ending[0]:
+            # What is written behind the end stands on an arc that reads nothing, and there is
+            # such an arc already: both become one, to the states of both.
+            by_label[0][self.end] = ending
+            self.final[subset] = None
+            self.deferred.append(subset)
         for label in sorted(by_label):
             found = by_label[label]
             prefix = _common([text for text, _ in found.values()])
@@ -144,6 +158,21 @@ class _Subsets:
             ]
             target = self._subset(members, subset, label)
             self.arcs.append(_Arc(subset, label, prefix, least, target))
+
+    def _check_deferred(self) -> None:
+        """Raise where epsilons lead round and round, and what an end owes is never written."""
+        after = {arc.source: arc.target for arc in self.arcs if arc.ilabel == 0}
+        waiting = set(self.deferred)
+        for first in self.deferred:
+            subset, passed = first, 0
+            while subset in waiting:
+                subset, passed = after[subset], passed + 1
+                if passed > len(waiting):
+                    raise GraphError(
+                        "the machine ends with outputs owed where epsilons lead round a cycle",
+                        got=f"over {self._names(self._read(first), 'in')}",
+                        fix="Remove epsilons first.",
+                    )
 
     def _subset(self, members: list[_Member], source: int, label: int) -> int:
         found = self.number.setdefault(self._key(members), len(self.subsets))
@@ -200,6 +229,9 @@ class _Subsets:
         for label in inputs:
             layer: dict[_Tail, tuple[_Tail, int, float]] = {}
             for at, (_, _, before) in layers[-1].items():
+                final = float(self.fst.states["final"][at[0]])
+                if label == 0 and final < np.inf:  # see `_leave`: an end behind an epsilon
+                    layer.setdefault((self.end, at[1][-keep:]), (at, 0, before + final))
                 for ilabel, out, weight, target in self.fst.arcs_of(at[0]).tolist():
                     if ilabel != label:
                         continue

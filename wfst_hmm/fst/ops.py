@@ -23,6 +23,7 @@ from wfst_hmm.errors import GraphError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.cycles import negative_cycle
 from wfst_hmm.fst.determinize import determinize_transducer
+from wfst_hmm.fst.distance import log_distance
 from wfst_hmm.fst.symbols import Symbols
 
 __all__ = [
@@ -55,7 +56,6 @@ __all__ = [
 #: States that `determinize` may make before it gives up.
 MAX_STATES = 100_000_000
 
-_LOG_ROUNDS = 20_000
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -196,7 +196,11 @@ def determinize(fst: Fst, *, max_states: int = MAX_STATES, delta: float = 1e-6) 
             fix="Two paths may read the same input at unlike costs for ever; add disambiguation"
             " symbols, or raise max_states.",
         )  # fmt: skip
-    return from_openfst(made, fst.isymbols, fst.osymbols)
+    found = from_openfst(made, fst.isymbols, fst.osymbols)
+    if acceptor or is_deterministic(found):
+        return found
+    # OpenFst wrote what an end owes on an arc that reads nothing, beside another such arc.
+    return determinize_transducer(fst, max_states=max_states, delta=delta)
 
 
 @_guarded
@@ -345,18 +349,58 @@ def push_weights(
 ) -> Fst:
     """Return an equivalent machine whose costs come as early (or as late) as they can.
 
-    With ``semiring="log"`` the probabilities out of every state sum to one afterwards
-    (up to the machine's total); with the tropical one the cheapest way on costs nothing.
+    With ``semiring="log"`` the probabilities out of every state sum to one afterwards (but for
+    the machine's total, which the start pays); with the tropical one the cheapest way on costs
+    nothing.
+
+    Parameters
+    ----------
+    fst : Fst
+    to : {"initial", "final"}
+    semiring : {"standard", "log"}
+
+    Raises
+    ------
+    GraphError
+        A cycle of negative cost; in the log semiring, one around which the sum diverges.
     """
+    if to not in ("initial", "final"):
+        raise GraphError("unknown end", got=to, expected="initial or final")
+    if semiring == "log":
+        return _reweighted(fst, shortest_distance(fst, semiring="log", reverse=to == "initial"), to)
     _no_negative_cycle(fst)
     machine = to_openfst(fst, mutable=True)
-    if semiring == "log":
-        machine = pywrapfst.arcmap(machine, map_type="to_log")
     kind: Any = f"to_{to}"
     machine = pywrapfst.push(machine, push_weights=True, reweight_type=kind)
-    if semiring == "log":
-        machine = pywrapfst.arcmap(machine, map_type="to_std")
     return from_openfst(machine, fst.isymbols, fst.osymbols)
+
+
+def _reweighted(fst: Fst, potential: npt.NDArray[np.float64], to: str) -> Fst:
+    """Move the cost `potential` (S,) of each state over it, towards the start or the end.
+
+    Notes
+    -----
+    Mohri, Pereira & Riley (2008), section 3.4. What is left at the start is put on its arcs and
+    end; where arcs lead back to it, they must not pay it again: a new start does.
+    """
+    if not fst.n_states:
+        return fst
+    shift = np.where(np.isfinite(potential), potential, 0.0) * (1.0 if to == "initial" else -1.0)
+    source, target = fst.sources(), fst.arcs["nextstate"]
+    weight = fst.arcs["weight"] + shift[target] - shift[source]
+    final = fst.states["final"] - shift
+    left = float(shift[fst.start])
+    ilabel, olabel = fst.arcs["ilabel"], fst.arcs["olabel"]
+    start = fst.start
+    if np.any(target == start) and abs(left) > 1e-9:
+        start, final = fst.n_states, np.append(final, np.inf)
+        source, target = np.append(source, start), np.append(target, fst.start)
+        ilabel, olabel, weight = np.append(ilabel, 0), np.append(olabel, 0), np.append(weight, left)
+    else:
+        weight[source == start] += left
+        final[start] += left
+    return Fst.from_arcs(start, source, ilabel, olabel, weight, target, final,
+                         fst.isymbols, fst.osymbols)  # fmt: skip
 
 
 @_guarded
@@ -368,13 +412,16 @@ def shortest_path(fst: Fst, n: int = 1, *, unique: bool = False) -> Fst:
     fst : Fst
     n : int
     unique : bool
-        Count each label sequence once. Needs an acceptor, which is determinized on the way.
+        Count each label sequence once. Needs an acceptor, whose epsilons are removed and which
+        is determinized on the way.
     """
     if n < 1:
         raise GraphError("the number of paths must be positive", got=n)
     if unique and not np.array_equal(fst.arcs["ilabel"], fst.arcs["olabel"]):
         raise GraphError("unique paths are counted on an acceptor", fix="Project it first.")
     _no_negative_cycle(fst)
+    if unique and np.any(fst.arcs["ilabel"] == 0):
+        fst = remove_epsilons(fst)  # OpenFst would tell "a" and "epsilon a" apart
     made = pywrapfst.shortestpath(to_openfst(fst), nshortest=n, unique=unique)
     return from_openfst(made, fst.isymbols, fst.osymbols)
 
@@ -423,41 +470,12 @@ def shortest_distance(
     """
     if not fst.n_states:
         return np.zeros(0)
-    if semiring == "log" and not is_acyclic(fst):
-        return _log_distance(fst, reverse)
-    if semiring == "standard":
-        _no_negative_cycle(fst)
-    weights = pywrapfst.shortestdistance(to_openfst(fst, semiring=semiring), reverse=reverse)
+    _no_negative_cycle(fst)
+    weights = pywrapfst.shortestdistance(to_openfst(fst), reverse=reverse)
     found = np.full(fst.n_states, np.inf)
     # OpenFst's list ends at the last state that it reached.
     found[: len(weights)] = [float(weight) for weight in weights]
-    return found
-
-
-def _log_distance(fst: Fst, reverse: bool) -> npt.NDArray[np.float64]:
-    """Sum over cyclic paths by rounds of relaxation, as long as new paths add anything."""
-    source, target = fst.sources(), fst.arcs["nextstate"]
-    if reverse:
-        source, target = target, source
-        fresh = -fst.states["final"].astype(np.float64)
-    else:
-        fresh = np.full(fst.n_states, -np.inf)
-        fresh[fst.start] = 0.0
-    weight = -fst.arcs["weight"].astype(np.float64)
-    total: npt.NDArray[np.float64] = fresh.copy()
-    for _ in range(_LOG_ROUNDS):
-        step = np.full(fst.n_states, -np.inf)
-        np.logaddexp.at(step, target, fresh[source] + weight)
-        after = np.logaddexp(total, step)
-        with np.errstate(invalid="ignore"):
-            change = np.nanmax(np.where(np.isneginf(after), 0.0, after - total))
-        total, fresh = after, step
-        if change < 1e-10:
-            return -total
-    raise GraphError(
-        "the probabilities around a cycle do not die out: their sum diverges",
-        fix="Costs around every cycle must be positive and sum over all cycles to less than one.",
-    )
+    return found if semiring == "standard" else log_distance(fst, found, reverse=reverse)
 
 
 @_guarded
