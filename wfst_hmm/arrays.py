@@ -122,6 +122,8 @@ def _check_whole(
     if array.dtype.kind == "b" or not array.size or array.dtype == wanted:
         return
     limits = np.iinfo(wanted)
+    if array.dtype.kind != "f" and limits.min <= array.min() <= array.max() <= limits.max:
+        return
     with np.errstate(invalid="ignore"):
         # the upper limit as a float is one more than the limit itself: hence "less than"
         fits = (array >= limits.min) & (array < float(limits.max) + (limits.max < 1 << 53))

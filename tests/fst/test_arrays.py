@@ -117,3 +117,40 @@ def test_empty_machine():
     fst = Fst.from_arcs(-1, [], [], [], [], [], [])
     assert (fst.n_states, fst.n_arcs) == (0, 0)
     assert Fst.from_bytes(fst.to_bytes()).start == -1
+
+
+def test_from_arcs_says_which_column_is_wrong() -> None:
+    good = {
+        "source": [0, 1],
+        "ilabel": [1, 2],
+        "olabel": [1, 2],
+        "weight": [0.5, 1],
+        "nextstate": [1, 1],
+    }
+    final = [np.inf, 0.0]
+    made = Fst.from_arcs(0, *good.values(), final)
+    as_floats = {name: np.array(column, float) for name, column in good.items()}
+    assert Fst.from_arcs(0, *as_floats.values(), final).to_bytes() == made.to_bytes()
+    assert (
+        Fst.from_arcs(0, *(iter(c) for c in good.values()), iter(final)).to_bytes()
+        == made.to_bytes()
+    )
+    for name, column, message in (
+        ("ilabel", [1], r"columns of unlike lengths; got ilabel of shape \(1,\), expected \(2,\)"),
+        ("weight", [1.0, 2.0, 3.0], "columns of unlike lengths; got weight"),
+        ("olabel", [[1, 2]], "columns of unlike lengths; got olabel"),
+        ("source", 0, "source is no column of numbers"),
+        ("ilabel", [1, 1.5], r"ilabel\[1\] is no whole number; got 1.5"),
+        ("nextstate", [1, 0.5], r"nextstate\[1\] is no whole number"),
+        ("source", [0.5, 1], r"source\[0\] is no whole number"),
+        ("olabel", [1, 2**31], r"olabel\[1\] is out of range; got 2147483648"),
+        ("ilabel", [1, 5e9], r"ilabel\[1\] is out of range"),
+        ("ilabel", ["1", "2"], "it holds text"),
+        ("weight", [1j, 2], "it holds complex"),
+        ("ilabel", [-1, 2], "negative"),
+        ("source", [-1, 0], "leaves a state that does not exist"),
+    ):
+        with pytest.raises(GraphError, match=message):
+            Fst.from_arcs(0, *{**good, name: column}.values(), final)
+    labels = Fst.from_arcs(0, [0], [2**31 - 1], [0], [0.0], [0], [0.0]).arcs["ilabel"]
+    assert labels.tolist() == [2**31 - 1]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from ngram_strategies import arpa_text, backoff_models
 
 from wfst_hmm.errors import GraphError
@@ -56,6 +57,61 @@ def test_sentence_costs_are_the_models(listed: Listed, tmp_path: Path):
         for sentence in itertools.product(spoken, repeat=n):
             expected = -model.sentence_log_prob(sentence)
             assert strict_cost(fst, list(sentence)) == pytest.approx(expected, abs=1e-4)
+
+
+def any_path_cost(fst: Fst, sentence: list[str]) -> float:
+    """Cost of the cheapest path of a sentence, backing off wherever one likes."""
+    assert fst.isymbols is not None
+    frontier = {fst.start: 0.0}
+
+    def backed_off(costs: dict[int, float]) -> dict[int, float]:
+        agenda = list(costs.items())
+        while agenda:
+            state, cost = agenda.pop()
+            for arc in fst.arcs_of(state):
+                total = cost + float(arc["weight"])
+                following = int(arc["nextstate"])
+                if fst.isymbols[int(arc["ilabel"])] == "#0" and total < costs.get(
+                    following, np.inf
+                ):
+                    costs[following] = total
+                    agenda.append((following, total))
+        return costs
+
+    for word in sentence:
+        after: dict[int, float] = {}
+        for state, cost in backed_off(frontier).items():
+            for arc in fst.arcs_of(state):
+                if fst.isymbols[int(arc["ilabel"])] == word:
+                    following = int(arc["nextstate"])
+                    after[following] = min(
+                        after.get(following, np.inf), cost + float(arc["weight"])
+                    )
+        frontier = after
+    costs = [c + float(fst.states["final"][s]) for s, c in backed_off(frontier).items()]
+    return min(costs, default=np.inf)
+
+
+@given(listed=backoff_models(), seed=st.integers(0, 2**32 - 1))
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_what_is_impossible_stays_so_behind_every_backoff(
+    listed: Listed, seed: int, tmp_path: Path
+):
+    """n-grams of -inf: G and `sentence_log_prob` have one answer."""
+    rng = np.random.default_rng(seed)
+    listed = {text: (-math.inf if rng.random() < 0.3 else p, b) for text, (p, b) in listed.items()}
+    path = tmp_path / "lm.arpa"
+    path.write_text(arpa_text(listed))
+    model = read_arpa(path)
+    fst = ngram_to_fst(model)
+    spoken = [text[0] for text in listed if len(text) == 1 and text[0][0] != "<"]
+    for n in range(4):
+        for sentence in itertools.product(spoken, repeat=n):
+            expected = -model.sentence_log_prob(sentence)
+            assert strict_cost(fst, list(sentence)) == pytest.approx(expected, abs=1e-4)
+            assert math.isfinite(any_path_cost(fst, list(sentence))) == math.isfinite(expected)
 
 
 def test_labels_and_ends(tmp_path: Path):

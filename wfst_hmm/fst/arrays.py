@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.arrays import Frozen
+from wfst_hmm.arrays import Frozen, as_numbers
 from wfst_hmm.errors import FormatError, GraphError
 from wfst_hmm.files import atomic_file
 from wfst_hmm.fst.symbols import Symbols
@@ -115,21 +115,28 @@ class Fst(Frozen):
         ----------
         start : int
         source, ilabel, olabel, weight, nextstate : array_like, shape (A,)
+            Of one length; a lone number stands for all arcs.
         final : array_like, shape (n_states,)
             Final cost of each state, +inf where it is not final; its length is `n_states`.
 
         Raises
         ------
         GraphError
-            A state number is out of range, a label negative or a cost NaN or -inf.
+            Columns of unlike lengths; a state number is out of range, a label negative, above
+            2^31 - 1 or not whole, or a cost NaN or -inf.
         """
-        src = np.ascontiguousarray(source, dtype=np.int64)
-        finals = np.ascontiguousarray(final, dtype=np.float32)
+        src = np.ascontiguousarray(_column(source, "source", np.int64))
+        finals = np.ascontiguousarray(_column(final, "final", np.float64), dtype=np.float32)
         arcs = np.empty(len(src), dtype=ARC)
         for name, column in (
             ("ilabel", ilabel), ("olabel", olabel), ("weight", weight), ("nextstate", nextstate),
         ):  # fmt: skip
-            arcs[name] = column
+            wanted = np.dtype(np.float64) if name == "weight" else np.dtype(np.int32)
+            values = as_numbers(column, name=name, dtype=wanted, error=GraphError)
+            if values.shape not in ((), src.shape):
+                raise GraphError("columns of unlike lengths", got=f"{name} of shape {values.shape}",
+                                 expected=f"{src.shape}, as source has")  # fmt: skip
+            arcs[name] = values
         n_states = len(finals)
         if len(src) and (src.min() < 0 or src.max() >= n_states):
             raise GraphError("an arc leaves a state that does not exist", got=int(src.max()),
@@ -166,8 +173,8 @@ class Fst(Frozen):
         GraphError
             As `from_arcs`; or `n_arcs` does not add up.
         """
-        counts = np.asarray(n_arcs, dtype=np.int64)
-        finals = np.ascontiguousarray(final, dtype=np.float32)
+        counts = _column(n_arcs, "n_arcs", np.int64)
+        finals = np.ascontiguousarray(_column(final, "final", np.float64), dtype=np.float32)
         if len(counts) != len(finals) or counts.sum() != len(arcs):
             raise GraphError("the numbers of arcs do not add up", got=int(counts.sum()),
                              expected=len(arcs))  # fmt: skip
@@ -314,6 +321,14 @@ def _read_header(
     if min(n_states, n_arcs) < 0 or max(n_states, n_arcs) > len(data):
         raise FormatError("impossible counts in its header", where=where)
     return start, n_states, n_arcs, bool(flags & _ALIGNED) or version == 1, at
+
+
+def _column(values: npt.ArrayLike, name: str, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    column = as_numbers(values, name=name, dtype=dtype, error=GraphError)
+    if column.ndim != 1:
+        raise GraphError(f"{name} is no column of numbers", got=f"shape {column.shape}",
+                         expected="(n,)")  # fmt: skip
+    return column
 
 
 def _in_order(source: npt.NDArray[Any], label: npt.NDArray[Any]) -> bool:

@@ -20,6 +20,7 @@ from wfst_hmm.graph.ngram import NgramModel
 __all__ = ["ngram_to_fst"]
 
 Ints = npt.NDArray[np.int64]
+_MAX_COPIED = 50_000_000
 Floats = npt.NDArray[np.float64]
 
 
@@ -42,12 +43,16 @@ def ngram_to_fst(model: NgramModel, words: Symbols | None = None) -> Fst:
     -------
     Fst
         Costs in nats. A word may be reached past a backoff arc although it is listed before it:
-        the usual approximation by epsilons, never cheaper than a proper model by much.
+        the usual approximation by epsilons, never cheaper than a proper model by much. Only what
+        the model gives no probability after a history (-inf) cannot be reached there by backing
+        off either, as `NgramModel.sentence_log_prob` has it: such a history backs off to a copy
+        of the shorter one without these words.
 
     Raises
     ------
     GraphError
-        The model has no ``</s>``, so that no sentence could end; or `words` lacks a word.
+        The model has no ``</s>``, so that no sentence could end; or `words` lacks a word; or so
+        many n-grams are -inf that the copies would be too large.
     """
     bos, eos = (model.words.id(w) if w in model.words else -1 for w in (model.bos, model.eos))
     if eos < 0:
@@ -76,8 +81,46 @@ def ngram_to_fst(model: NgramModel, words: Symbols | None = None) -> Fst:
         np.concatenate([part[i] for part in parts]) for i in range(5)
     )
     real = np.isfinite(weight)  # a probability of zero is no arc
-    return Fst.from_arcs(start, source[real], ilabel[real], olabel[real], weight[real],
+    made = Fst.from_arcs(start, source[real], ilabel[real], olabel[real], weight[real],
                          target[real], final, table, table)  # fmt: skip
+    never: dict[int, set[int]] = {}  # by state: labels that may not follow, -1 for the end
+    for k, entries in enumerate(model.tables[1:], start=1):
+        for i in np.flatnonzero(np.isneginf(entries.log_prob)).tolist():
+            word = int(entries.word[i])
+            never.setdefault(int(state[k - 1][entries.context[i]]), set()).add(
+                -1 if word == eos else int(label[word]))  # fmt: skip
+    return _without(made, never, table.id(BACKOFF)) if never else made
+
+
+def _without(fst: Fst, never: dict[int, set[int]], backoff: int) -> Fst:
+    """Return the machine in which states of `never` cannot back off to what they forbid."""
+    base = [fst.arcs_of(state) for state in range(fst.n_states)]
+    rows, final = list(base), fst.states["final"].tolist()
+    copies: dict[tuple[int, frozenset[int]], int] = {}
+    waiting = [(state, frozenset(labels)) for state, labels in never.items()]
+    n_arcs = fst.n_arcs
+    while waiting:
+        state, labels = waiting.pop()
+        rows[state] = rows[state].copy()
+        for at in np.flatnonzero(rows[state]["ilabel"] == backoff).tolist():
+            shorter = int(rows[state]["nextstate"][at])
+            copy = copies.setdefault((shorter, labels), len(rows))
+            if copy == len(rows):
+                rows.append(base[shorter][~np.isin(base[shorter]["ilabel"], list(labels))])
+                final.append(np.inf if -1 in labels else final[shorter])
+                # behind it, what the shorter history forbids is forbidden as well
+                waiting.append((copy, labels | never.get(shorter, set())))
+                n_arcs += len(rows[copy])
+            if n_arcs > _MAX_COPIED:
+                raise GraphError(
+                    "the n-gram model forbids too much: G would not fit",
+                    got=f"-inf after {len(never)} histories",
+                    expected=f"at most {_MAX_COPIED} arcs with copies",
+                    fix="Write a low probability (-99) for -inf.",
+                )
+            rows[state]["nextstate"][at] = copy
+    return Fst.from_runs(fst.start, [len(row) for row in rows], np.concatenate(rows), final,
+                         fst.isymbols, fst.osymbols)  # fmt: skip
 
 
 def _labels(model: NgramModel, words: Symbols | None) -> tuple[Symbols, Ints]:
