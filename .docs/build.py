@@ -21,6 +21,7 @@ ROOMS = {
     "remote": "Files on other machines",
     "claims": "Temporary names",
     "files": "Files",
+    "kinds": "Kinds of files",
     "signal": "Audio and features",
     "fst": "Transducers",
     "models": "Acoustic models",

@@ -11,7 +11,6 @@ from search_problems import WORDS, Problem, acyclic, lattice_for
 from wfst_hmm.apps.lattices import (
     oracle_score,
     read_any_lattices,
-    read_language_model,
     replace_language_model,
     write_any_lattices,
 )
@@ -20,6 +19,7 @@ from wfst_hmm.formats.kaldi.archives import read_integer_lists
 from wfst_hmm.formats.kaldi.lattice_values import kaldi_from_lattice, lattice_from_kaldi
 from wfst_hmm.formats.kaldi.lattices import write_lattices as write_kaldi
 from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.kinds import read_as
 from wfst_hmm.lattice.determinize import determinize_lattice
 from wfst_hmm.lattice.lattice import Lattice, lattice_from_rows
 from wfst_hmm.lattice.nbest import best_hypothesis, n_best
@@ -83,13 +83,12 @@ def test_lattices_that_carry_one_label_an_arc(tmp_path: Path) -> None:
 
 def test_what_is_no_file_of_lattices(tmp_path: Path) -> None:
     path = tmp_path / "lat"
-    with pytest.raises(FormatError, match="cannot be read"):
+    with pytest.raises(FormatError, match="no such file"):
         read_any_lattices(path)
     path.write_bytes(b"u \0B garbage")
-    with pytest.raises(FormatError, match="--words"):
-        read_any_lattices(path)
-    with pytest.raises(FormatError, match="lat"):
-        read_any_lattices(path, WORDS)
+    for words in (None, WORDS):
+        with pytest.raises(FormatError, match="lat: an archive of Kaldi, not lattices"):
+            read_any_lattices(path, words)
     path.write_text("u \n0 1 7 0.5,1.5,3\n1\n\n")
     with pytest.raises(FormatError, match="without a table"):
         read_any_lattices(path)
@@ -144,9 +143,9 @@ def test_replacing_a_language_model_by_files(tmp_path: Path) -> None:
     assert cost == pytest.approx(3 + np.log(10) * 0.5)
     with pytest.raises(GraphError, match="not the one of the graph"):
         replace_language_model({"v": other}, None, tmp_path / "lm.arpa")
-    assert read_language_model(tmp_path / "lm.arpa").order == 2
+    assert read_as(tmp_path / "lm.arpa", "language model").order == 2
     with pytest.raises(FormatError):
-        read_language_model(tmp_path / "none")
+        read_as(tmp_path / "none", "language model")
 
 
 def test_oracle_scores() -> None:

@@ -13,10 +13,11 @@ from tiny_speech import RATE, TinySpeech, say
 from wfst_hmm.apps.building import build
 from wfst_hmm.apps.recognize import decode_corpus
 from wfst_hmm.apps.recognizer import Recognizer
-from wfst_hmm.apps.word_costs import read_language_model, word_costs
+from wfst_hmm.apps.word_costs import word_costs
 from wfst_hmm.errors import UsageError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.phone_loop import phone_loop
+from wfst_hmm.kinds import read_as
 from wfst_hmm.search.rejection import Filler
 from wfst_hmm.search.result import Decoded
 
@@ -94,7 +95,7 @@ def test_a_model_in_place_of_another_is_a_graph_of_its_own(
     for path, graph in zip(models, graphs, strict=True):
         build(tiny_speech.model, tiny_speech.lexicon, str(path), graph)
     small, large = (Recognizer.load(graph) for graph in graphs)
-    language_models = [read_language_model(path) for path in models]
+    language_models = [read_as(path, "language model") for path in models]
     costs = word_costs(
         small.searched.words, language_model=language_models[1], graph_model=language_models[0]
     )
@@ -147,13 +148,13 @@ def test_words_that_a_model_lacks_are_told(models: tuple[Path, Path]) -> None:
 
     told: list[str] = []
     words = Symbols(["ba", *(f"new{i}" for i in range(7))])
-    costs = word_costs(words, language_model=read_language_model(models[0]), warn=told.append)
+    costs = word_costs(words, language_model=read_as(models[0], "language model"), warn=told.append)
     assert costs is not None
     assert math.isinf(costs.cost([2]))
     assert told == ["the language model lacks 7 of the graph's words, they cannot be recognized: "
                     "new0 new1 new2 new3 new4 and 2 more"]  # fmt: skip
     with pytest.raises(UsageError, match="taken off"):
-        word_costs(words, graph_model=read_language_model(models[0]))
+        word_costs(words, graph_model=read_as(models[0], "language model"))
 
 
 def test_what_the_grammar_does_not_know_is_rejected(

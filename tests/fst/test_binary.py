@@ -70,8 +70,29 @@ def test_damage_is_an_error_or_a_valid_machine(
 
 def test_another_semiring(tmp_path: Path) -> None:
     ops.to_openfst(FST, semiring="log").write(str(tmp_path / "log.fst"))
-    with pytest.raises(FormatError, match="const over log"):
-        read_fst(tmp_path / "log.fst")
+    assert read_fst(tmp_path / "log.fst").arcs.tolist() == FST.arcs.tolist()
+    data = (tmp_path / "log.fst").read_bytes().replace(b"\3\0\0\0log", b"\3\0\0\0gal", 1)
+    (tmp_path / "other.fst").write_bytes(data)
+    with pytest.raises(FormatError, match=r"const over gal.*fstmap --map_type=to_std"):
+        read_fst(tmp_path / "other.fst")
+
+
+def test_a_label_without_a_name_is_its_number_and_blanks_are_kept(tmp_path: Path) -> None:
+    import pynini
+
+    fst = pynini.Fst()
+    fst.add_states(2)
+    fst.set_start(0)
+    fst.set_final(1)
+    table = pynini.SymbolTable()
+    for number, name in ((0, "<epsilon>"), (5, "new york"), (7, "9")):
+        table.add_symbol(name, number)
+    for label in (5, 7, 9):
+        fst.add_arc(0, pynini.Arc(label, label, 0.0, 1))
+    fst.set_input_symbols(table)
+    fst.set_output_symbols(table)
+    fst.write(str(tmp_path / "a.fst"))
+    assert list(read_fst(tmp_path / "a.fst").isymbols or ()) == ["<eps>", "new york", "9", "9'"]
 
 
 def test_not_an_fst(tmp_path: Path) -> None:

@@ -81,8 +81,17 @@ def test_fst_files(tmp_path: Path) -> None:
     fst.write(tmp_path / "g.fst")
     with pytest.raises(GraphError, match=r"g\.fst: a grammar needs symbol tables"):
         read_grammar(tmp_path / "g.fst")
-    (tmp_path / "g.fst").write_text("0 1 a\n")
-    with pytest.raises(FormatError, match="not an OpenFst file"):
+    symbols.write(tmp_path / "words.txt")
+    found = read_grammar(tmp_path / "g.fst")
+    assert sentences(found) == {"a": 0.5, "b": 1.0}
+    assert found.notes == (
+        f"{tmp_path / 'g.fst'}: its symbols are those of {tmp_path / 'words.txt'}",
+    )
+    (tmp_path / "g.fst").write_text("0 1 a\n")  # the text form, whatever its name
+    with pytest.raises(GraphError, match="accepts no sentence"):
+        read_grammar(tmp_path / "g.fst")
+    (tmp_path / "g.fst").write_text("hello\n")
+    with pytest.raises(FormatError, match="not a state number"):
         read_grammar(tmp_path / "g.fst")
 
 

@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from wfst_hmm.apps.info import kind_of
+from wfst_hmm.apps.lattices import read_any_lattices
 from wfst_hmm.draw.explorer import Explorer
 from wfst_hmm.draw.machines import Drawable, machine_of
 from wfst_hmm.draw.page import html_page, save_page
@@ -22,16 +22,17 @@ from wfst_hmm.draw.tree import tree_picture
 from wfst_hmm.draw.view import part, path_of
 from wfst_hmm.errors import UsageError
 from wfst_hmm.fst.arrays import Fst
-from wfst_hmm.fst.binary import read_fst
-from wfst_hmm.fst.symbols import Symbols
-from wfst_hmm.graph.compact import load_graph
-from wfst_hmm.graph.lexicon import Lexicon, read_lexicon
+from wfst_hmm.fst.tables import read_any_fst
+from wfst_hmm.graph.lexicon import Lexicon
 from wfst_hmm.graph.lexicon_fst import LexiconOptions, lexicon_fst
+from wfst_hmm.kinds import kind_of, read_as
 from wfst_hmm.lattice.lattice import Lattice
-from wfst_hmm.lattice.store import read_lattices
 from wfst_hmm.models.topology import StateLabels, Topology
 
 __all__ = ["draw_file"]
+
+#: Uses of kinds, the one to be drawn first.
+_DRAWN = ("model", "graph", "lattices", "fst", "openfst", "lexicon", "grammar")
 
 
 def draw_file(
@@ -97,8 +98,13 @@ def draw_file(
     """
     options = options or DrawOptions()
     page = Path(out).suffix.lower() in (".html", ".htm") if page is None else page
-    kind = "lexicon" if as_lexicon else kind_of(source)
-    if kind == "acoustic model":
+    kind = kind_of(source)
+    use = "lexicon" if as_lexicon else next((u for u in _DRAWN if u in kind.readers), "")
+    if not use:
+        raise UsageError(f"cannot draw {kind.a}", where=str(source),
+                         expected="a graph, an FST, a grammar, a model, a lexicon or lattices",
+                         fix=kind.remedy)  # fmt: skip
+    if use == "model":
         if page:
             raise UsageError("a phone's HMM has nothing to explore", where=str(source),
                              fix="Draw it as .svg.")  # fmt: skip
@@ -106,10 +112,19 @@ def draw_file(
         save(picture, out)
         return picture
     if phone is not None or state is not None:
-        raise UsageError(f"a {kind} has no phones to draw", where=str(source), fix="Name a model.")
-    value = _drawable(source, kind, silence, disambiguate, utterance)
-    if isymbols or osymbols:
-        value = _with_tables(machine_of(value).fst, isymbols, osymbols)
+        raise UsageError(f"{kind.a} has no phones to draw", where=str(source), fix="Name a model.")
+    value: Drawable
+    if use == "lexicon":
+        value = _l_of(read_as(source, "lexicon"), silence, disambiguate)
+    elif use == "lattices":
+        value = _lattice(source, utterance)
+    elif use == "fst":
+        value = read_any_fst(source, isymbols, osymbols).fst
+    elif use == "openfst":
+        value = read_any_fst(Path(source) / "graph.fst").fst
+    else:
+        read = read_as(source, use)
+        value = read.fst if use == "grammar" else read
     machine = machine_of(value)
     options = _titled(options, source, utterance)
     states, path = _part(machine.fst, accept, around, radius, options.max_states)
@@ -123,23 +138,8 @@ def draw_file(
     return explorer.picture()
 
 
-def _drawable(
-    source: str | Path, kind: str, silence: str | None, disambiguate: bool, utterance: str | None
-) -> Drawable:
-    if kind == "lexicon":
-        return _l_of(read_lexicon(source), silence, disambiguate)
-    if kind == "decoding graph":
-        return load_graph(source)
-    if kind == "FST":
-        return read_fst(source)
-    if kind == "lattices":
-        return _lattice(source, utterance)
-    raise UsageError(f"cannot draw a {kind}", where=str(source),
-                     expected="a graph, an OpenFst file, a model, a lexicon or lattices")  # fmt: skip
-
-
 def _lattice(source: str | Path, utterance: str | None) -> Lattice:
-    lattices = read_lattices(source)
+    lattices = read_any_lattices(source)
     name = next(iter(lattices)) if utterance is None and len(lattices) == 1 else utterance
     if name is None or name not in lattices:
         shown = ", ".join([*lattices][:5]) + (", ..." if len(lattices) > 5 else "")
@@ -167,13 +167,6 @@ def _part(
 def _titled(options: DrawOptions, source: str | Path, utterance: str | None) -> DrawOptions:
     title = options.title or utterance or Path(source).name
     return dataclasses.replace(options, title=title)
-
-
-def _with_tables(fst: Fst, isymbols: str | Path | None, osymbols: str | Path | None) -> Fst:
-    return fst.with_symbols(
-        Symbols.read(isymbols) if isymbols else fst.isymbols,
-        Symbols.read(osymbols) if osymbols else fst.osymbols,
-    )
 
 
 def _phone_picture(

@@ -15,9 +15,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from wfst_hmm.apps.info import kind_of
 from wfst_hmm.apps.recognizer import Recognizer, check_new
-from wfst_hmm.errors import ModelError, UsageError
+from wfst_hmm.errors import ModelError
 from wfst_hmm.files import atomic_directory
 from wfst_hmm.formats.htk.model import read_htk_model
 from wfst_hmm.formats.kaldi.config import read_feature_options
@@ -28,6 +27,7 @@ from wfst_hmm.formats.sphinx import wheel
 from wfst_hmm.formats.sphinx.model import read_sphinx_model
 from wfst_hmm.fst.text import write_fst_text
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph, load_graph
+from wfst_hmm.kinds import kind_of, wrong_kind
 from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.loading import SpeechModel, load_model
 
@@ -177,12 +177,11 @@ def export_kaldi(source: str | Path, out: str | Path, *, binary: bool = True) ->
     """
     check_new(out, "final.mdl", "Kaldi directory")
     kind, source = kind_of(source), Path(source)
-    if kind not in ("acoustic model", "decoding graph"):
-        raise UsageError(f"cannot export a {kind}", where=str(source),
-                         expected="a model or a graph directory")  # fmt: skip
+    if not {"model", "graph"} & {*kind.readers}:
+        raise wrong_kind(kind, source, "a model or graph that could be exported")
     graph: AnyGraph | None = None
     folder = source
-    if kind == "decoding graph":
+    if "graph" in kind.readers:
         recognizer = Recognizer.load(source)
         graph, model, folder = recognizer.graph, recognizer.model, source / _MODEL
     else:

@@ -1,85 +1,28 @@
-"""What lies at a path: a model, a graph, a corpus, a recording, a lexicon, an FST.
+"""What lies at a path: a model, a graph, a corpus, a recording, a lexicon, an FST ...
 
-In: a path. Out: its kind and the facts that a reader of it needs, JSON-ready.
+In: a path. Out: its kind (`kinds.KINDS`) and the facts that a reader of it needs, JSON-ready.
 
-Public names: `describe`, `kind_of`.
+Public names: `describe`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wfst_hmm.errors import DataError, FormatError, WfstHmmError
-from wfst_hmm.files import read_lines
-from wfst_hmm.fst.binary import FST_MAGIC
+from wfst_hmm.errors import FormatError, WfstHmmError
+from wfst_hmm.files import read_arrays, read_lines, read_text
+from wfst_hmm.kinds import Look, kind_of, read_as
 
 if TYPE_CHECKING:
     from wfst_hmm.models.context_model import ContextModel
     from wfst_hmm.signal.containers import RawFormat
 
-__all__ = ["describe", "kind_of"]
-
-_AUDIO = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".caf"}
-_AUDIO_MAGIC = (b"RIFF", b"fLaC", b"OggS", b"FORM", b".snd", b"riff", b"caff", b"ID3")
-_LINES = 200  # lines looked at to tell what a text file is
-
-
-def kind_of(path: str | Path) -> str:
-    """Return what `path` is: ``acoustic model``, ``decoding graph``, ``data directory``,
-    ``manifest``, ``recording``, ``FST``, ``lattices``, ``symbol table``, ``ARPA model`` or
-    ``lexicon``.
-
-    Raises
-    ------
-    FormatError
-        Nothing is there, or nothing that this package knows.
-    """
-    path = Path(path)
-    if path.is_dir():
-        for name, kind in (("graph.json", "decoding graph"), ("units.npz", "decoding graph"),
-                           ("model.json", "acoustic model"),
-                           ("wav.scp", "data directory")):  # fmt: skip
-            if (path / name).is_file():
-                return kind
-        raise FormatError(
-            "a directory of an unknown kind", where=str(path),
-            expected="graph.json, model.json or wav.scp in it",
-            fix="Name a graph, a model, a Kaldi data directory or a file.",
-        )  # fmt: skip
-    if not path.exists():
-        raise FormatError("no such file or directory", where=str(path), fix="Check the path.")
-    with open(path, "rb") as stream:
-        magic = stream.read(8)
-    if magic.startswith(FST_MAGIC):
-        return "FST"
-    if magic.startswith(_AUDIO_MAGIC) or path.suffix.lower() in _AUDIO:
-        return "recording"
-    if magic.startswith(b"PK\3\4"):
-        return "lattices"
-    return _kind_of_text(path)
-
-
-def _kind_of_text(path: Path) -> str:
-    rows = []
-    for number, line in read_lines(path):
-        if line.strip():
-            rows.append(line)
-        if number >= _LINES:
-            break
-    if not rows:
-        raise FormatError("an empty file", where=str(path), fix="Name another one.")
-    if {"id", "audio"} <= set(rows[0].split("\t")):
-        return "manifest"
-    if any(row.strip() == "\\data\\" for row in rows):
-        return "ARPA model"
-    fields = [row.split() for row in rows]
-    if all(len(row) == 2 and row[1].isdigit() for row in fields):
-        return "symbol table"
-    return "lexicon"
+__all__ = ["describe"]
 
 
 def describe(path: str | Path, *, raw: RawFormat | None = None) -> dict[str, Any]:
@@ -94,7 +37,8 @@ def describe(path: str | Path, *, raw: RawFormat | None = None) -> dict[str, Any
     Returns
     -------
     dict
-        ``kind`` and ``path`` first, then facts in reading order: numbers, strings, lists.
+        ``kind`` and ``path`` first, then facts in reading order: numbers, strings, lists; at the
+        end ``use``: which command takes it, or what else to do with it.
 
     Raises
     ------
@@ -104,19 +48,22 @@ def describe(path: str | Path, *, raw: RawFormat | None = None) -> dict[str, Any
     if raw is not None:
         return {"kind": "recording", "path": str(path), **_recording(Path(path), raw)}
     kind = kind_of(path)
-    tell = {
-        "acoustic model": _model,
-        "decoding graph": _graph,
-        "data directory": _corpus,
-        "manifest": _corpus,
-        "recording": _recording,
-        "FST": _fst,
-        "lattices": _lattices,
-        "symbol table": _symbols,
-        "ARPA model": _arpa,
-        "lexicon": _lexicon,
-    }[kind]
-    return {"kind": kind, "path": str(path), **tell(Path(path))}
+    tell = _FACTS.get(kind.name)
+    if tell is None:
+        tell = next((_FACTS[use] for use in kind.readers if use in _FACTS), _anything)
+    facts = {"kind": kind.name, "path": str(path), **tell(Path(path))}
+    return {**facts, "use": kind.remedy} if kind.remedy else facts
+
+
+def _anything(path: Path) -> dict[str, Any]:
+    look = Look(path)
+    if look.is_folder:
+        return {"holds": sorted(look.names)}
+    if look.members:
+        return {"bytes": path.stat().st_size, "files": sorted(look.members)}
+    if not look.text:
+        return {"bytes": path.stat().st_size}
+    return {"bytes": path.stat().st_size, "lines": sum(1 for _ in read_lines(path))}
 
 
 def _model(path: Path) -> dict[str, Any]:
@@ -197,10 +144,10 @@ def _graph(path: Path) -> dict[str, Any]:
 
 
 def _corpus(path: Path) -> dict[str, Any]:
-    from wfst_hmm.formats.data import read_corpus
+    from wfst_hmm.apps.building import corpus_from
 
     problems: list[str] = []
-    corpus = read_corpus(path, on_error=lambda id_, error: problems.append(str(error)))
+    corpus = corpus_from(path, on_error=lambda id_, error: problems.append(str(error)))
     seconds, rates = 0.0, set()
     for utterance in corpus:
         try:
@@ -236,11 +183,11 @@ def _recording(path: Path, raw: RawFormat | None = None) -> dict[str, Any]:
 
 
 def _fst(path: Path) -> dict[str, Any]:
-    from wfst_hmm.fst.binary import read_fst
     from wfst_hmm.fst.ops import is_acyclic, is_deterministic
+    from wfst_hmm.fst.tables import read_any_fst
 
-    fst = read_fst(path)
-    arcs = fst.arcs
+    found = read_any_fst(path)
+    fst, arcs = found.fst, found.fst.arcs
     return {
         "states": fst.n_states,
         "arcs": fst.n_arcs,
@@ -252,14 +199,25 @@ def _fst(path: Path) -> dict[str, Any]:
         "input_deterministic": is_deterministic(fst),
         "input_symbols": len(fst.isymbols) if fst.isymbols else None,
         "output_symbols": len(fst.osymbols) if fst.osymbols else None,
+        **({"notes": list(found.notes)} if found.notes else {}),
     }
 
 
-def _lattices(path: Path) -> dict[str, Any]:
-    from wfst_hmm.lattice.stats import lattice_stats
-    from wfst_hmm.lattice.store import read_lattices
+def _openfst(path: Path) -> dict[str, Any]:
+    return _fst(path / "graph.fst")
 
-    stats = [lattice_stats(lattice) for lattice in read_lattices(path).values()]
+
+def _lattices(path: Path) -> dict[str, Any]:
+    from wfst_hmm.apps.lattices import read_any_lattices
+    from wfst_hmm.lattice.stats import lattice_stats
+
+    try:
+        lattices = read_any_lattices(path)
+    except FormatError as error:
+        if "without a table" not in error.what:
+            raise
+        return {**_anything(path), "note": str(error)}
+    stats = [lattice_stats(lattice) for lattice in lattices.values()]
     return {
         "utterances": len(stats),
         "frames": sum(one.n_frames for one in stats),
@@ -270,10 +228,10 @@ def _lattices(path: Path) -> dict[str, Any]:
 
 
 def _symbols(path: Path) -> dict[str, Any]:
-    from wfst_hmm.fst.symbols import Symbols
+    from wfst_hmm.fst.symbols import read_numbers
 
-    table = Symbols.read(path)
-    return {"symbols": len(table), "first": list(table)[:10]}
+    table = read_numbers(path)
+    return {"symbols": len(table), "first": [table[number] for number in sorted(table)[:10]]}
 
 
 def _arpa(path: Path) -> dict[str, Any]:
@@ -293,13 +251,138 @@ def _arpa(path: Path) -> dict[str, Any]:
     return {"order": len(counts), "ngrams": counts}
 
 
-def _lexicon(path: Path) -> dict[str, Any]:
-    from wfst_hmm.graph.lexicon import read_lexicon
+def _ngrams(path: Path) -> dict[str, Any]:
+    model = read_as(path, "language model")
+    return {"order": model.order, "ngrams": list(model.counts)}
+
+
+def _grammar(path: Path) -> dict[str, Any]:
+    grammar = read_as(path, "grammar")
+    words = grammar.words
+    return {
+        "words": len(words),
+        "first_words": list(words[:10]),
+        "states": grammar.fst.n_states,
+        "arcs": grammar.fst.n_arcs,
+        **({"notes": list(grammar.notes)} if grammar.notes else {}),
+    }
+
+
+def _transcripts(path: Path) -> dict[str, Any]:
+    found = read_as(path, "transcripts")
+    words = [word for text in found.values() for word in text]
+    return {"utterances": len(found), "running_words": len(words),
+            "distinct_words": len(set(words))}  # fmt: skip
+
+
+def _results(path: Path) -> dict[str, Any]:
+    return {**_transcripts(path), "holds": sorted(p.name for p in path.iterdir())}
+
+
+def _textgrid(path: Path) -> dict[str, Any]:
+    text = read_text(path)
+    names = re.findall(r'name\s*=\s*"((?:[^"]|"")*)"', text) or re.findall(
+        r'"(?:Interval|Text)Tier"\s*"((?:[^"]|"")*)"', text)  # fmt: skip
+    end = re.search(r"xmax\s*=\s*([\d.]+)", text) or re.search(
+        r'(?s)"TextGrid"\s*[\d.]+\s+([\d.]+)', text)  # fmt: skip
+    return {"tiers": names, "seconds": float(end[1]) if end else None}
+
+
+def _timed(path: Path) -> dict[str, Any]:
+    """Lines whose first field is a recording: CTM, STM, UEM."""
+    rows = [line.split() for _, line in read_lines(path) if line.strip()]
+    rows = [row for row in rows if not row[0].startswith((";", "#"))]
+    return {"recordings": len({row[0] for row in rows}), "lines": len(rows)}
+
+
+def _turns(path: Path) -> dict[str, Any]:
+    turns = read_as(path, "turns")
+    return {
+        "recordings": len(turns),
+        "speakers": len({turn.speaker for found in turns.values() for turn in found}),
+        "turns": sum(map(len, turns.values())),
+        "seconds": round(sum(turn.seconds for found in turns.values() for turn in found), 3),
+    }
+
+
+def _mlf(path: Path) -> dict[str, Any]:
+    from wfst_hmm.formats.htk.labels import read_mlf
+
+    found = read_mlf(path)
+    return {"recordings": len(found), "labels": sum(map(len, found.values()))}
+
+
+def _mmf(path: Path) -> dict[str, Any]:
+    text = read_text(path)
+    kinds = re.findall(r"<((?:MFCC|FBANK|PLP|MELSPEC|LPC|USER|LPCEPSTRA|LPDELCEP)[A-Z_0-9]*)>",
+                       text, re.IGNORECASE)  # fmt: skip
+    return {"hmms": len(re.findall(r"(?m)^~h\b", text)), "features": sorted(set(kinds))}
+
+
+def _features(path: Path) -> dict[str, Any]:
+    found = read_as(path, "features")
+    return {"features": found.kind, "frames": found.array.shape[0],
+            "dimensions": found.array.shape[1], "frame_shift": found.frame_shift}  # fmt: skip
+
+
+def _sphinx_features(path: Path) -> dict[str, Any]:
+    return {"values": path.stat().st_size // 4 - 1}
+
+
+def _cues(path: Path) -> dict[str, Any]:
+    return {"cues": sum("-->" in line for _, line in read_lines(path))}
+
+
+def _arrays(path: Path) -> dict[str, Any]:
+    """Our own files of arrays: their header, and what the arrays are."""
+    arrays = read_arrays(path)
+    shapes = {name: "x".join(map(str, a.shape)) or "one value"
+              for name, a in arrays.items() if name != "header"}  # fmt: skip
+    header = {k: v for k, v in Look(path).header.items() if k not in ("kind", "version")}
+    return {**header, "arrays": shapes}
+
+
+def _speakers(path: Path) -> dict[str, Any]:
+    models = read_as(path, "speakers")
+    return {
+        "speakers": list(models.speakers),
+        "gaussians": models.models.background.n_components,
+        "threshold": models.threshold,
+    }
+
+
+def _track(path: Path) -> dict[str, Any]:
+    from wfst_hmm.formats.msd import read_track
 
     try:
-        lexicon = read_lexicon(path)
+        song = read_track(path)
     except WfstHmmError as error:
-        raise DataError(f"none of the files that this program knows; as a lexicon: {error}") from None  # fmt: skip
+        return {**_anything(path), "note": f"no track of the Million Song Dataset: {error}"}
+    return {"artist": song.artist, "title": song.title, "year": song.year,
+            "frames": len(song.timbre)}  # fmt: skip
+
+
+def _csv(path: Path) -> dict[str, Any]:
+    look = Look(path)
+    separator = "," if "," in look.first else ";"
+    return {"columns": look.first.split(separator), **_anything(path)}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    look = Look(path)
+    if isinstance(look.json, dict):
+        return {"fields": list(look.json)[:40], **_anything(path)}
+    if isinstance(look.json, list):
+        return {"items": len(look.json), **_anything(path)}
+    return _anything(path)
+
+
+def _xml(path: Path) -> dict[str, Any]:
+    return {"root": Look(path).root, **_anything(path)}
+
+
+def _lexicon(path: Path) -> dict[str, Any]:
+    lexicon = read_as(path, "lexicon")
     lengths = [len(entry.phones) for entry in lexicon.entries]
     return {
         "words": len(lexicon.words),
@@ -309,3 +392,21 @@ def _lexicon(path: Path) -> dict[str, Any]:
         "mean_phones_per_pronunciation": round(float(np.mean(lengths)), 3),
         "with_probabilities": any(entry.probability != 1.0 for entry in lexicon.entries),
     }
+
+
+#: What tells of a kind by its name, else by its first use that stands here.
+_FACTS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "results of decoding": _results, "ARPA model": _arpa, "Sphinx language model": _ngrams,
+    "machine for OpenFst": _openfst, "TextGrid": _textgrid, "CTM file": _timed,
+    "STM file": _timed, "UEM file": _timed, "HTK master label file": _mlf,
+    "HTK model file": _mmf, "feature file of Sphinx": _sphinx_features, "subtitles": _cues,
+    "mixture of Gaussians": _arrays, "HMM with mixtures of Gaussians": _arrays,
+    "HMM with Gaussians": _arrays, "HMM with discrete symbols": _arrays,
+    "mixtures of a diarization's speakers": _arrays, "model of a tag": _arrays,
+    "library of songs": _arrays, "archive of arrays": _arrays, "HDF5 file": _track,
+    "CSV table": _csv, "JSON file": _json, "XML document": _xml,
+    "model": _model, "graph": _graph, "corpus": _corpus, "audio": _recording,
+    "fst": _fst, "lattices": _lattices, "symbols": _symbols, "grammar": _grammar,
+    "transcripts": _transcripts, "turns": _turns, "features": _features,
+    "speakers": _speakers, "lexicon": _lexicon,
+}  # fmt: skip

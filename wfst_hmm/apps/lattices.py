@@ -2,8 +2,7 @@
 
 In: paths. Out: lattices by utterance, oracle scores, lattices with another language model.
 
-Public names: `OracleScore`, `oracle_score`, `read_any_lattices`, `read_language_model`,
-`replace_language_model`, `write_any_lattices`.
+Public names: `OracleScore`, `oracle_score`, `read_any_lattices`, `replace_language_model`, `write_any_lattices`.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from wfst_hmm.errors import DataError, FormatError, UsageError, WfstHmmError
-from wfst_hmm.files import read_lines
+from wfst_hmm.files import read_head, read_lines
 from wfst_hmm.formats.kaldi.lattice_values import lattice_from_kaldi
 from wfst_hmm.formats.kaldi.lattices import read_lattices as read_kaldi
 from wfst_hmm.fst.symbols import EPSILON, Symbols
 from wfst_hmm.graph.grammar import read_grammar
-from wfst_hmm.graph.ngram import NgramModel
+from wfst_hmm.kinds import kind_of, read_as, wrong_kind
 from wfst_hmm.lattice.kaldi_text import read_kaldi_lattices, write_kaldi_lattices
 from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.lattice.oracle import oracle
@@ -31,7 +30,6 @@ __all__ = [
     "OracleScore",
     "oracle_score",
     "read_any_lattices",
-    "read_language_model",
     "replace_language_model",
     "write_any_lattices",
 ]
@@ -56,10 +54,15 @@ def read_any_lattices(
         The file is missing, damaged or of another kind, or word numbers have no table.
     """
     path = Path(path)
-    if _magic(path) == b"PK\3\4":
+    if not read_head(path, 1):
+        return {}
+    kind = kind_of(path)
+    if "lattices" not in kind.readers and kind.marked:
+        raise wrong_kind(kind, path, "lattices", "lattices.npz, or an archive of Kaldi's")
+    if kind.name == "lattices":
         return read_lattices(path)
-    kind = _kind_of_text(path)
-    if kind == "compact":
+    form = _form_of(path)
+    if form == "compact":
         found = read_kaldi_lattices(path, words, frame_shift=frame_shift)
         if words is None:
             _refuse_numbers(path, found)
@@ -73,16 +76,7 @@ def read_any_lattices(
     }
 
 
-def _magic(path: Path, n_bytes: int = 4) -> bytes:
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(n_bytes)
-    except OSError as error:
-        raise FormatError(f"cannot be read ({error.strerror})", where=str(path),
-                          fix="Check the path.") from None  # fmt: skip
-
-
-def _kind_of_text(path: Path) -> str:
+def _form_of(path: Path) -> str:
     """Return ``compact``, ``plain`` (an arc carries one transition-id) or ``binary``."""
     lines = read_lines(path)
     try:
@@ -115,15 +109,6 @@ def write_any_lattices(
         write_kaldi_lattices(path, lattices, numbers=numbers)
 
 
-def read_language_model(path: str | Path) -> NgramModel:
-    """Read an n-gram model: ARPA, plain or gzip, or Sphinx's ``.lm.bin``."""
-    from wfst_hmm.graph.arpa import read_arpa
-    from wfst_hmm.graph.lm_bin import MAGIC, read_lm_bin
-
-    is_sphinx = _magic(Path(path), len(MAGIC)) == MAGIC
-    return read_lm_bin(path) if is_sphinx else read_arpa(path)
-
-
 def replace_language_model(
     lattices: Mapping[str, Lattice],
     new: str | Path | None,
@@ -140,7 +125,7 @@ def replace_language_model(
     ----------
     lattices : mapping of str to Lattice
     new : path, optional
-        An n-gram model (`read_language_model`).
+        An n-gram model, ARPA or of Sphinx.
     old : path, optional
         The grammar that the graph was built with, of any kind.
     grammar : path, optional
@@ -165,7 +150,7 @@ def replace_language_model(
     if new is not None and grammar is not None:
         raise UsageError("an n-gram model and a grammar at once", got=f"{new} and {grammar}",
                          fix="Rescore twice.")  # fmt: skip
-    model = read_language_model(new) if new is not None else None
+    model = read_as(new, "language model") if new is not None else None
     accepted, taken_out = (
         read_grammar(path).fst if path is not None else None for path in (grammar, old)
     )

@@ -7,12 +7,12 @@ Public names: `lint_files`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from wfst_hmm.errors import UsageError
-from wfst_hmm.fst.arrays import Fst
-from wfst_hmm.fst.binary import FST_MAGIC, read_fst
-from wfst_hmm.fst.text import read_fst_text
+from wfst_hmm.fst.tables import read_any_fst
 from wfst_hmm.graph.findings import Finding, LintReport
 from wfst_hmm.graph.grammar import grammar_from_spec, read_grammar
 from wfst_hmm.graph.graph import Graph
@@ -20,6 +20,7 @@ from wfst_hmm.graph.lexicon import Lexicon
 from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
 from wfst_hmm.graph.lint import lint, lint_graph, lint_machine
 from wfst_hmm.graph.phrases import Grammar
+from wfst_hmm.kinds import kind_for
 from wfst_hmm.models.loading import load_model
 
 __all__ = ["lint_files"]
@@ -32,6 +33,9 @@ def lint_files(
     grammar: str | None = None,
     model: str | Path | None = None,
     lexicon_fst: str | Path | None = None,
+    isymbols: str | Path | None = None,
+    osymbols: str | Path | None = None,
+    acceptor: bool | None = None,
     max_states: int = 200_000,
     max_pairs: int = 50_000,
 ) -> LintReport:
@@ -46,6 +50,10 @@ def lint_files(
         A file or a specification; words that the lexicon lacks are findings, not errors.
     model : path, optional
     lexicon_fst : path, optional
+    isymbols, osymbols : path, optional
+        Symbol tables of the FST at `path`, else of an FST as `grammar`.
+    acceptor : bool, optional
+        Of an FST as text: whether its arcs have one label.
     max_states, max_pairs : int
         See `graph.lint.lint`.
 
@@ -55,39 +63,37 @@ def lint_files(
         A file cannot be read, or a specification needs a lexicon.
     """
     findings: list[Finding] = []
+    tables: dict[str, Any] = {"isymbols": isymbols, "osymbols": osymbols, "acceptor": acceptor}
     if path is not None:
         if Path(path).is_dir():
+            kind_for(path, "graph", "a graph directory, or an FST")
             findings += lint_graph(Graph.load(path))
         else:
-            findings += lint_machine(_fst(path), str(path), max_pairs=max_pairs)
+            findings += lint_machine(read_any_fst(path, **tables).fst, str(path),
+                                     max_pairs=max_pairs)  # fmt: skip
     if lexicon is not None or grammar is not None or lexicon_fst is not None:
         pronunciations = None if lexicon is None else lexicon_from_spec(lexicon)
         acoustic = None if model is None else load_model(model)
         silence = () if acoustic is None else acoustic.silence_phones
         findings += lint(
             pronunciations,
-            None if grammar is None else _grammar(grammar, pronunciations, silence),
+            None
+            if grammar is None
+            else _grammar(grammar, pronunciations, silence, tables if path is None else {}),
             acoustic,
-            l_fst=None if lexicon_fst is None else _fst(lexicon_fst),
+            l_fst=None if lexicon_fst is None else read_any_fst(lexicon_fst).fst,
             max_states=max_states,
             max_pairs=max_pairs,
         )
     return LintReport(findings)
 
 
-def _grammar(spec: str, lexicon: Lexicon | None, silence: tuple[str, ...]) -> Grammar:
+def _grammar(
+    spec: str, lexicon: Lexicon | None, silence: tuple[str, ...], tables: Mapping[str, Any]
+) -> Grammar:
     if Path(spec).exists():
-        return read_grammar(spec)
+        return read_grammar(spec, **tables)
     if lexicon is None:
         raise UsageError("no such grammar file", got=repr(spec),
                          fix="A grammar over all words, such as loop, needs --lexicon.")  # fmt: skip
     return grammar_from_spec(spec, lexicon, silence_phones=silence)
-
-
-def _fst(path: str | Path) -> Fst:
-    path = Path(path)
-    binary = False
-    if path.is_file():
-        with open(path, "rb") as stream:
-            binary = stream.read(len(FST_MAGIC)) == FST_MAGIC
-    return read_fst(path) if binary else read_fst_text(path)

@@ -26,9 +26,9 @@ from wfst_hmm.apps.librispeech import is_librispeech, read_librispeech
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.errors import UsageError, WfstHmmError
-from wfst_hmm.files import read_head
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.word_costs import WordCosts
+from wfst_hmm.kinds import Look
 from wfst_hmm.lattice.answer import Alternative, Answer, AnswerOptions, answer
 from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.models.codebooks import CodebookSet
@@ -60,7 +60,6 @@ __all__ = [
     "utterance_stats",
 ]
 
-_WHITE = dict.fromkeys(map(ord, "\t\r\n"))
 _AHEAD = 4  # utterances per thread that may wait for the first of them to be fetched
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -189,9 +188,8 @@ def is_list(path: Path) -> bool:
 def _is_manifest(path: Path) -> bool:
     if as_url(path) is not None:
         return path.suffix in (".tsv", ".txt")
-    try:  # whatever its first line says: text is no recording
-        head = read_head(path).decode("utf-8", "ignore")
-        return bool(head.strip()) and head.translate(_WHITE).isprintable()
+    try:
+        return bool(Look(path).text)  # whatever its first line says: text is no recording
     except WfstHmmError:  # as a recording it will be reported, and skipped
         return False
 

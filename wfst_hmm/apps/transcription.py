@@ -29,16 +29,15 @@ from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.errors import UsageError, WfstHmmError
 from wfst_hmm.formats.sphinx import wheel
 from wfst_hmm.formats.sphinx.model import read_sphinx_model
-from wfst_hmm.graph.arpa import read_arpa
 from wfst_hmm.graph.compact import AnyGraph
 from wfst_hmm.graph.compiler import GraphOptions, build_compact, build_graph
 from wfst_hmm.graph.grammar import grammar_from_spec
 from wfst_hmm.graph.lexicon import Lexicon
 from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
-from wfst_hmm.graph.lm_bin import read_lm_bin
 from wfst_hmm.graph.ngram import NgramModel
 from wfst_hmm.graph.ngram_fst import ngram_to_fst
 from wfst_hmm.graph.phrases import Grammar
+from wfst_hmm.kinds import known_as, read_as
 from wfst_hmm.lattice.confidence import Calibration
 from wfst_hmm.models.loading import SpeechModel, load_model
 from wfst_hmm.search.options import SearchOptions
@@ -263,32 +262,20 @@ class _Work:
 
     def _grammar(self, lexicon: Lexicon, acoustic: SpeechModel) -> tuple[Grammar, bool]:
         """Return the grammar, and whether it is a language model."""
-        model = _ngrams(Path(self.grammar))
-        if model is None:
+        path = Path(self.grammar)
+        if not (path.exists() and known_as(path, "language model")):
             if self.vocabulary is not None:
                 raise UsageError("a smaller vocabulary needs a language model", got=self.grammar)
             found = grammar_from_spec(self.grammar, lexicon, on_oov="raise",
                                       silence_phones=acoustic.silence_phones)  # fmt: skip
             return found, False
+        model: NgramModel = read_as(path, "language model")
         unigrams = model.tables[0]
         order = np.argsort(-unigrams.log_prob, kind="stable")
         by_probability = (model.words[int(i)] for i in unigrams.word[order])
         words = [word for word in by_probability if word in lexicon]
         chosen = model.restricted_to(words[: self.vocabulary])
         return Grammar(ngram_to_fst(chosen), Path(self.grammar).name), True
-
-
-def _ngrams(path: Path) -> NgramModel | None:
-    """Read a language model; None when the file is none."""
-    if not path.is_file():
-        return None
-    with open(path, "rb") as stream:
-        head = stream.read(1 << 12)
-    if head.startswith(b"Trie Language Model"):
-        return read_lm_bin(path)
-    if b"\\data\\" in head or path.suffix in (".arpa", ".lm") or path.name.endswith(".arpa.gz"):
-        return read_arpa(path)
-    return None
 
 
 def _digest_of_spec(spec: str, parts: wheel.WheelModel | None) -> str:

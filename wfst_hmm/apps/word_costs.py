@@ -3,7 +3,7 @@
 In: phrases, language model files. Out: `WordCosts` for the search, or None where nothing is to be
 added, and what the user should know.
 
-Public names: `WordOptions`, `WordTools`, `read_language_model`, `word_costs`, `word_tools`.
+Public names: `WordOptions`, `WordTools`, `word_costs`, `word_tools`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from wfst_hmm.apps.recognizer import Recognizer
-from wfst_hmm.errors import FormatError, UsageError
+from wfst_hmm.errors import UsageError
 from wfst_hmm.fst.symbols import Symbols
-from wfst_hmm.graph.arpa import read_arpa
 from wfst_hmm.graph.biasing import read_boosts, spelled
-from wfst_hmm.graph.lm_bin import MAGIC, read_lm_bin
 from wfst_hmm.graph.ngram import NgramModel
 from wfst_hmm.graph.phone_loop import phone_loop
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.graph.word_machine import Phrase, WordMachine, ngram_machine, phrase_machine
+from wfst_hmm.kinds import read_as
 from wfst_hmm.search.rejection import Filler
 
-__all__ = ["WordOptions", "WordTools", "read_language_model", "word_costs", "word_tools"]
+__all__ = ["WordOptions", "WordTools", "word_costs", "word_tools"]
 
 _SHOWN = 5
 
@@ -106,7 +105,7 @@ def word_tools(
     phrases = read_boosts(located(options.bias), boost=options.boost) if options.bias else ()
 
     def model(path: Path | None) -> NgramModel | None:
-        return None if path is None else read_language_model(located(path))
+        return None if path is None else read_as(located(path), "language model")
 
     costs = word_costs(
         recognizer.graph.words, phrases, language_model=model(options.rescore_lm),
@@ -116,23 +115,6 @@ def word_tools(
     if options.reject_weight is not None:
         filler = Filler(phone_loop(recognizer.model), options.reject_weight)
     return WordTools(costs, filler, tuple(warnings))
-
-
-def read_language_model(path: str | Path) -> NgramModel:
-    """Read an n-gram model: ARPA (perhaps gzip), or Sphinx's ``.lm.bin``.
-
-    Raises
-    ------
-    FormatError
-        It is neither, or damaged.
-    """
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(len(MAGIC))
-    except OSError as error:
-        raise FormatError(f"cannot be read ({error.strerror})", where=str(path),
-                          fix="Check the path.") from None  # fmt: skip
-    return read_lm_bin(path) if head == MAGIC else read_arpa(path)
 
 
 def word_costs(

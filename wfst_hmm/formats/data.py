@@ -24,6 +24,7 @@ from wfst_hmm.formats.manifest import (
     write_manifest,
 )
 from wfst_hmm.formats.text import read_table, read_text, write_text
+from wfst_hmm.kinds import kind_of, wrong_kind
 from wfst_hmm.remote import as_url, exists, is_folder
 from wfst_hmm.signal.corpus import Corpus, Utterance
 
@@ -79,6 +80,11 @@ def read_corpus(path: str | Path, *, on_error: OnError | None = None) -> Corpus:
             expected="a Kaldi data directory or a TSV manifest",
             fix="Check the path.",
         )
+    if not is_folder(path) and as_url(path) is None and path.stat().st_size:
+        kind = kind_of(path)
+        if kind.marked and "corpus" not in kind.readers and "header" not in kind.name:
+            raise wrong_kind(kind, path, "a list of recordings",
+                             "a Kaldi data directory or a TSV manifest")  # fmt: skip
     utterances = (_kaldi_directory if is_folder(path) else _manifest)(path, on_error)
     if not utterances:
         raise DataError("no utterance", where=str(path), fix="Fill the list.")

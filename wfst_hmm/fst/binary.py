@@ -1,7 +1,7 @@
 """OpenFst's own binary files, with the symbol tables that may be inside.
 
-In: a path to a ``vector`` or ``const`` FST over the standard (tropical) semiring. Out: an
-`Fst`. Every count is checked against the file's length before it is believed: OpenFst itself
+In: a path to a ``vector`` or ``const`` FST over the standard (tropical) or the log semiring, whose
+weights are the same negative logarithms. Out: an `Fst`. Every count is checked against the file's length before it is believed: OpenFst itself
 aborts the process on some damaged files.
 
 Public names: `FST_MAGIC`, `read_fst`.
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from wfst_hmm.errors import FormatError, WfstHmmError
 from wfst_hmm.files import read_bytes
 from wfst_hmm.fst.arrays import ARC, STATE, Fst
-from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.fst.symbols import Symbols, renumbered
 
 __all__ = ["FST_MAGIC", "read_fst"]
 
@@ -27,6 +27,9 @@ __all__ = ["FST_MAGIC", "read_fst"]
 FST_MAGIC = struct.pack("<i", 2125659606)
 _SYMBOLS_MAGIC = 2125658996
 _HAS_ISYMBOLS, _HAS_OSYMBOLS, _ALIGNED = 1, 2, 4
+_LOG64 = np.dtype([("ilabel", "<i4"), ("olabel", "<i4"), ("weight", "<f8"), ("nextstate", "<i4")])
+#: Semiring -> how an arc lies in a vector FST.
+_ARCS = {"standard": ARC, "log": ARC, "log64": _LOG64}
 
 
 class _Cursor:
@@ -77,8 +80,7 @@ def read_fst(path: str | Path) -> Fst:
     Raises
     ------
     FormatError
-        Not a whole ``vector`` or ``const`` FST over the standard semiring, or a label that the
-        table inside does not name.
+        Not a whole ``vector`` or ``const`` FST over the standard or log semiring.
     """
     data = read_bytes(path)
     cursor = _Cursor(data, str(path))
@@ -86,11 +88,15 @@ def read_fst(path: str | Path) -> Fst:
         raise FormatError("not an OpenFst file", where=str(path))
     cursor.at = 4
     kind, semiring = cursor.text(), cursor.text()
-    if kind not in ("vector", "const") or semiring != "standard":
+    if kind not in ("vector", "const") or semiring not in _ARCS:
+        fix = "Convert it with fstconvert --fst_type=vector."
+        if semiring.startswith("compactlattice") or semiring.startswith("lattice"):
+            fix = "It is a lattice of Kaldi: wfst-hmm lattice takes archives of them."
+        elif semiring not in _ARCS:
+            fix = "Convert it with fstmap --map_type=to_std, or print it with fstprint."
         raise FormatError(
             "another kind of FST", where=str(path), got=f"{kind} over {semiring}",
-            expected="vector or const over standard",
-            fix="Convert it with fstconvert --fst_type=vector.",
+            expected=f"vector or const over {', '.join(_ARCS)}", fix=fix,
         )  # fmt: skip
     version, flags = cursor.unpack("<ii")
     _, start, n_states, n_arcs = cursor.unpack("<Qqqq")
@@ -98,10 +104,10 @@ def read_fst(path: str | Path) -> Fst:
         _read_symbols(cursor) if flags & flag else None for flag in (_HAS_ISYMBOLS, _HAS_OSYMBOLS)
     ]
     if kind == "vector":
-        final, source, arcs = _read_vector(cursor, n_states)
+        final, source, arcs = _read_vector(cursor, n_states, _ARCS[semiring])
     else:
         aligned = bool(flags & _ALIGNED) or version == 1
-        final, source, arcs = _read_const(cursor, n_states, n_arcs, aligned)
+        final, source, arcs = _read_const(cursor, n_states, n_arcs, aligned, semiring)
     return _finished(cursor, start, final, source, arcs, tables)
 
 
@@ -116,42 +122,52 @@ def _read_symbols(cursor: _Cursor) -> dict[int, str]:
         symbol = cursor.text()
         (key,) = cursor.unpack("<q")
         table[key] = symbol
+    table.pop(0, None)  # epsilon, whatever it is called
     return table
 
 
 _Parts = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[Any]]
 
 
-def _read_vector(cursor: _Cursor, n_states: int) -> _Parts:
+def _read_vector(cursor: _Cursor, n_states: int, arc: np.dtype[Any]) -> _Parts:
     if n_states < 0:  # written to a stream: the count is unknown and the states end the file
         n_states = len(cursor.data)
     final: list[float] = []
     counts: list[int] = []
     blocks: list[npt.NDArray[Any]] = []
     while len(final) < n_states and cursor.at < len(cursor.data):
-        weight, count = cursor.unpack("<fq")
+        weight, count = cursor.unpack("<dq" if arc is _LOG64 else "<fq")
         final.append(weight)
         counts.append(count)
-        blocks.append(cursor.array(ARC, count))
+        blocks.append(cursor.array(arc, count))
     if len(final) < n_states < len(cursor.data):
         raise cursor.error("the file ends early")
-    arcs = np.concatenate(blocks) if blocks else np.zeros(0, ARC)
+    arcs = (np.concatenate(blocks) if blocks else np.zeros(0, arc)).astype(ARC)
     return np.array(final, np.float32), np.repeat(np.arange(len(final)), counts), arcs
 
 
-def _read_const(cursor: _Cursor, n_states: int, n_arcs: int, aligned: bool) -> _Parts:
+def _read_const(
+    cursor: _Cursor, n_states: int, n_arcs: int, aligned: bool, semiring: str
+) -> _Parts:
+    state_type, arc_type = STATE, ARC
+    if semiring == "log64":  # as C aligns the structures
+        state_type = np.dtype([("final", "<f8"), *STATE.descr[1:]])
+        arc_type = np.dtype(
+            [*_LOG64.descr[:2], ("weight", "<f8"), ("nextstate", "<i4"), ("", "<i4")]
+        )
+
     def align() -> None:
         if aligned:
             cursor.at = -(-cursor.at // 16) * 16
 
     align()
-    states = cursor.array(STATE, n_states)
+    states = cursor.array(state_type, n_states)
     align()
-    arcs = cursor.array(ARC, n_arcs)
+    arcs = cursor.array(arc_type, n_arcs)[list(ARC.names or ())].astype(ARC)
     counts = states["n_arcs"].astype(np.int64)
     if counts.sum() != n_arcs or np.any(states["pos"] != np.cumsum(counts) - counts):
         raise cursor.error("the states' runs of arcs do not fit together")
-    return states["final"], np.repeat(np.arange(n_states), counts), arcs
+    return states["final"].astype(np.float32), np.repeat(np.arange(n_states), counts), arcs
 
 
 def _finished(
@@ -170,22 +186,10 @@ def _finished(
         for side, table in zip(("ilabel", "olabel"), tables, strict=True):
             column, names = arcs[side], None
             if table is not None:
-                column, names = _renumbered(cursor, column, table)
+                column, names = renumbered(column, table)
             labels.append(column)
             symbols.append(names)
         return Fst.from_arcs(start, source, labels[0], labels[1], arcs["weight"],
                              arcs["nextstate"], final, symbols[0], symbols[1])  # fmt: skip
     except WfstHmmError as error:
         raise FormatError(str(error), where=cursor.where) from None
-
-
-def _renumbered(
-    cursor: _Cursor, labels: npt.NDArray[np.int32], table: dict[int, str]
-) -> tuple[npt.NDArray[np.int32], Symbols]:
-    """Number the labels that occur from 1 on, in the order of their old numbers."""
-    used = np.unique(labels[labels != 0])
-    unnamed = [int(label) for label in used if int(label) not in table]
-    if unnamed:
-        raise cursor.error(f"label {unnamed[0]} is not in the symbol table inside")
-    new = np.where(labels == 0, 0, np.searchsorted(used, labels) + 1).astype(np.int32)
-    return new, Symbols(table[int(label)] for label in used)

@@ -1,22 +1,28 @@
 """Symbol tables: the strings that stand at every public edge, and the integers behind them.
 
 In: strings, or an OpenFst symbol file. Out: an immutable two-way map in which 0 is ``<eps>``
-and nothing else.
+and nothing else; or, for tables of others, any numbers' names.
 
-Public names: `EPSILON`, `Symbols`.
+Public names: `EPSILON`, `EPSILONS`, `Symbols`, `read_numbers`, `renumbered`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, FormatError
 from wfst_hmm.files import atomic_file, read_lines
 
-__all__ = ["EPSILON", "Symbols"]
+__all__ = ["EPSILON", "EPSILONS", "Symbols", "read_numbers", "renumbered"]
 
 EPSILON = "<eps>"
+#: What others call it.
+EPSILONS = frozenset((EPSILON, "<epsilon>", "ε"))
 
 
 class Symbols:
@@ -26,6 +32,8 @@ class Symbols:
     ----------
     symbols : iterable of str
         The symbols from number 1 on; ``<eps>`` is added in front, or accepted as the first.
+    spaces : bool
+        Allow blanks within symbols: for machines of others, which are looked at and drawn.
 
     Raises
     ------
@@ -39,15 +47,15 @@ class Symbols:
     ([2, 1], 'no', 3, False)
     """
 
-    __slots__ = ("_ids", "_symbols")
+    __slots__ = ("_ids", "_spaces", "_symbols")
 
-    def __init__(self, symbols: Iterable[str]) -> None:
+    def __init__(self, symbols: Iterable[str], *, spaces: bool = False) -> None:
         table = list(symbols)
         if not table or table[0] != EPSILON:
             table.insert(0, EPSILON)
         ids: dict[str, int] = {}
         for number, symbol in enumerate(table):
-            if not symbol or symbol.split() != [symbol]:
+            if not symbol or (symbol.split() != [symbol] and not (spaces and symbol.strip())):
                 raise DataError(
                     f"symbol number {number} is empty or holds white space", got=repr(symbol)
                 )
@@ -58,6 +66,7 @@ class Symbols:
             ids[symbol] = number
         self._symbols = tuple(table)
         self._ids = ids
+        self._spaces = spaces
 
     def __len__(self) -> int:
         return len(self._symbols)
@@ -104,7 +113,7 @@ class Symbols:
     def extended(self, symbols: Iterable[str]) -> Symbols:
         """Return a table with those of `symbols` that are new, appended in order."""
         added = dict.fromkeys(symbol for symbol in symbols if symbol not in self._ids)
-        return Symbols([*self._symbols, *added])
+        return Symbols([*self._symbols, *added], spaces=self._spaces)
 
     def write(self, path: str | Path) -> None:
         """Write the table in OpenFst's text form, ``symbol<TAB>number`` a line."""
@@ -115,30 +124,7 @@ class Symbols:
     @classmethod
     def read(cls, path: str | Path) -> Symbols:
         """Read OpenFst's text form; numbers must be 0 to n-1 in any order, 0 being ``<eps>``."""
-        found: dict[int, str] = {}
-        line_of: dict[str, int] = {}
-        for line_number, line in read_lines(path):
-            if not line.strip():
-                continue
-            where = f"{path}:{line_number}"
-            fields = line.split()
-            if len(fields) != 2 or not (fields[1].isascii() and fields[1].isdigit()):
-                raise FormatError(
-                    "not a symbol and its number", where=where, got=repr(line[:80]),
-                    expected="symbol<TAB>number",
-                )  # fmt: skip
-            symbol, number = fields[0], int(fields[1])
-            if number in found:
-                raise FormatError(
-                    f"number {number} is given twice", where=where, got=f"{found[number]}, {symbol}"
-                )
-            if symbol in line_of:
-                raise FormatError(
-                    f"symbol {symbol!r} is given twice", where=where,
-                    got=f"first in line {line_of[symbol]}",
-                )  # fmt: skip
-            found[number] = symbol
-            line_of[symbol] = line_number
+        found = read_numbers(path)
         if found.get(0) != EPSILON:
             raise FormatError(
                 "number 0 must be <eps>", where=str(path), got=repr(found.get(0)), expected=EPSILON
@@ -150,3 +136,67 @@ class Symbols:
                 expected=f"0 to {len(found) - 1} without gaps",
             )  # fmt: skip
         return cls(found[number] for number in range(len(found)))
+
+
+def read_numbers(path: str | Path) -> dict[int, str]:
+    """Read any symbol table in OpenFst's text form: numbers may have gaps, symbols blanks.
+
+    Whatever number 0 has for a name of epsilon becomes ``<eps>``.
+
+    Raises
+    ------
+    FormatError
+        A line is no symbol and number, or one of them is given twice.
+    """
+    found: dict[int, str] = {}
+    line_of: dict[str, int] = {}
+    for line_number, line in read_lines(path):
+        if not line.strip():
+            continue
+        where = f"{path}:{line_number}"
+        symbol, tab, text = line.rpartition("\t")
+        fields = [symbol.strip(), text.strip()] if tab else line.split()
+        if len(fields) != 2 or not fields[0] or not (fields[1].isascii() and fields[1].isdigit()):
+            raise FormatError(
+                "not a symbol and its number", where=where, got=repr(line[:80]),
+                expected="symbol<TAB>number",
+            )  # fmt: skip
+        symbol, number = fields[0], int(fields[1])
+        symbol = EPSILON if number == 0 and symbol in EPSILONS else symbol
+        if number in found:
+            raise FormatError(
+                f"number {number} is given twice", where=where, got=f"{found[number]}, {symbol}"
+            )
+        if symbol in line_of:
+            raise FormatError(
+                f"symbol {symbol!r} is given twice", where=where,
+                got=f"first in line {line_of[symbol]}",
+            )  # fmt: skip
+        found[number] = symbol
+        line_of[symbol] = line_number
+    return found
+
+
+def renumbered(
+    labels: npt.NDArray[Any], table: Mapping[int, str]
+) -> tuple[npt.NDArray[np.int32], Symbols]:
+    """Number the labels that occur from 1 on, in the order of their old numbers.
+
+    A label that the table does not name is called by its number.
+
+    Examples
+    --------
+    >>> labels, symbols = renumbered(np.array([7, 0, 3, 9]), {3: "no", 7: "yes"})
+    >>> labels.tolist(), list(symbols)
+    ([2, 0, 1, 3], ['<eps>', 'no', 'yes', '9'])
+    """
+    used = np.unique(labels[labels != 0])
+    known = set(table.values())
+    names = []
+    for label in used.tolist():
+        name = table.get(label, str(label))
+        while label not in table and name in known:
+            name += "'"
+        names.append(name)
+    new = np.where(labels == 0, 0, np.searchsorted(used, labels) + 1).astype(np.int32)
+    return new, Symbols(names, spaces=True)

@@ -4,7 +4,8 @@ In: a path. Out: an `Fst` whose labels are named by symbols; and the way back.
 
 One arc a line, ``source target input output [cost]`` (an acceptor: ``source target label
 [cost]``), or a final state, ``state [cost]``; the source of the first line is the start. Labels
-are strings here, as everywhere at public edges.
+are strings here, as everywhere at public edges; where all are numbers and no table names them, they
+are those of a machine without tables, 0 for epsilon, as the tools have it.
 
 Public names: `read_fst_text`, `write_fst_text`.
 """
@@ -12,26 +13,26 @@ Public names: `read_fst_text`, `write_fst_text`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from wfst_hmm.errors import FormatError
 from wfst_hmm.files import atomic_file, read_lines
 from wfst_hmm.fst.arrays import Fst
-from wfst_hmm.fst.symbols import EPSILON, Symbols
+from wfst_hmm.fst.symbols import EPSILON, EPSILONS, Symbols, renumbered
 
 __all__ = ["read_fst_text", "write_fst_text"]
 
-_EPSILONS = frozenset((EPSILON, "<epsilon>", "ε"))
 _Row = tuple[int, list[str]]  # line number, fields
 
 
 def read_fst_text(
     path: str | Path,
-    isymbols: Symbols | None = None,
-    osymbols: Symbols | None = None,
+    isymbols: Symbols | Mapping[int, str] | None = None,
+    osymbols: Symbols | Mapping[int, str] | None = None,
     *,
     acceptor: bool | None = None,
 ) -> Fst:
@@ -41,12 +42,13 @@ def read_fst_text(
     ----------
     path : path
         UTF-8, plain or gzip.
-    isymbols, osymbols : Symbols, optional
-        Tables that must hold every label; by default both sides share one table of the labels
-        that occur, in order of appearance.
+    isymbols, osymbols : Symbols or mapping of int to str, optional
+        Tables that must hold every label (of a mapping, labels may be the numbers, which need not
+        all be named); by default both sides share one table of the labels that occur, in order of
+        appearance.
     acceptor : bool, optional
         Whether arcs have one label. By default they do when some arc line has three fields and
-        none five, or when every arc line has four and the fourth is always a number.
+        none five; four fields are an input and an output label, as for ``fstcompile``.
 
     Raises
     ------
@@ -62,6 +64,12 @@ def read_fst_text(
     if first is None:
         raise FormatError("no arcs and no states in this file", where=str(path),
                           expected="lines such as: 0 1 word word 0.5")  # fmt: skip
+    labels = [{f[2] for _, f in arcs if len(f) > 2},
+              {f[1 + n_labels] for _, f in arcs if len(f) > 1 + n_labels}]  # fmt: skip
+    tables = [_numbered(table, names)
+              for table, names in zip((isymbols, osymbols), labels, strict=True)]  # fmt: skip
+    if isymbols is None and osymbols is None and all(map(_is_number, labels[0] | labels[1])):
+        tables = [_Numbers({}), _Numbers({})]
     states: dict[str, int] = {first[1][0]: 0}
     seen: dict[str, int] = {EPSILON: 0}
     columns: list[tuple[int, int, int, float, int]] = []
@@ -73,8 +81,10 @@ def read_fst_text(
                 expected="source target " + ("label" if acceptor else "input output") + " [cost]",
             )  # fmt: skip
         source, target = (_state(name, states, where) for name in fields[:2])
-        ilabel = _label(fields[2], isymbols, seen, where)
-        olabel = _label(fields[1 + n_labels], osymbols, seen, where)
+        ilabel, olabel = (
+            _label(fields[at], table, seen, where)
+            for at, table in ((2, tables[0]), (1 + n_labels, tables[1]))
+        )
         cost = _cost(fields[2 + n_labels :], where)
         if cost < math.inf:
             columns.append((source, ilabel, olabel, cost, target))
@@ -86,9 +96,45 @@ def read_fst_text(
     costs[list(final)] = list(final.values())
     rows = zip(*columns, strict=True) if columns else ((),) * 5
     source_, ilabel_, olabel_, weight, target_ = rows
-    table = Symbols(seen) if isymbols is None or osymbols is None else None
-    return Fst.from_arcs(0, source_, ilabel_, olabel_, weight, target_, costs,
-                         isymbols or table, osymbols or table)  # fmt: skip
+    table = Symbols(seen, spaces=True) if None in tables else None
+    sides: list[tuple[npt.ArrayLike, Symbols | None]] = []
+    for side, names in zip((ilabel_, olabel_), tables, strict=True):
+        if isinstance(names, _Numbers) and names.table:
+            sides.append(renumbered(np.array(side, dtype=np.int64), names.table))
+        else:
+            sides.append((side, names if isinstance(names, Symbols) else
+                          None if isinstance(names, _Numbers) else table))  # fmt: skip
+    return Fst.from_arcs(0, source_, sides[0][0], sides[1][0], weight, target_, costs,
+                         sides[0][1], sides[1][1])  # fmt: skip
+
+
+class _Numbers:
+    """The side of a machine whose labels are numbers, and what some of them are called."""
+
+    def __init__(self, table: Mapping[int, str]) -> None:
+        self.table = table
+        self.number_of = {name: number for number, name in table.items()}
+
+    def label(self, text: str) -> int | None:
+        if text in self.number_of:
+            return self.number_of[text]
+        return int(text) if _is_number(text) and len(text) < 10 else None
+
+
+def _numbered(
+    table: Symbols | Mapping[int, str] | None, labels: Collection[str]
+) -> Symbols | _Numbers | None:
+    """Return how the labels of a side are to be understood."""
+    if table is None or isinstance(table, Symbols):
+        return table
+    named = set(table.values()) | EPSILONS
+    if any(label not in named for label in labels) and not all(map(_is_number, labels)):
+        return Symbols((name for number, name in table.items() if number), spaces=True)
+    return _Numbers(table)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _split(path: str | Path) -> tuple[list[_Row], list[_Row]]:
@@ -103,8 +149,6 @@ def _split(path: str | Path) -> tuple[list[_Row], list[_Row]]:
 
 def _looks_like_acceptor(arcs: Sequence[Sequence[str]]) -> bool:
     counts = {len(fields) for fields in arcs}
-    if counts == {4}:
-        return all(_number(fields[3]) is not None for fields in arcs)
     return 3 in counts and 5 not in counts
 
 
@@ -116,21 +160,23 @@ def _number(text: str) -> float | None:
 
 
 def _state(name: str, states: dict[str, int], where: str) -> int:
-    if not (name.isascii() and name.isdigit() and len(name) < 20):
+    if not (_is_number(name) and len(name) < 20):
         raise FormatError("not a state number", where=where, got=repr(name[:40]),
                           expected="0, 1, 2 ...")  # fmt: skip
     return states.setdefault(str(int(name)), len(states))
 
 
-def _label(text: str, symbols: Symbols | None, seen: dict[str, int], where: str) -> int:
-    if text in _EPSILONS:
+def _label(text: str, symbols: Symbols | _Numbers | None, seen: dict[str, int], where: str) -> int:
+    if text in EPSILONS:
         return 0
     if symbols is None:
         return seen.setdefault(text, len(seen))
-    if text not in symbols:
+    number = symbols.label(text) if isinstance(symbols, _Numbers) else (
+        symbols.id(text) if text in symbols else None)  # fmt: skip
+    if number is None:
         raise FormatError(f"label {text!r} is not in the symbol table", where=where,
                           fix="Add it to the table or correct the label.")  # fmt: skip
-    return symbols.id(text)
+    return number
 
 
 def _cost(fields: Sequence[str], where: str) -> float:

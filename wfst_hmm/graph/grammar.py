@@ -1,9 +1,10 @@
 """Grammars by name: whatever a user may call a grammar, told apart and read.
 
-In: a file of any kind that `READERS` knows, or a specification such as ``loop`` or
+In: a file of any kind of grammar that `kinds.KINDS` knows, or a specification such as ``loop`` or
 ``length:4``. Out: `Grammar`.
 
-Public names: `READERS`, `Reader`, `read_grammar`, `grammar_from_spec`.
+Public names: `read_grammar`, `grammar_from_spec`; and what the table of kinds calls:
+`fst_grammar`, `fsg_grammar`, `jsgf_grammar`, `ngram_grammar`.
 """
 
 from __future__ import annotations
@@ -11,119 +12,73 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from wfst_hmm.errors import DataError, FormatError, UsageError
-from wfst_hmm.fst.binary import FST_MAGIC, read_fst
-from wfst_hmm.fst.text import read_fst_text
+from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.graph.lexicon import Lexicon, format_missing
-from wfst_hmm.graph.phrases import Grammar, fixed_length, read_phrases, word_list, word_loop
+from wfst_hmm.graph.phrases import Grammar, fixed_length, word_list, word_loop
+from wfst_hmm.kinds import kind_for, read_as, reader_of
 
-__all__ = ["READERS", "Reader", "grammar_from_spec", "read_grammar"]
+__all__ = ["fsg_grammar", "fst_grammar", "grammar_from_spec", "jsgf_grammar", "ngram_grammar",
+           "read_grammar"]  # fmt: skip
 
 _SPEC = re.compile(r"^(?P<kind>loop|words|length)(?::(?P<value>.*))?$")
-_HEAD_BYTES = 1 << 16
 
 
-def _read_text_fst(path: Path) -> Grammar:
-    return Grammar(read_fst_text(path), str(path))
+def read_grammar(path: str | Path, **options: Any) -> Grammar:
+    """Read a grammar file of any kind that `kinds.KINDS` lists, told by its content.
+
+    Parameters
+    ----------
+    path : path
+    **options
+        Of the kind's own reader: ``isymbols``, ``osymbols`` and ``acceptor`` of FSTs.
+
+    Raises
+    ------
+    FormatError
+        It is no grammar: the message says what it is, and which command takes it.
+    UsageError
+        An option that this kind of grammar does not know.
+    """
+    options = {name: value for name, value in options.items() if value is not None}
+    kind = kind_for(path, "grammar", "a grammar or language model")
+    if options and "FST" not in kind.name:
+        raise UsageError(f"{kind.a} has no symbol tables or columns to be told", where=str(path),
+                         got=", ".join(options), fix="Leave them out.")  # fmt: skip
+    made: Grammar = reader_of(kind, "grammar")(path, **options)
+    return made
 
 
-def _read_binary_fst(path: Path) -> Grammar:
-    return Grammar(read_fst(path), str(path))
+def fst_grammar(path: str | Path, **options: Any) -> Grammar:
+    """Read an FST of OpenFst, binary or text; ``words.txt`` beside it is found."""
+    from wfst_hmm.fst.tables import read_any_fst
+
+    found = read_any_fst(path, **options)
+    return Grammar(found.fst, str(path), found.notes)
 
 
-def _read_arpa(path: Path) -> Grammar:
-    from wfst_hmm.graph.arpa import read_arpa
+def ngram_grammar(path: str | Path) -> Grammar:
+    """Read an n-gram model, ARPA or of Sphinx."""
     from wfst_hmm.graph.ngram_fst import ngram_to_fst
 
-    return Grammar(ngram_to_fst(read_arpa(path)), str(path))
+    return Grammar(ngram_to_fst(read_as(path, "language model")), str(path))
 
 
-def _read_lm_bin(path: Path) -> Grammar:
-    from wfst_hmm.graph.lm_bin import read_lm_bin
-    from wfst_hmm.graph.ngram_fst import ngram_to_fst
-
-    return Grammar(ngram_to_fst(read_lm_bin(path)), str(path))
-
-
-def _read_jsgf(path: Path) -> Grammar:
+def jsgf_grammar(path: str | Path) -> Grammar:
+    """Read a JSGF grammar with its imports."""
     from wfst_hmm.graph.jsgf import read_jsgf
 
     return Grammar(read_jsgf(path).to_fst(), str(path))
 
 
-def _read_fsg(path: Path) -> Grammar:
+def fsg_grammar(path: str | Path) -> Grammar:
+    """Read a Sphinx FSG."""
     from wfst_hmm.graph.fsg import read_fsg
 
     return Grammar(read_fsg(path), str(path))
-
-
-@dataclasses.dataclass(frozen=True)
-class Reader:
-    """One kind of grammar file.
-
-    Attributes
-    ----------
-    name : str
-        Shown in messages.
-    matches : callable (file name without ``.gz``, first bytes, unpacked) -> bool
-    read : callable (path) -> Grammar
-    """
-
-    name: str
-    matches: Callable[[str, bytes], bool]
-    read: Callable[[Path], Grammar]
-
-
-#: Kinds of grammar files; the first that matches reads the file, the last matches always.
-READERS: list[Reader] = [
-    Reader("OpenFst binary", lambda _, head: head.startswith(FST_MAGIC), _read_binary_fst),
-    Reader("Sphinx .fsg", lambda name, head: name.endswith(".fsg") or head.startswith(b"FSG_BEGIN"),
-           _read_fsg),
-    Reader("Sphinx .lm.bin", lambda _, head: head.startswith(b"Trie Language Model"), _read_lm_bin),
-    Reader("ARPA", lambda name, head: name.endswith((".arpa", ".lm")) or _has_arpa_mark(head),
-           _read_arpa),
-    Reader("JSGF", lambda name, head: name.endswith((".gram", ".jsgf")) or b"#JSGF" in head[:64],
-           _read_jsgf),
-    Reader("OpenFst text", lambda name, _: name.endswith((".fst.txt", ".fsttxt", ".att")),
-           _read_text_fst),
-    Reader("phrase list", lambda name, head: True, read_phrases),
-]  # fmt: skip
-
-
-def _has_arpa_mark(head: bytes) -> bool:
-    return re.search(rb"(?m)^\\data\\\s*$", head) is not None
-
-
-def read_grammar(path: str | Path) -> Grammar:
-    """Read a grammar file of any kind that `READERS` lists, told by its name and first bytes."""
-    path = Path(path)
-    head = _head(path)
-    name = path.name.lower().removesuffix(".gz")
-    if name.endswith(".fst") and not head.startswith(FST_MAGIC):
-        raise FormatError("not an OpenFst file", where=str(path),
-                          fix="Name OpenFst's text form .fst.txt.")  # fmt: skip
-    return next(reader for reader in READERS if reader.matches(name, head)).read(path)
-
-
-def _head(path: Path) -> bytes:
-    """Return the first bytes of a file, unpacked when it is gzip."""
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(_HEAD_BYTES)
-        if head.startswith(b"\x1f\x8b"):
-            head = zlib.decompressobj(wbits=31).decompress(head, _HEAD_BYTES)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise FormatError(f"cannot be read ({reason})", where=str(path),
-                          fix="Check the path.") from None  # fmt: skip
-    except zlib.error as error:
-        raise FormatError(f"damaged gzip stream ({error})", where=str(path)) from None
-    return head
 
 
 def grammar_from_spec(

@@ -46,6 +46,10 @@ class Grammar:
         what is printed for them. Both sides have symbol tables. Costs in nats.
     source : str
         Where it came from: a path or a specification.
+    notes : tuple of str
+        What a person should know about how it was read.
+    garbage : tuple of str
+        Words of it that any phone may stand for, where the lexicon does not have them.
 
     Raises
     ------
@@ -55,13 +59,15 @@ class Grammar:
 
     fst: Fst
     source: str = ""
+    notes: tuple[str, ...] = ()
+    garbage: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         fst, where = self.fst, self.source or None
         if fst.isymbols is None or fst.osymbols is None:
             raise GraphError(
                 "a grammar needs symbol tables: which words do its numbers mean?", where=where,
-                fix="Compile it with its symbol tables kept inside.",
+                fix="Name the table (--isymbols words.txt), or put words.txt beside it.",
             )  # fmt: skip
         for side, table in (("ilabel", fst.isymbols), ("olabel", fst.osymbols)):
             if fst.n_arcs and int(fst.arcs[side].max()) >= len(table):
