@@ -70,6 +70,17 @@ def test_the_scale_that_explains_most_is_chosen() -> None:
     assert (fit.slope, fit.offset) == pytest.approx((1.0, 0.0), abs=0.2)
 
 
+def test_what_would_be_one_number_for_all_is_refused() -> None:
+    words = drawn(0, 200)
+    for correct, message in (
+        (np.ones(200, dtype=bool), "all of the 200 words are right"),
+        (np.zeros(200, dtype=bool), "none of the 200 words"),
+        (words.at(0.5) < 0.75, "no more often right"),
+    ):
+        with pytest.raises(DataError, match=message):
+            fit_best_scale(JudgedWords((0.5,), words.posteriors[:, 1:], correct))
+
+
 def test_rows_compare_calibrated_confidences_with_posteriors() -> None:
     rows = confidence_rows([drawn(seed, 500) for seed in (1, 2, 3)])
     nce, ece, *table = rows

@@ -62,6 +62,7 @@ def test_counts_and_probabilities_are_those_of_a_slow_count(
     learned = with_probabilities(THE, counts)
     usual = sum(pause for _, _, pause in inner) / max(len(inner), 1)
     assert counts.pause_probability == pytest.approx(usual)
+    usual = min(max(usual, 1 / (len(inner) + 2)), 1 - 1 / (len(inner) + 2))
     for entry in learned:
 
         def heard(e: Entry, among: list[Way]) -> list[Way]:
@@ -71,7 +72,12 @@ def test_counts_and_probabilities_are_those_of_a_slow_count(
         most = max(len(heard(e, every)) for e in THE.prons(entry.word))
         expected = (n + 1) / (most + 1) if most else THE.prons(entry.word)[0].probability
         assert entry.probability == pytest.approx(expected)
+        if not inner:  # no place, no probability
+            assert entry.silence is None
+            continue
         paused = sum(pause for _, _, pause in after) + 2 * usual
+        assert entry.silence is not None
+        assert entry.silence > 0
         assert entry.silence == pytest.approx(min(paused / (len(after) + 2), 0.999))
     assert [(e.word, e.phones) for e in learned] == [(e.word, e.phones) for e in THE]
 
@@ -81,6 +87,23 @@ def test_a_word_that_was_always_followed_by_a_pause_may_still_go_without() -> No
     (cat,) = with_probabilities(THE, counts).prons("cat")
     assert cat.silence == 0.999
     assert with_probabilities(THE, counts, pauses=False).prons("cat")[0].silence is None
+
+
+def test_a_corpus_of_single_words_says_nothing_of_pauses(
+    tiny_speech: TinySpeech,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    corpus = read_corpus(tiny_speech.train)
+    word = next(u for u in corpus if u.words is not None)
+    Path("one.tsv").write_text(f"id\taudio\ttext\nu\t{word.audio}\t{word.words[0]}\n")  # type: ignore[index]
+    done = CommandLine(capsys)("prons", "one.tsv", "--model", tiny_speech.model,
+                               "--lexicon", tiny_speech.lexicon, "--out", "learned.txt")  # fmt: skip
+    assert "nothing is learned of pauses" in done.out
+    assert "# silence" not in Path("learned.txt").read_text()
+    assert all(entry.silence is None for entry in read_lexicon("learned.txt"))
 
 
 THE_CAT: Way = ("cat", ("K", "AE", "T"), True)

@@ -19,10 +19,10 @@ from wfst_hmm.apps.recognize import (
     stream_features,
 )
 from wfst_hmm.apps.recognizer import Recognizer, check_new
-from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.errors import DataError, ModelError, UsageError, WfstHmmError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.search.decode import decode_exact
+from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded
 from wfst_hmm.signal.corpus import Corpus
 from wfst_hmm.signal.extract import corpus_features
@@ -120,7 +120,7 @@ def test_outcomes_agree_with_a_plain_loop(tiny_speech: TinySpeech) -> None:
     outcomes = list(decode_corpus(recognizer, corpus, n_threads=2))
     for outcome in outcomes:
         scores = recognizer.model.score(features[outcome.utterance.id])
-        twin = decode_exact(recognizer.graph, scores, SPEECH)
+        twin = decode_exact(recognizer.graph, scores, SearchOptions())
         assert isinstance(twin, Decoded)
         assert outcome.decoded is not None
         assert outcome.decoded.text == twin.text == " ".join(outcome.utterance.words or ())

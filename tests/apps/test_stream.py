@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tiny_speech import RATE, TinySpeech, say
 
 from wfst_hmm.apps.recognizer import Recognizer
-from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.apps.stream import Segment, Stream
 from wfst_hmm.apps.word_costs import word_costs
 from wfst_hmm.errors import DataError, UsageError
@@ -22,6 +21,7 @@ from wfst_hmm.lattice.answer import AnswerOptions
 from wfst_hmm.search.decode import decode
 from wfst_hmm.search.endpoints import EndpointRule, EndpointRules
 from wfst_hmm.search.online import decode_with_costs
+from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.rejection import Filler, filler_cost, judged
 from wfst_hmm.search.result import Decoded, NoPath
 from wfst_hmm.signal.audio import Audio
@@ -89,7 +89,7 @@ def test_with_fixed_statistics_a_stream_is_the_batch(
 ) -> None:
     model = recognizer.model
     raw = model.front_end.cepstra(Audio(samples, RATE))
-    batch = decode(recognizer.searched, model.score(model.finish(raw, stats)), SPEECH)
+    batch = decode(recognizer.searched, model.score(model.finish(raw, stats)), SearchOptions())
     stream = Stream(recognizer, normalization=FIXED, stats=stats)
     stream.accept(samples[:5000])
     stream.accept(samples[5000:])
@@ -246,10 +246,10 @@ def test_phrases_and_rejection_stream_as_they_decode(
     assert cut[0].rejected
     model = recognizer.model
     scores = model.score(model.finish(model.front_end.cepstra(Audio(samples, RATE)), stats))
-    batch = decode_with_costs(recognizer.searched, scores, costs, SPEECH)
+    batch = decode_with_costs(recognizer.searched, scores, costs, SearchOptions())
     assert isinstance(batch, Decoded)
     assert cut[0].text == batch.text
-    batch = judged(batch, filler_cost(filler, scores, SPEECH), filler, SPEECH)
+    batch = judged(batch, filler_cost(filler, scores, SearchOptions()), filler, SearchOptions())
     assert cut[0].decoded is not None
     assert cut[0].decoded.filler_margin == pytest.approx(batch.filler_margin, rel=1e-4)
     assert cut[0].decoded.total_cost == pytest.approx(batch.total_cost, rel=1e-5)

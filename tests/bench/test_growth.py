@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from tiny_speech import TinySpeech
 
-from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.bench import growth as room
 from wfst_hmm.bench.cluster import engine_times
 from wfst_hmm.cluster.jobs import DecodeJob, prepared
 from wfst_hmm.formats.data import read_corpus
+from wfst_hmm.search.options import SearchOptions
 
 
 def test_the_model_of_many_workers() -> None:
@@ -42,7 +42,7 @@ def test_hours_are_measured_and_drawn(tmp_path: Path) -> None:
 
 def test_engines_agree_and_are_timed(tiny_speech: TinySpeech) -> None:
     corpus = read_corpus(tiny_speech.test)
-    job = prepared(DecodeJob(tiny_speech.graph, None, SPEECH))
+    job = prepared(DecodeJob(tiny_speech.graph, None, SearchOptions()))
     times = engine_times(job, corpus, [("threads", 1), ("threads", 2)])
     assert set(times) == {("threads", 1), ("threads", 2)}
     for took in times.values():

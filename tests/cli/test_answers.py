@@ -9,6 +9,7 @@ from command_line import CommandLine
 from tiny_speech import TinySpeech
 
 from wfst_hmm.formats.ctm import read_ctm
+from wfst_hmm.lattice.confidence import Calibration
 from wfst_hmm.lattice.nbest import best_hypothesis
 from wfst_hmm.lattice.store import read_lattices
 
@@ -77,16 +78,34 @@ def test_printed_forms_and_confidences(run: CommandLine, tiny_speech: TinySpeech
 
 def test_calibration(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None:
     path = tmp_path / "confidence.json"
-    made = run("calibrate", tiny_speech.graph, tiny_speech.test, "--out", path, "--json")
+    # with next to nothing of the acoustics, some words are wrong
+    some_wrong = ["calibrate", tiny_speech.graph, tiny_speech.test, "--out", path,
+                  "--acoustic-scale", 0.004]  # fmt: skip
+    made = run(*some_wrong, "--json")
     assert made.code == 0, made.err
-    assert made.json["calibration"]["n_words"] == 13
+    fit = made.json["calibration"]
+    assert 0 < fit["n_correct"] < fit["n_words"]
+    assert fit["slope"] > 0
     audio = tiny_speech.test / "sp0-00.wav"
+    Calibration(0.0, 2.5).save(tmp_path / "other.json")
     plain = run("decode", tiny_speech.graph, audio, "--json").json[0]["words"][0]["confidence"]
-    told = run("decode", tiny_speech.graph, audio, "--json", "--calibration", path).json
-    assert told[0]["words"][0]["confidence"] == pytest.approx(0.93, abs=0.01)  # 14 of 15
+    told = run("decode", tiny_speech.graph, audio, "--json", "--calibration",
+               tmp_path / "other.json").json  # fmt: skip
+    assert told[0]["words"][0]["confidence"] == pytest.approx(0.924, abs=0.001)
     assert plain > 0.99
-    assert "all words are right" in run("calibrate", tiny_speech.graph, tiny_speech.test,
-                                        "--out", path).err  # fmt: skip
+
+
+def test_a_calibration_that_says_nothing_replaces_none(
+    run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path
+) -> None:
+    path = tmp_path / "confidence.json"
+    command = ["calibrate", tiny_speech.graph, tiny_speech.test, "--out", path]
+    assert "all of the 13 words are right" in run.fails(*command)
+    assert not path.exists()
+    Calibration(0.5, -0.25).save(path)
+    before = path.read_bytes()
+    assert "stays as it is" in run.fails(*command)
+    assert path.read_bytes() == before
 
 
 def test_complaints(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from wfst_hmm.apps.align import align_corpus
 from wfst_hmm.apps.recognize import decode_corpus, stream_features
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.results import write_results
-from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.cluster.engine import Engine
 from wfst_hmm.cluster.engines import Threads, engine_for
 from wfst_hmm.cluster.jobs import AlignJob, DecodeJob, FeaturesJob, prepared
@@ -27,6 +26,7 @@ from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.lexicon import read_lexicon
 from wfst_hmm.graph.lexicon_fst import LexiconOptions
 from wfst_hmm.lattice.answer import AnswerOptions
+from wfst_hmm.search.options import SearchOptions
 
 
 class Moody(Threads):
@@ -116,7 +116,7 @@ def test_decoding_by_shards_is_decoding(tiny_speech: TinySpeech, tmp_path: Path,
     recognizer = Recognizer.load(tiny_speech.graph)
     answers = AnswerOptions(n_best=3, keep_lattice=True)
     wanted = list(decode_corpus(recognizer, corpus, answers=answers))
-    job = prepared(DecodeJob(tiny_speech.graph, None, SPEECH, answers=answers))
+    job = prepared(DecodeJob(tiny_speech.graph, None, SearchOptions(), answers=answers))
     with engine_for("threads", 3) as engine:
         found = run(engine, Work(job, corpus, size=size))
     assert [o.to_dict() for o in found] == [o.to_dict() for o in wanted]

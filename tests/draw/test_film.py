@@ -14,7 +14,6 @@ from tiny_speech import TinySpeech
 
 from wfst_hmm.apps.filming import film_recording
 from wfst_hmm.apps.recognizer import Recognizer
-from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.draw import widget
 from wfst_hmm.draw.explorer import Explorer
 from wfst_hmm.draw.film import film_of
@@ -27,6 +26,7 @@ from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.models.gmm_hmm import GaussianHmm
 from wfst_hmm.models.hmm import DiscreteHmm
 from wfst_hmm.models.scores import Scores
+from wfst_hmm.search.options import SearchOptions
 
 
 @settings(deadline=None, max_examples=60)
@@ -119,7 +119,7 @@ def test_lost_and_empty_and_endless_films() -> None:
 def test_a_narrow_beam_shows_in_the_film(tiny_speech: TinySpeech) -> None:
     recognizer = Recognizer.load(tiny_speech.graph)
     utterance = read_corpus(tiny_speech.test).by_id()["sp0-02"]
-    films = [film_recording(recognizer, utterance, SPEECH.replace(beam=beam, min_active=0))
+    films = [film_recording(recognizer, utterance, SearchOptions(beam=beam, min_active=0))
              for beam in (1e3, 5.0)]  # fmt: skip
     wide, narrow = (film.data for film in films)
     assert set(narrow["width"][:-1]) == {5.0}  # the last frame has no next one

@@ -70,7 +70,9 @@ def align_corpus(
         In the corpus's order; phones and words have confidences (`search.goodness`). An utterance without a transcript, with a word that the lexicon
         lacks, or with fewer frames than its shortest path has states comes with its error.
     """
-    options = SearchOptions(search=search)
+    options = SearchOptions(
+        search=search, acoustic_scale=1.0
+    )  # one path of words: no grammar to weigh
     compile_words = _compiler(model, lexicon, silence or LexiconOptions())
 
     def graph_of(utterance: Utterance) -> Graph:
@@ -112,7 +114,7 @@ def _compiler(
         fst = compiler(words).fst
         table = fst.osymbols or Symbols(dict.fromkeys(words))
         return Graph(fst, compiler.labels, table, model.phones, model.silence_phones, lexicon,
-                     model.hash, model.frame_shift)  # fmt: skip
+                     model.hash, model.frame_shift, acoustic_scale=model.acoustic_scale)  # fmt: skip
 
     return graph_of
 

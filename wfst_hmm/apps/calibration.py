@@ -89,12 +89,23 @@ def fit_best_scale(words: JudgedWords) -> Calibration:
     Raises
     ------
     DataError
-        There are no words.
+        There are no words; all are right, or all wrong; or those with high posteriors are no more
+        often right than the others. Each would make all confidences one number.
     """
     if not len(words.correct):
         raise DataError("no recognized words with known transcripts",
                         fix="Name data with transcripts, as for training.")  # fmt: skip
+    n_right = int(words.correct.sum())
+    if n_right in (0, len(words.correct)):
+        raise DataError(f"{'all' if n_right else 'none'} of the {len(words.correct)} words are "
+                        "right: confidences cannot be fitted",
+                        fix="Take data with some errors: other speakers, noise.")  # fmt: skip
     fits = [fit_calibration(words.at(scale), words.correct, scale=scale) for scale in words.scales]
+    fits = [fit for fit in fits if fit.slope > 0]
+    if not fits:
+        raise DataError("words with high posteriors are no more often right than the others: "
+                        "confidences cannot be fitted", got=f"{n_right} of {len(words.correct)} "
+                        "words right", fix="Take more data; look at its transcripts.")  # fmt: skip
     return max(fits, key=lambda fit: _log_likelihood(fit, words))
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from wfst_hmm.apps.recognize import corpus_of_files, stream_features
 from wfst_hmm.apps.recognizer import Recognizer
-from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.draw.film import Film, film_of
 from wfst_hmm.errors import WfstHmmError
 from wfst_hmm.search.options import SearchOptions
@@ -40,7 +39,6 @@ def film_recording(
     others : Corpus, optional
         A corpus that holds the utterance: the speaker's other recordings count for CMVN then.
     options : SearchOptions, optional
-        By default `apps.speech_options.SPEECH`.
     resample : bool
         Convert a recording of another rate than the model's instead of refusing it.
     title, n_paths
@@ -69,7 +67,7 @@ def film_recording(
     if isinstance(features, WfstHmmError):
         raise features
     return film_of(
-        recognizer.graph, recognizer.model.score(features), options or SPEECH,
+        recognizer.graph, recognizer.model.score(features), options,
         audio=utterance.read(),
         reference=utterance.words, title=title or utterance.id, n_paths=n_paths,
     )  # fmt: skip

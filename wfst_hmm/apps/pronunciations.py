@@ -111,9 +111,12 @@ def with_probabilities(
     smoothing : float
         Added to the count of every pronunciation of a word that was heard.
     pause_smoothing : float
-        So many places after each pronunciation have pauses as often as all places together.
+        So many places after each pronunciation have pauses as often as all places together;
+        these, as if there had been one more with a pause and one more without at most, so that
+        nothing becomes impossible because it was not seen.
     pauses : bool
-        Whether to give probabilities of silence (`Entry.silence`), too.
+        Whether to give probabilities of silence (`Entry.silence`), too; where no word of the
+        corpus follows another, nothing is known of them, and the lexicon's stay.
 
     Raises
     ------
@@ -136,7 +139,9 @@ def with_probabilities(
         raise DataError("no utterance was aligned", got=f"{len(counts.skipped)} without alignment",
                         fix="Compare transcripts and recordings.")  # fmt: skip
     heard = {word for word, _ in counts.spoken}
-    usual = counts.pause_probability
+    n_places = counts.followed.total()
+    least = 1 / (n_places + 2)
+    usual = min(max(counts.pause_probability, least), 1 - least)
 
     def entry_of(entry: Entry) -> Entry:
         key = entry.word, entry.phones
@@ -145,7 +150,7 @@ def with_probabilities(
             ways = lexicon.prons(entry.word)
             most = max(counts.spoken[way.word, way.phones] for way in ways)
             changes["probability"] = (counts.spoken[key] + smoothing) / (most + smoothing)
-        if pauses:
+        if pauses and n_places:
             paused = counts.paused[key] + pause_smoothing * usual
             changes["silence"] = min(paused / (counts.followed[key] + pause_smoothing), 0.999)
         return dataclasses.replace(entry, **changes)  # type: ignore[arg-type]

@@ -24,7 +24,6 @@ from wfst_hmm.apps.adaptation import AdaptationOptions, SpeakerReport, adapted_f
 from wfst_hmm.apps.codebook_speakers import SpeakerModels
 from wfst_hmm.apps.librispeech import is_librispeech, read_librispeech
 from wfst_hmm.apps.recognizer import Recognizer
-from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.errors import UsageError, WfstHmmError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.word_costs import WordCosts
@@ -330,7 +329,6 @@ def decode_corpus(
     recognizer : Recognizer
     corpus : Corpus, or sequence of paths to audio files
     options : SearchOptions, optional
-        By default `apps.speech_options.SPEECH`.
     check : bool
         Run all three searches on every utterance and compare them.
     answers : AnswerOptions, optional
@@ -361,9 +359,9 @@ def decode_corpus(
     UsageError
         `costs` with another search, a comparison of searches or a lattice.
     """
-    options = options or SPEECH
+    options = (options or SearchOptions()).of(recognizer.graph)
     wanted = answers or AnswerOptions(confidence=False)
-    if costs is not None and (check or wanted.needs_lattice or options.search != "beam"):
+    if costs is not None and (check or wanted.needs_lattice or not options.is_beam):
         raise UsageError(
             "costs of words are for the beam search and its best path alone",
             fix="Leave out the other searches, confidences, n-best lists and lattices.",
@@ -388,7 +386,7 @@ def decode_corpus(
             scores = score(features) if speakers is None else speakers.score(utterance, features)
             checked = cross_check(recognizer.graph, scores, options) if check else None
             if checked is not None and not wanted.needs_lattice:
-                result = checked.results[options.search]
+                result = checked.results["beam" if options.is_beam else options.search]
                 found = Answer(result) if isinstance(result, Decoded) else result
             elif costs is not None:
                 result = decode_with_costs(recognizer.graph, scores, costs, options)

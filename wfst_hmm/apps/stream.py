@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.apps.recognizer import Recognizer
-from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.errors import UsageError
 from wfst_hmm.graph.compact import AnyGraph
 from wfst_hmm.graph.word_costs import WordCosts
@@ -154,7 +153,7 @@ class Stream:
     ----------
     recognizer : Recognizer
     options : SearchOptions, optional
-        By default `apps.speech_options.SPEECH`. Frames that are gone are not searched again with
+        Frames that are gone are not searched again with
         a wider beam, as `search.decode.decode` does.
     endpoints : EndpointRules, optional
         Where segments end; without them everything is one segment.
@@ -220,7 +219,7 @@ class Stream:
         # Nobody has adapted the model to this speaker yet.
         self._model = model.first_pass() if isinstance(model, ContextModel) else model
         self._graph = recognizer.graph
-        self._options = options or SPEECH
+        self._options = (options or SearchOptions()).of(recognizer.graph)
         self._endpoints = endpoints
         self._costs = costs
         self._filler = filler

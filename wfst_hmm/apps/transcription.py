@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 
 from wfst_hmm.apps.recognizer import Recognizer
-from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.errors import UsageError, WfstHmmError
 from wfst_hmm.formats.sphinx import wheel
 from wfst_hmm.formats.sphinx.model import read_sphinx_model
@@ -74,11 +73,11 @@ class DecodingProfile:
 EN_US = DecodingProfile(
     GraphOptions(silence_probability=0.3, transition_scale=0.3, max_states=200_000_000),
     word_penalty=0.5,
-    search=SPEECH.replace(acoustic_scale=0.15, beam=17.0, max_active=5000),
+    search=SearchOptions(acoustic_scale=0.15, beam=17.0, max_active=5000),
     confidence=Calibration(0.554, -0.608, n_words=2622, n_correct=2060),
 )
 #: For models that nobody has tuned.
-PLAIN = DecodingProfile(GraphOptions(), 0.0, SPEECH)
+PLAIN = DecodingProfile(GraphOptions(), 0.0, SearchOptions())
 
 
 def faster(options: SearchOptions) -> SearchOptions:

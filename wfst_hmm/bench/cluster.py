@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wfst_hmm.apps.recognize import corpus_of_inputs
-from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.apps.transcription import faster, transcriber
 from wfst_hmm.bench.material import evenly_spread
 from wfst_hmm.bench.report import Progress, Row, silent
@@ -167,7 +166,7 @@ def bench_cluster(
             graph, options = ready.graph_folder, options or faster(ready.options)
         corpus = evenly_spread(corpus_of_inputs(data), n_utterances)
         words = AnswerOptions(confidence=False)
-        job = prepared(DecodeJob(graph.absolute(), None, options or SPEECH, answers=words))
+        job = prepared(DecodeJob(graph.absolute(), None, options or SearchOptions(), answers=words))
         engines = [
             ("threads", 1),
             *((kind, n_workers) for kind in ("threads", "processes", "local")),

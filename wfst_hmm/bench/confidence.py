@@ -24,7 +24,6 @@ from wfst_hmm.apps.calibration import JudgedWords, fit_best_scale, judge
 from wfst_hmm.apps.fsdd import make_unknown
 from wfst_hmm.apps.recognize import Outcome, corpus_of_inputs, decode_corpus
 from wfst_hmm.apps.recognizer import Recognizer
-from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.apps.transcription import transcriber
 from wfst_hmm.apps.wer import WordErrors, score_words
 from wfst_hmm.bench.digits import DIGIT_LEXICON, DIGIT_OPTIONS
@@ -132,7 +131,7 @@ def bench_confidence(
             graph = build_graph(model, DIGIT_LEXICON, word_loop(DIGIT_LEXICON.words))
             tell(f"decoding {fold.name}")
             outcomes = list(decode_corpus(
-                Recognizer(graph, model), read_corpus(fold.connected), SPEECH,
+                Recognizer(graph, model), read_corpus(fold.connected),
                 answers=AnswerOptions(confidence=False, keep_lattice=True), n_threads=n_threads,
             ))  # fmt: skip
             words.append(judge(outcomes))

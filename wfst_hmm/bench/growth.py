@@ -29,7 +29,6 @@ import numpy as np
 
 from wfst_hmm.apps.recognize import Outcome
 from wfst_hmm.apps.results import results_writer
-from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.bench.beds import sampled_bed, words_graph
 from wfst_hmm.bench.cluster import engine_times
 from wfst_hmm.bench.report import Progress, Row, silent
@@ -182,7 +181,7 @@ def _measure_workers(growth: Growth, progress: Progress) -> None:
         for utterance in corpus:
             info = utterance.header()
             seconds += info.n_samples / info.rate
-        job = prepared(DecodeJob(target.graph, None, SPEECH))
+        job = prepared(DecodeJob(target.graph, None, SearchOptions()))
         times = engine_times(job, corpus, [("threads", 1), ("processes", 2)], progress=progress)
     alone, two = times["threads", 1], times["processes", 2]
     growth.per_hour = alone.cpu * 3600 / seconds

@@ -25,7 +25,6 @@ from wfst_hmm.apps.librispeech import is_librispeech, read_librispeech
 from wfst_hmm.apps.pronunciations import count_pronunciations, with_probabilities
 from wfst_hmm.apps.recognize import decode_corpus
 from wfst_hmm.apps.recognizer import Recognizer
-from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.apps.wer import WordErrors, score_words
 from wfst_hmm.bench.report import Row
 from wfst_hmm.errors import DataError
@@ -60,7 +59,7 @@ LADDER_OPTIONS = RecipeOptions(
 SEARCH = SearchOptions(acoustic_scale=1 / 13, beam=16.0, max_active=10_000)
 #: Chosen on the test part, as scoring scripts choose a language model's weight: monophones make
 #: 47.2 % errors at a tenth and 52.8 % at a thirteenth, where they leave out 281 words, not 197.
-MONO_SEARCH = SearchOptions(acoustic_scale=SPEECH.acoustic_scale, beam=18.0, max_active=10_000)
+MONO_SEARCH = SearchOptions(beam=18.0, max_active=10_000)
 
 
 @dataclasses.dataclass(frozen=True)

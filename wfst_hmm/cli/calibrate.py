@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.cli.output import report
 from wfst_hmm.cli.parameters import (
+    SEARCH,
     AcousticScale,
     Beam,
     Channel,
@@ -23,13 +23,15 @@ from wfst_hmm.cli.parameters import (
     Json,
     LatticeBeam,
     MaxActive,
+    MinActive,
     ModelOfGraph,
     Raw,
     Resample,
+    Retries,
     Threads,
 )
 from wfst_hmm.cli.recognition import spoken
-from wfst_hmm.cli.shell import print_json, progress, say, warn
+from wfst_hmm.cli.shell import print_json, progress, say
 from wfst_hmm.search.options import SearchOptions
 
 if TYPE_CHECKING:
@@ -44,10 +46,12 @@ def calibrate(
         Path, typer.Argument(help="Data directory or manifest that training has not seen.")
     ],
     model: ModelOfGraph = None,
-    beam: Beam = SPEECH.beam,
-    max_active: MaxActive = SPEECH.max_active,
-    acoustic_scale: AcousticScale = SPEECH.acoustic_scale,
-    lattice_beam: LatticeBeam = SPEECH.lattice_beam,
+    beam: Beam = SEARCH.beam,
+    max_active: MaxActive = SEARCH.max_active,
+    min_active: MinActive = SEARCH.min_active,
+    retries: Retries = SEARCH.retries,
+    acoustic_scale: AcousticScale = SEARCH.acoustic_scale,
+    lattice_beam: LatticeBeam = SEARCH.lattice_beam,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Where to write; by default into the graph directory."),
@@ -67,14 +71,16 @@ def calibrate(
     from wfst_hmm.apps.calibration import CALIBRATION_FILE, fit_best_scale, judge
     from wfst_hmm.apps.recognize import decode_corpus
     from wfst_hmm.apps.recognizer import Recognizer
+    from wfst_hmm.errors import DataError
     from wfst_hmm.lattice.answer import AnswerOptions
     from wfst_hmm.lattice.confidence import reliability
 
     options = SearchOptions(beam=beam, max_active=max_active,
-                            min_active=min(20, max_active or 20),
+                            min_active=min_active, retries=retries,
                             acoustic_scale=acoustic_scale, lattice_beam=lattice_beam)  # fmt: skip
     recognizer = Recognizer.load(graph, model)
     problems: list[str] = []
+    told: set[str] = set()
     corpus = spoken(data, problems, channel, raw)
     answers = AnswerOptions(confidence=False, keep_lattice=True)
     outcomes: list[Outcome] = []
@@ -83,10 +89,15 @@ def calibrate(
                                      resample=resample, n_threads=threads):  # fmt: skip
             advance(len(outcomes) + 1, len(corpus))
             outcomes.append(outcome)
-            report(outcome, problems)
+            report(outcome, problems, told)
     words = judge(outcomes)
-    fit = fit_best_scale(words)
     path = out or graph / CALIBRATION_FILE
+    try:
+        fit = fit_best_scale(words)
+    except DataError as error:
+        kept = f"{path} stays as it is" if path.exists() else "nothing is written"
+        raise DataError(f"{error.what}; {kept}", where=str(data), got=error.got,
+                        fix=error.fix) from None  # fmt: skip
     fit.save(path)
     before = reliability(words.at(1.0), words.correct)
     after = reliability(fit(words.at(fit.scale)), words.correct)
@@ -96,7 +107,5 @@ def calibrate(
         return
     say(f"{fit.n_correct} of {fit.n_words} words right; scale {fit.scale:g}, slope "
         f"{fit.slope:.3f}, offset {fit.offset:.3f}: {path}")  # fmt: skip
-    if fit.n_correct in (0, fit.n_words):
-        warn(f"{'all' if fit.n_correct else 'no'} words are right: take data with some errors")
     for name, found in (("posteriors", before), ("confidences", after)):
         say(f"{name}: normalized cross entropy {found.nce:.3f}, calibration error {found.ece:.3f}")

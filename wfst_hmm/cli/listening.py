@@ -17,8 +17,15 @@ from typing import Annotated, cast
 
 import typer
 
-from wfst_hmm.apps.speech_options import SPEECH
-from wfst_hmm.cli.parameters import AcousticScale, Beam, GraphFolder, MaxActive, ModelOfGraph
+from wfst_hmm.cli.parameters import (
+    SEARCH,
+    AcousticScale,
+    Beam,
+    GraphFolder,
+    MaxActive,
+    MinActive,
+    ModelOfGraph,
+)
 from wfst_hmm.cli.shell import say, warn
 from wfst_hmm.cli.word_options import (
     Bias,
@@ -91,9 +98,10 @@ def listen(
             help="Print words that may still change; default: on a terminal and with --json.",
         ),
     ] = None,
-    beam: Beam = SPEECH.beam,
-    max_active: MaxActive = SPEECH.max_active,
-    acoustic_scale: AcousticScale = SPEECH.acoustic_scale,
+    beam: Beam = SEARCH.beam,
+    max_active: MaxActive = SEARCH.max_active,
+    min_active: MinActive = SEARCH.min_active,
+    acoustic_scale: AcousticScale = SEARCH.acoustic_scale,
     bias: Bias = None,
     bias_boost: BiasBoost = 3.0,
     rescore_lm: RescoreLm = None,
@@ -117,7 +125,7 @@ def listen(
     from wfst_hmm.signal.live_cmvn import LiveCmvnOptions
 
     options = SearchOptions(beam=beam, max_active=max_active, acoustic_scale=acoustic_scale,
-                            min_active=min(20, max_active or 20))  # fmt: skip
+                            min_active=min_active)  # fmt: skip
     words = word_options_from(
         bias, bias_boost, rescore_lm, graph_lm, lm_scale, reject, reject_weight
     )

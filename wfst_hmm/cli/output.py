@@ -93,14 +93,21 @@ class Output:
             self._writer.finish()
 
 
-def report(outcome: Outcome, problems: list[str]) -> None:
-    """Warn of what is wrong with an utterance, and list it if it has no result."""
+def report(outcome: Outcome, problems: list[str], told: set[str]) -> None:
+    """Warn of what is wrong with an utterance, and list it if it has no result.
+
+    What holds for the whole run is said once: `told` remembers.
+    """
+    from wfst_hmm.search.begin import UNPRUNED
+
     if outcome.problem is not None:
         problems.append(outcome.problem)
         warn(f"skipped: {outcome.problem}")
     elif outcome.decoded is not None:
         for note in outcome.decoded.notes:
-            warn(f"{outcome.utterance.place}: {note}")
+            if note not in told:
+                warn(note if note == UNPRUNED else f"{outcome.utterance.place}: {note}")
+            told |= {note} & {UNPRUNED}
 
 
 def _print_words(outcome: Outcome, with_confidence: bool) -> None:

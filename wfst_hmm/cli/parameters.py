@@ -3,8 +3,8 @@
 In: nothing. Out: types of parameters.
 
 Public names: `AcousticScale`, `Beam`, `Calibration`, `Channel`, `Forms`, `GraphFolder`, `Inputs`,
-`Json`, `LatticeBeam`, `Lattices`, `LexiconSpec`, `MaxActive`, `ModelOfGraph`, `NBest`, `Raw`, `Resample`,
-`ResultsFolder`, `Spoken`, `Threads`.
+`Json`, `LatticeBeam`, `Lattices`, `LexiconSpec`, `MaxActive`, `MinActive`, `ModelOfGraph`,
+`NBest`, `Raw`, `Resample`, `ResultsFolder`, `Retries`, `SEARCH`, `Spoken`, `Threads`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.signal.containers import RawFormat
 
 __all__ = [
+    "SEARCH",
     "AcousticScale",
     "Beam",
     "Calibration",
@@ -31,16 +32,21 @@ __all__ = [
     "Lattices",
     "LexiconSpec",
     "MaxActive",
+    "MinActive",
     "ModelOfGraph",
     "NBest",
     "Raw",
     "Resample",
     "ResultsFolder",
+    "Retries",
     "Spoken",
     "Threads",
 ]
 
-_SEARCH = {field.name: field.metadata["help"] for field in dataclasses.fields(SearchOptions)}
+_HELP = {field.name: field.metadata["help"] for field in dataclasses.fields(SearchOptions)}
+
+#: The defaults of all searches.
+SEARCH = SearchOptions()
 
 # what is worked on
 Inputs = Annotated[
@@ -74,10 +80,12 @@ Raw = Annotated[
 ]  # fmt: skip
 
 # how they are searched
-Beam = Annotated[float, typer.Option(help=_SEARCH["beam"])]
-MaxActive = Annotated[int, typer.Option(help=_SEARCH["max_active"])]
-AcousticScale = Annotated[float, typer.Option(help=_SEARCH["acoustic_scale"])]
-LatticeBeam = Annotated[float, typer.Option(help=_SEARCH["lattice_beam"])]
+Beam = Annotated[float, typer.Option(help=_HELP["beam"])]
+MaxActive = Annotated[int, typer.Option(help=_HELP["max_active"])]
+MinActive = Annotated[int, typer.Option(help=_HELP["min_active"])]
+Retries = Annotated[int | None, typer.Option(help=_HELP["retries"], min=0)]
+AcousticScale = Annotated[float | None, typer.Option(help=_HELP["acoustic_scale"])]
+LatticeBeam = Annotated[float, typer.Option(help=_HELP["lattice_beam"])]
 Threads = Annotated[int, typer.Option("--threads", "-j", help="Utterances worked on at a time.", min=1)]  # fmt: skip
 
 # what comes out

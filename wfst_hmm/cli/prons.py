@@ -65,8 +65,14 @@ def prons(
     if as_json:
         print_json(facts)
         return
+    paused = (f"pauses at {100 * counts.pause_probability:.1f} % of the places between words"
+              if counts.followed else "no word follows another, so nothing is learned of pauses")  # fmt: skip
+    paused = (
+        f"pauses at {100 * counts.pause_probability:.1f} % of the places between words"
+        if counts.followed
+        else "no word follows another, so nothing is learned of pauses"
+    )
     say(f"{facts['n_utterances']:,} utterances: {facts['n_spoken']:,} times one of "
         f"{facts['n_words']:,} words, of which {facts['n_words_with_several']:,} have several "
-        f"pronunciations; pauses at {100 * counts.pause_probability:.1f} % of the places "
-        "between words")  # fmt: skip
+        f"pronunciations; {paused}")  # fmt: skip
     say(f"{out}: {len(words):,} pronunciations")

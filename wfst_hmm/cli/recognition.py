@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.cli.output import Output, report
 from wfst_hmm.cli.parameters import (
+    SEARCH,
     AcousticScale,
     Beam,
     Calibration,
@@ -31,11 +31,13 @@ from wfst_hmm.cli.parameters import (
     Lattices,
     LexiconSpec,
     MaxActive,
+    MinActive,
     ModelOfGraph,
     NBest,
     Raw,
     Resample,
     ResultsFolder,
+    Retries,
     Spoken,
     Threads,
 )
@@ -75,6 +77,7 @@ _HELP = {field.name: field.metadata["help"] for field in dataclasses.fields(Sear
 class Search(str, enum.Enum):
     """The searches by name."""
 
+    auto = "auto"
     beam = "beam"
     exact = "exact"
     compose = "compose"
@@ -87,14 +90,16 @@ def decode(
     graph: GraphFolder,
     audio: Inputs,
     model: ModelOfGraph = None,
-    search: Annotated[Search, typer.Option(help="Which search.")] = Search.beam,
+    search: Annotated[Search, typer.Option(help=_HELP["search"])] = Search.auto,
     cross_check: Annotated[
         bool, typer.Option("--cross-check", help="Run all three searches and compare; 1 if unlike.")
     ] = False,
     certify: Annotated[bool, typer.Option("--certify", help=_HELP["certify"])] = False,
-    beam: Beam = SPEECH.beam,
-    max_active: MaxActive = SPEECH.max_active,
-    acoustic_scale: AcousticScale = SPEECH.acoustic_scale,
+    beam: Beam = SEARCH.beam,
+    max_active: MaxActive = SEARCH.max_active,
+    min_active: MinActive = SEARCH.min_active,
+    retries: Retries = SEARCH.retries,
+    acoustic_scale: AcousticScale = SEARCH.acoustic_scale,
     confidence: Annotated[
         bool | None,
         typer.Option(
@@ -110,7 +115,7 @@ def decode(
     ] = False,
     nbest: NBest = 0,
     lattice: Lattices = False,
-    lattice_beam: LatticeBeam = SPEECH.lattice_beam,
+    lattice_beam: LatticeBeam = SEARCH.lattice_beam,
     calibration: Calibration = None,
     form: Forms = None,
     out: ResultsFolder = None,
@@ -142,7 +147,7 @@ def decode(
     from wfst_hmm.lattice.confidence import Calibration
 
     options = SearchOptions(search=search.value, beam=beam, max_active=max_active,
-                            min_active=min(20, max_active or 20), certify=certify,
+                            min_active=min_active, retries=retries, certify=certify,
                             acoustic_scale=acoustic_scale, lattice_beam=lattice_beam)  # fmt: skip
     output = Output(out, form, as_json, lattice)
     words = word_options_from(
@@ -151,8 +156,8 @@ def decode(
     job = prepared(DecodeJob(graph.absolute(), model and model.absolute(), options, cross_check,
                              None, resample, words))  # fmt: skip
     tools = tools_of(job)
-    for told in tools.warnings:
-        warn(told)
+    for warning in tools.warnings:
+        warn(warning)
     wants_confidence = (
         confidence
         if confidence is not None
@@ -169,6 +174,7 @@ def decode(
         adapt=AdaptationOptions() if adapt else None,
     )
     problems: list[str] = []
+    told: set[str] = set()
     corpus = inputs(audio, problems, channel, raw)
     output.check(corpus)
     n_unread = len(problems)
@@ -181,7 +187,7 @@ def decode(
     ):
         for number, outcome in enumerate(work.results(), start=1):
             advance(number, len(corpus))
-            report(outcome, problems)
+            report(outcome, problems, told)
             if outcome.check is not None:
                 verdicts[outcome.check.verdict] += 1
                 unlike += [] if outcome.check.ok else [outcome.utterance.id]
@@ -270,6 +276,7 @@ def align(
     forms = check_forms(form or ALIGNMENT_FORMS)
     check_folder(out)
     problems: list[str] = []
+    told: set[str] = set()
     silence = LexiconOptions(silence_probability=silence_probability)
     corpus = spoken(data, problems, channel, raw)
     spec = _with_guesses(lexicon, corpus, out / "guessed.txt") if guess else lexicon
@@ -283,7 +290,7 @@ def align(
     ):
         for number, outcome in enumerate(work.results(), start=1):
             advance(number, len(corpus))
-            report(outcome, problems)
+            report(outcome, problems, told)
             if outcome.decoded is not None:
                 writer.add(outcome)
                 n_done += 1

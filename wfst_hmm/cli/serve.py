@@ -13,8 +13,7 @@ from typing import Annotated
 
 import typer
 
-from wfst_hmm.apps.speech_options import SPEECH
-from wfst_hmm.cli.parameters import ModelOfGraph
+from wfst_hmm.cli.parameters import SEARCH, ModelOfGraph
 from wfst_hmm.cli.shell import warn
 from wfst_hmm.cli.transcribe import ready_made
 from wfst_hmm.errors import UsageError
@@ -46,7 +45,7 @@ def serve(
     key: Annotated[Path | None, typer.Option(help="PEM file, for TLS.")] = None,
     beam: Annotated[
         float | None,
-        typer.Option(help=f"Beam of the search, nats; default {SPEECH.beam:g}, en-us less."),
+        typer.Option(help=f"Beam of the search, nats; default {SEARCH.beam:g}, en-us less."),
     ] = None,
     threads: Annotated[
         int, typer.Option("--threads", "-j", help="That recognize; 0: all processors.", min=0)
@@ -89,7 +88,7 @@ def serve(
         recognizer, options = ready.recognizer, ready.options
         calibration = calibration_of_graph(ready.graph_folder) or ready.calibration
     else:
-        recognizer, options = Recognizer.load(graph, model), SPEECH
+        recognizer, options = Recognizer.load(graph, model), SEARCH
         calibration = calibration_of_graph(graph) or Calibration()
     if beam is not None:
         options = options.replace(beam=beam)

@@ -125,7 +125,7 @@ def _film(
 ) -> None:  # fmt: skip
     from wfst_hmm.apps.filming import film_recording
     from wfst_hmm.apps.recognizer import Recognizer
-    from wfst_hmm.apps.speech_options import SPEECH
+    from wfst_hmm.search.options import SearchOptions
 
     if source is None:
         raise UsageError("a film needs a decoding graph", where="--film",
@@ -133,7 +133,7 @@ def _film(
     made = film_recording(
         Recognizer.load(source),
         recording,
-        SPEECH.replace(beam=beam),
+        SearchOptions(beam=beam),
         resample=resample,
         title=title,
     )

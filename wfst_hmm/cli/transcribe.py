@@ -106,6 +106,7 @@ def transcribe(
 
     output = Output(out, form, as_json, lattice)
     problems: list[str] = []
+    told: set[str] = set()
     corpus = inputs(audio, problems, channel, raw)
     ready = ready_made(model, grammar, lexicon, vocabulary, cache)
     recognizer = ready.recognizer
@@ -128,7 +129,7 @@ def transcribe(
         advance = stack.enter_context(progress("transcribing"))
         for number, outcome in enumerate(results, start=1):
             advance(number, len(corpus))
-            report(outcome, problems)
+            report(outcome, problems, told)
             output.take(outcome, with_confidence=confidence)
         output.finish()
     if problems:

@@ -31,6 +31,8 @@ from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.decoded import decoded_from_arcs
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded
+from wfst_hmm.search.searches import full_scores
+from wfst_hmm.search.taken import scores_for
 from wfst_hmm.signal.audio import Audio
 
 __all__ = ["Film", "film_of"]
@@ -86,7 +88,7 @@ class Film:
 
 def film_of(
     graph: Graph | CompactGraph,
-    scores: Scores,
+    scores: Scores | npt.ArrayLike,
     options: SearchOptions | None = None,
     *,
     audio: Audio | None = None,
@@ -100,7 +102,8 @@ def film_of(
     ----------
     graph : Graph or CompactGraph
         A compact graph is expanded.
-    scores : Scores
+    scores : Scores or array_like, shape (T, S)
+        As for `search.decode.decode`.
     options : SearchOptions, optional
         The film shows just this beam.
     audio : Audio, optional
@@ -116,6 +119,8 @@ def film_of(
     UsageError
         More than 3,000 frames, or tokens without number.
     """
+    options = (options or SearchOptions()).of(graph)
+    scores = full_scores(scores_for(graph, scores))
     if scores.n_frames > _MAX_FRAMES:
         raise UsageError("too long for a film", got=f"{scores.n_frames} frames",
                          expected=f"at most {_MAX_FRAMES}", fix="Cut the recording.")  # fmt: skip
@@ -124,13 +129,12 @@ def film_of(
                          expected="1 to 200")  # fmt: skip
     if isinstance(graph, CompactGraph):
         graph = graph.expanded()
-    options = options or SearchOptions()
     recording = record(graph.fst, scores.array, graph.labels.column, options)
     cost, arcs = recording.path()
     decoded = None
     if cost < np.inf:
         decoded = decoded_from_arcs(
-            graph, scores, np.array(arcs, dtype=np.int32), options.acoustic_scale, "recorded"
+            graph, scores, np.array(arcs, dtype=np.int32), options.scale, "recorded"
         )
     shift = scores.frame_shift
     seconds = max(scores.n_frames * shift, audio.seconds if audio is not None else 0.0, shift)
@@ -143,7 +147,7 @@ def film_of(
         "beam": options.beam if np.isfinite(options.beam) else None,
         "reference": None if reference is None else shown(" ".join(reference), 400),
         "audio": audio_data(audio, seconds) if audio is not None else None,
-        "scores": _score_data(scores, options.acoustic_scale, rows, names),
+        "scores": _score_data(scores, options.scale, rows, names),
         **_reel_data(reel_of(graph, recording, rows, n_paths), graph),
         "answer": _answer(decoded),
     }  # fmt: skip

@@ -144,7 +144,7 @@ def record(
         cutoff = _cutoff(now.cost, options)
         inside = now.cost <= cutoff
         width = _width(now.cost, cutoff, options)
-        acoustic = -options.acoustic_scale * row[columns].astype(np.float64)
+        acoustic = -options.scale * row[columns].astype(np.float64)
         made_now, new = _emitted(fst, now, inside, acoustic, width, n_tokens)
         kept.append(inside)
         cutoffs.append(cutoff)

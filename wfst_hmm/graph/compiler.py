@@ -170,7 +170,7 @@ def build_compact(
     return CompactGraph(
         fst.with_symbols(None, words), units, labels, words, tuple(model.phones),
         tuple(model.silence_phones), lexicon.restricted(grammar.words), model.hash,
-        model.frame_shift, build.info(),
+        model.frame_shift, build.info(), getattr(model, "acoustic_scale", 1.0),
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from wfst_hmm.files import atomic_directory, read_arrays, read_json, write_json
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.lexicon import Entry, Lexicon, WordLines, read_lexicon
+from wfst_hmm.models.scores import ACOUSTIC_SCALE
 from wfst_hmm.models.topology import StateLabels
 
 __all__ = ["GRAPH_VERSION", "Graph"]
@@ -60,6 +61,9 @@ class Graph:
         Seconds from frame to frame.
     info : dict
         JSON-ready notes: ``stages`` (name, states, arcs, seconds of every step), options.
+    acoustic_scale : float
+        The model's: what searches multiply log-likelihoods by unless told otherwise. Graphs that
+        were saved without one have that of models without one; what is made by hand has 1.
     """
 
     fst: Fst
@@ -71,6 +75,7 @@ class Graph:
     model_hash: str
     frame_shift: float = 0.01
     info: dict[str, Any] = dataclasses.field(default_factory=dict)
+    acoustic_scale: float = 1.0
 
     @property
     def columns(self) -> npt.NDArray[np.int32]:
@@ -111,6 +116,7 @@ class Graph:
                 "arcs": self.fst.n_arcs,
                 "model_hash": self.model_hash,
                 "frame_shift": self.frame_shift,
+                "acoustic_scale": self.acoustic_scale,
                 "phones": list(self.phones),
                 "silence_phones": list(self.silence_phones),
                 "label_names": list(self.labels.symbols)[1:],
@@ -163,6 +169,7 @@ class Graph:
                 Lexicon.later(lambda: _entries_of(folder / "lexicon.txt"),
                               WordLines(folder / "lexicon.txt")),
                 str(header["model_hash"]), float(header["frame_shift"]), dict(header["info"]),
+                float(header.get("acoustic_scale", ACOUSTIC_SCALE)),
             )  # fmt: skip
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise FormatError(

@@ -12,6 +12,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from wfst_hmm.errors import GraphError, UsageError
 from wfst_hmm.graph.compact import AnyGraph
@@ -27,6 +28,8 @@ from wfst_hmm.search.decoded import decoded_from_labels
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
 from wfst_hmm.search.result import Decoded, NoPath
+from wfst_hmm.search.searches import full_scores
+from wfst_hmm.search.taken import scores_for
 
 __all__ = [
     "Alternative",
@@ -116,7 +119,7 @@ class Answer:
 
 def answer(
     graph: AnyGraph,
-    scores: Scores,
+    scores: Scores | npt.ArrayLike,
     options: SearchOptions | None = None,
     wanted: AnswerOptions | None = None,
 ) -> Answer | NoPath:
@@ -125,11 +128,12 @@ def answer(
     Parameters
     ----------
     graph : Graph or CompactGraph
-    scores : Scores
+    scores : Scores or array_like, shape (T, S)
+        As for `search.decode.decode`.
     options : SearchOptions, optional
         The best path is that of ``options.search``; lattices are always the beam search's, with
         ``options.lattice_beam``. ``acoustic_scale`` is also what posteriors are computed with:
-        about a tenth suits GMMs (`wfst_hmm.apps.speech_options`), 1 makes them too sure.
+        about a tenth suits GMMs (`models.scores.ACOUSTIC_SCALE`), 1 makes them too sure.
     wanted : AnswerOptions, optional
 
     Raises
@@ -139,7 +143,8 @@ def answer(
     GraphError
         The graph has epsilon cycles, and an n-best list or a lattice was asked for.
     """
-    options, wanted = options or SearchOptions(), wanted or AnswerOptions()
+    options, wanted = (options or SearchOptions()).of(graph), wanted or AnswerOptions()
+    scores = full_scores(scores_for(graph, scores))
     if not wanted.needs_lattice:
         result = decode(graph, scores, options)
         return result if isinstance(result, NoPath) else Answer(result)
@@ -149,7 +154,7 @@ def answer(
     if isinstance(found, NoPath):
         return found
     best, lattice = found
-    if options.search != "beam" or options.certify:
+    if not options.is_beam or options.certify:
         result = decode(graph, scores, options)
         if isinstance(result, NoPath):
             return result

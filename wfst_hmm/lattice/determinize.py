@@ -27,7 +27,11 @@ __all__ = ["determinize_lattice"]
 
 _END = -1  # the "word" behind which a path ends
 _MAX_STATES = 100_000
-_NARROWEST = 1e-3  # nats
+_NARROWEST = 1e-2  # nats
+# What one attempt may take, so that lattices of many equal paths end in seconds, not hours:
+_MAX_VISITS = 50_000_000  # arcs looked at on silent stretches, and labels copied
+_MAX_STEPS = 1_000_000  # ways from an element of a subset over a word
+_MAX_BYTES = 200_000_000  # labels held
 
 
 class _WordArc(NamedTuple):
@@ -60,9 +64,10 @@ def determinize_lattice(
         Word sequences whose best path costs more than the best of all by more than this many
         nats may be left out; by default the lattice's own beam.
     max_states : int
-        Where more states would be made, the beam is narrowed by a quarter and the work begun
-        again; the result's ``beam`` tells. When even the narrowest beam leaves too much (many
-        paths of equal cost), the best path alone is kept, with ``beam`` 0.
+        Where more states would be made, or more work or memory be spent than is reasonable, the
+        beam is halved and the work begun again; the result's ``beam`` tells. When even the
+        narrowest beam leaves too much (many paths of equal cost), the best path alone is kept,
+        with ``beam`` 0.
 
     Raises
     ------
@@ -78,8 +83,8 @@ def determinize_lattice(
         made = _determinize(lattice, beam, max_states)
         if made is not None:
             return made
-        beam = 0.75 * (beam if np.isfinite(beam) else 64.0)
-    return _determinize(lattice, 0.0, max_states) or _best_path(lattice)
+        beam = 0.5 * (beam if np.isfinite(beam) else 64.0)
+    return _best_path(lattice)
 
 
 def _best_path(lattice: Lattice) -> Lattice:
@@ -103,6 +108,9 @@ def _determinize(lattice: Lattice, beam: float, max_states: int) -> Lattice | No
                                  is_deterministic=True, beam=beam)  # fmt: skip
     limit = best + beam + 1e-6 * max(1.0, abs(best))
     arcs = _word_arcs(lattice, limit)
+    if arcs is None:
+        return None
+    n_steps = n_bytes = 0
     end = lattice.n_states  # the one final state, after all others
     remaining = np.append(backward, 0.0)
     start = {0: _Element(0.0, 0.0, b"")}
@@ -115,6 +123,9 @@ def _determinize(lattice: Lattice, beam: float, max_states: int) -> Lattice | No
     while queue:
         _, index = heapq.heappop(queue)
         order.append(index)
+        n_steps += sum(len(arcs.get(state, ())) for state in subsets[index])
+        if n_steps > _MAX_STEPS or n_bytes > _MAX_BYTES:
+            return None
         for word, reached in _reached_by_word(subsets[index], arcs).items():
             kept = {
                 state: element
@@ -130,6 +141,7 @@ def _determinize(lattice: Lattice, beam: float, max_states: int) -> Lattice | No
                     return None
                 number[key] = len(subsets)
                 subsets.append(subset)
+                n_bytes += sum(len(element.labels) for element in subset.values())
                 forward.append(np.inf)
                 heapq.heappush(queue, (min(subset), number[key]))
             target = number[key]
@@ -194,14 +206,16 @@ def _key(subset: dict[int, _Element]) -> Any:
     )
 
 
-def _word_arcs(lattice: Lattice, limit: float) -> dict[int, list[_WordArc]]:
-    """Return the word arcs of the start and of every state behind a word."""
+def _word_arcs(lattice: Lattice, limit: float) -> dict[int, list[_WordArc]] | None:
+    """Return the word arcs of the start and of every state behind a word; None: too many."""
     anchors = np.unique(np.append(lattice.target[lattice.word > 0], 0)).astype(np.int32)
     source, target, word, graph, acoustic, labels, label_start = _collapse(
         lattice.first_arcs(), lattice.target, lattice.word, lattice.graph_cost,
         lattice.acoustic_cost, lattice.labels, lattice.label_start, lattice.final, anchors,
-        lattice.forward(), lattice.backward(), limit,
+        lattice.forward(), lattice.backward(), limit, _MAX_VISITS,
     )  # fmt: skip
+    if len(label_start) != len(source) + 1:
+        return None
     arcs: dict[int, list[_WordArc]] = {}
     raw = labels.tobytes()
     for at in range(len(source)):
@@ -226,8 +240,12 @@ def _collapse(
     forward: Floats,
     backward: Floats,
     limit: float,
+    most: int,
 ) -> Any:
-    """Join each word with the best silent path from an anchor to it, or to an end."""
+    """Join each word with the best silent path from an anchor to it, or to an end.
+
+    After `most` arcs looked at and labels copied it gives up; there is no last `label_start` then.
+    """
     n_states = len(final)
     g = np.empty(n_states)
     a = np.empty(n_states)
@@ -249,12 +267,13 @@ def _collapse(
         into[anchor] = -1
         last = anchor
         state = anchor
-        while state <= last:
+        while state <= last and most >= 0:
             if owner[state] != anchor:
                 state += 1
                 continue
             # one round more than there are arcs: the last one is the end, where there is one
             for arc in range(first_arc[state], first_arc[state + 1] + 1):
+                most -= 1
                 ends = arc == first_arc[state + 1]
                 if ends:
                     if final[state] == np.inf:
@@ -280,6 +299,7 @@ def _collapse(
                 while into[at] >= 0:
                     length += label_start[into[at] + 1] - label_start[into[at]]
                     at = before[at]
+                most -= length
                 if n == room:
                     room *= 2
                     out_source = np.concatenate((out_source, out_source))
@@ -315,5 +335,5 @@ def _collapse(
             state += 1
     return (
         out_source[:n], out_target[:n], out_word[:n], out_graph[:n], out_acoustic[:n],
-        out_labels[: out_start[n]], out_start[: n + 1],
+        out_labels[: out_start[n]], out_start[: n + (most >= 0)],
     )  # fmt: skip

@@ -9,6 +9,7 @@ Public names: `raw_lattice`, `lattice_of`, `lattice_before_determinization`, `de
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,15 @@ from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.lattice.order import in_order
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.beam import BeamSearch
-from wfst_hmm.search.begin import graph_to_search
+from wfst_hmm.search.begin import graph_to_search, overruled
 from wfst_hmm.search.compact_beam import CompactBeamSearch
 from wfst_hmm.search.compact_links import meanings
-from wfst_hmm.search.decode import decode_beam
 from wfst_hmm.search.decoded import decoded_from_arcs, decoded_from_labels
 from wfst_hmm.search.dense_links import DenseLinks, links_are_dense
 from wfst_hmm.search.links import LinkStore
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded, NoPath
+from wfst_hmm.search.searches import decode_beam, widening
 
 __all__ = [
     "decode_lattice", "decode_with_lattice", "lattice_before_determinization", "lattice_of",
@@ -83,6 +84,7 @@ def lattice_before_determinization(
     graph: AnyGraph, scores: Scores, options: SearchOptions
 ) -> Lattice | None:
     """Return the raw lattice of either kind of graph, None without a path."""
+    options = options.of(graph)
     graph = graph_to_search(graph, options)
     if isinstance(graph, CompactGraph):
         search = CompactBeamSearch(graph, options, links=True)
@@ -189,7 +191,7 @@ def decode_with_lattice(
 ) -> tuple[Decoded, Lattice] | NoPath:
     """Return the best path and the deterministic lattice of one beam search.
 
-    When pruning loses every path, wider beams are tried as in `search.decode.decode_beam`.
+    When pruning loses every path, wider beams are tried as in `search.searches.decode_beam`.
 
     Raises
     ------
@@ -198,23 +200,26 @@ def decode_with_lattice(
     GraphError
         The graph has epsilon cycles: a lattice could not be acyclic.
     """
-    options = options or SearchOptions()
-    found = _best_and_lattice(graph, scores, options, ())
-    if found is not None:
-        return found
-    result = decode_beam(graph, scores, options)  # knows why, and whether a wider beam helps
-    if isinstance(result, NoPath):
-        return result
-    for _ in range(options.retries):
-        options = options.replace(beam=2 * options.beam, max_active=2 * options.max_active)
-        found = _best_and_lattice(graph, scores, options, result.notes)
+    options = (options or SearchOptions()).of(graph)
+    for tried, notes in widening(options):
+        found = _best_and_lattice(graph, scores, tried, notes)
         if found is not None:
-            return found
-    wide = options.replace(beam=np.inf, max_active=0, min_active=0)
-    found = _best_and_lattice(graph, scores, wide, result.notes)
-    if found is None:
-        return NoPath("beam_cut", "pruning lost every complete path", scores.n_frames)
-    return found
+            return _noted(*found, options.lattice_beam)
+        if tried is options:  # `decode_beam` knows why, and whether a wider beam helps
+            result = decode_beam(graph, scores, options)
+            if isinstance(result, NoPath):
+                return result
+    return NoPath("beam_cut", "pruning lost every complete path", scores.n_frames)
+
+
+def _noted(best: Decoded, lattice: Lattice, asked: float) -> tuple[Decoded, Lattice]:
+    """Say among the notes what the lattice lacks of what was asked for."""
+    if lattice.beam >= asked:
+        return best, lattice
+    left = f"what lies within {lattice.beam:.3g} nats of it" if lattice.beam else "it alone"
+    note = (f"too many paths are about as good as the best: the lattice holds {left}, "
+            f"not within {asked:g} nats")  # fmt: skip
+    return dataclasses.replace(best, notes=(*best.notes, note)), lattice
 
 
 def _best_and_lattice(
@@ -235,7 +240,10 @@ def _best_and_lattice(
         return None
     raw, arcs = made
     path = arcs[raw.best_arcs()]
-    best = decoded_from_arcs(graph, scores, path, options.acoustic_scale, "beam", notes=notes)
+    name = "beam"
+    if isinstance(search, DenseLinks):
+        name, notes = "exact", (*notes, *overruled(search, options))
+    best = decoded_from_arcs(graph, scores, path, options.scale, name, notes=notes)
     return best, determinize_lattice(raw)
 
 

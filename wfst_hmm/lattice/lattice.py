@@ -70,7 +70,9 @@ class Lattice(Frozen):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, np.ndarray):
+                value = value.view()  # the caller's own array stays writeable
                 value.flags.writeable = False
+                object.__setattr__(self, field.name, value)
 
     @property
     def n_states(self) -> int:

@@ -24,7 +24,7 @@ from wfst_hmm.files import sha256_of
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.models.folder import Form, read_folder, write_folder
 from wfst_hmm.models.mixtures import MixtureSet
-from wfst_hmm.models.scores import Scores
+from wfst_hmm.models.scores import ACOUSTIC_SCALE, Scores
 from wfst_hmm.models.topology import StateLabels, Topology
 from wfst_hmm.signal.audio import Audio
 from wfst_hmm.signal.cmvn import CmvnStats
@@ -56,6 +56,9 @@ class AcousticModel(Frozen):
         How audio must become features for this model.
     info : mapping
         JSON-ready facts about the model's making; not part of `hash`.
+    acoustic_scale : float
+        What searches multiply the log-likelihoods by unless told otherwise; it travels into
+        graphs. Not part of `hash`.
 
     Raises
     ------
@@ -72,6 +75,7 @@ class AcousticModel(Frozen):
     mixtures: MixtureSet
     front_end: FrontEnd
     info: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    acoustic_scale: float = ACOUSTIC_SCALE
 
     def __post_init__(self) -> None:
         columns = []
@@ -219,7 +223,11 @@ class AcousticModel(Frozen):
         ModelError
             `path` is something else than an earlier model or an empty directory.
         """
-        facts = {**self._description(), "info": dict(self.info)}
+        facts = {
+            **self._description(),
+            "acoustic_scale": self.acoustic_scale,
+            "info": dict(self.info),
+        }
         write_folder(path, MODEL_FORMAT, self, facts, self.mixtures.to_arrays())
 
     @classmethod
@@ -248,4 +256,5 @@ class AcousticModel(Frozen):
             MixtureSet(**{name: arrays[name] for name in names}),
             front_end_from_dict(header.get("front_end", "kaldi"), header["feature_options"]),
             header.get("info", {}),
+            float(header.get("acoustic_scale", ACOUSTIC_SCALE)),
         )

@@ -27,7 +27,7 @@ from wfst_hmm.models.codebooks import CodebookSet
 from wfst_hmm.models.context import ContextMap
 from wfst_hmm.models.folder import Form, read_folder, write_folder
 from wfst_hmm.models.mixtures import MixtureSet
-from wfst_hmm.models.scores import Scores
+from wfst_hmm.models.scores import ACOUSTIC_SCALE, Scores
 from wfst_hmm.models.topology import StateLabels, Topology
 from wfst_hmm.models.tree import Tree
 from wfst_hmm.signal.audio import Audio
@@ -67,6 +67,9 @@ class ContextModel:
         speaker whose transform (fMLLR) is not known yet, for a first pass.
     tree : Tree or None
         The decision tree that tied the states, to look at; not part of `hash`.
+    acoustic_scale : float
+        What searches multiply the log-likelihoods by unless told otherwise; it travels into
+        graphs. Not part of `hash`.
 
     Raises
     ------
@@ -85,6 +88,7 @@ class ContextModel:
     splice: int = 0
     unadapted: MixtureSet | None = None
     tree: Tree | None = None
+    acoustic_scale: float = ACOUSTIC_SCALE
 
     def __post_init__(self) -> None:
         for phone in self.silence_phones:
@@ -266,7 +270,11 @@ class ContextModel:
         arrays = self._arrays()
         if self.tree is not None:
             arrays |= {f"tree_{name}": a for name, a in self.tree.to_arrays().items()}
-        facts = {**self._description(), "info": dict(self.info)}
+        facts = {
+            **self._description(),
+            "acoustic_scale": self.acoustic_scale,
+            "info": dict(self.info),
+        }
         write_folder(path, CONTEXT_FORMAT, self, facts, arrays)
 
     @classmethod
@@ -302,4 +310,5 @@ class ContextModel:
             int(header.get("splice", 0)),
             MixtureSet(**first) if (first := part("unadapted_")) else None,
             Tree.from_arrays(tree) if (tree := part("tree_")) else None,
+            float(header.get("acoustic_scale", ACOUSTIC_SCALE)),
         )

@@ -2,7 +2,7 @@
 
 In: an array of log-likelihoods. Out: `Scores`.
 
-Public names: `Scores`.
+Public names: `ACOUSTIC_SCALE`, `Scores`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ import numpy.typing as npt
 from wfst_hmm.arrays import Frozen, as_numbers, read_only
 from wfst_hmm.errors import DataError
 
-__all__ = ["Scores"]
+__all__ = ["ACOUSTIC_SCALE", "Scores"]
+
+#: Of models that name no scale of their own. Neighbouring frames say nearly the same, so that the
+#: product of their likelihoods claims far too much; a tenth of the logarithm is the usual remedy.
+ACOUSTIC_SCALE = 0.1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

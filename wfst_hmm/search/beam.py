@@ -118,7 +118,7 @@ class BeamSearch:
         above = np.full((len(scores), 2), np.inf)
         n_done, n_pruned, added, self._tokens, self._links, self._raw = advance_tokens(
             self._fst.states, self._fst.arcs, self._plan.slack,
-            self._plan.n_labels, scores, self._columns, options.acoustic_scale, options.beam,
+            self._plan.n_labels, scores, self._columns, options.scale, options.beam,
             options.max_active, options.min_active, self._slot, self._tokens,
             self._lattice_beam, self._links, self._raw, above,
         )  # fmt: skip

@@ -2,7 +2,8 @@
 
 In: a `Graph` or a `CompactGraph`. Out: the search that fits it.
 
-Public names: `AnySearch`, `begin_search`, `expanded_of`, `graph_to_search`.
+Public names: `UNPRUNED`, `AnySearch`, `begin_search`, `expanded_of`, `graph_to_search`, `overruled`,
+`searches_all`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,21 @@ from wfst_hmm.graph.graph import Graph
 from wfst_hmm.search.beam import BeamSearch
 from wfst_hmm.search.compact_beam import CompactBeamSearch
 from wfst_hmm.search.dense import WIDE, DenseSearch, is_small
+from wfst_hmm.search.dense_links import DenseLinks
 from wfst_hmm.search.options import SearchOptions
 
-__all__ = ["AnySearch", "begin_search", "expanded_of", "graph_to_search"]
+__all__ = [
+    "UNPRUNED", "AnySearch", "begin_search", "expanded_of", "graph_to_search", "overruled",
+    "searches_all",
+]  # fmt: skip
 
 #: All have `advance`, `mark_columns`, `path`, `settle`, `n_frames`, `lost_at`, `n_pruned` and `pruned_above`.
 AnySearch: TypeAlias = BeamSearch | CompactBeamSearch | DenseSearch
+
+#: What a result of a small graph notes where a narrow beam was asked for.
+UNPRUNED = (
+    "the graph is small: all of its states were searched, whatever the beam (--search beam prunes)"
+)
 
 _EXPANDED: weakref.WeakKeyDictionary[CompactGraph, Graph] = weakref.WeakKeyDictionary()
 
@@ -30,13 +40,27 @@ def begin_search(
 ) -> AnySearch:
     """Return a search that has seen no frame yet.
 
-    Small graphs are searched exactly unless the beam is narrow: that is quicker, and no worse.
+    Small graphs are searched exactly unless the beam is narrow, or is to prune whatever the graph:
+    that is quicker, and no worse.
     """
+    options = options.of(graph)
     if isinstance(graph, CompactGraph):
         return CompactBeamSearch(graph, options, keep_pruned=keep_pruned)
-    if options.beam >= WIDE and is_small(graph.fst):
+    if searches_all(options) and is_small(graph.fst):
         return DenseSearch(graph.fst, graph.labels.column, options)
     return BeamSearch(graph.fst, graph.labels.column, options, keep_pruned=keep_pruned)
+
+
+def searches_all(options: SearchOptions) -> bool:
+    """Whether a graph that is small is searched exactly."""
+    return options.search != "beam" and options.beam >= WIDE
+
+
+def overruled(search: object, options: SearchOptions) -> tuple[str, ...]:
+    """Return a note where a search did not prune though narrower bounds than usual asked for it."""
+    asked, usual = options, SearchOptions()
+    narrow = asked.beam < usual.beam or 0 < asked.max_active < usual.max_active
+    return (UNPRUNED,) if narrow and isinstance(search, (DenseSearch, DenseLinks)) else ()
 
 
 def graph_to_search(graph: AnyGraph, options: SearchOptions) -> AnyGraph:
@@ -45,7 +69,7 @@ def graph_to_search(graph: AnyGraph, options: SearchOptions) -> AnyGraph:
     A compact graph that is small with its HMMs expanded, too, is expanded once: to search it
     exactly is quicker than to expand it on the way, unless the beam is narrow.
     """
-    if isinstance(graph, CompactGraph) and options.beam >= WIDE and is_small(graph.fst):
+    if isinstance(graph, CompactGraph) and searches_all(options) and is_small(graph.fst):
         expanded = expanded_of(graph)
         if is_small(expanded.fst):
             return expanded

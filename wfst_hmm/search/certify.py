@@ -1,4 +1,4 @@
-"""How far from the optimum a beam search may be.
+"""How far from the optimum a search may be.
 
 In: a graph, `Scores`, `SearchOptions`. Out: the result of the search and a `Certificate`.
 
@@ -12,15 +12,16 @@ import dataclasses
 import numpy as np
 
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph
+from wfst_hmm.models.lazy_scores import LazyScores
 from wfst_hmm.models.scores import Scores
-from wfst_hmm.search.begin import begin_search, expanded_of
-from wfst_hmm.search.decode import decode_beam
+from wfst_hmm.search.begin import begin_search, expanded_of, graph_to_search, overruled
 from wfst_hmm.search.decoded import decoded_of
 from wfst_hmm.search.exact import viterbi_path
 from wfst_hmm.search.future import future_of
 from wfst_hmm.search.hmm_table import facts_of
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded, NoPath
+from wfst_hmm.search.searches import BY_NAME, decode_beam, full_scores
 
 __all__ = ["Certificate", "certify"]
 
@@ -60,17 +61,18 @@ class Certificate:
 
 def certify(
     graph: AnyGraph,
-    scores: Scores,
+    scores: Scores | LazyScores,
     options: SearchOptions | None = None,
     *,
     affordable: int = 500_000_000,
 ) -> tuple[Decoded | NoPath, Certificate | None]:
-    """Decode by beam search and prove how good the result is.
+    """Decode and prove how good the result is: the searches that prune nothing are optimal.
 
     Parameters
     ----------
     graph : Graph or CompactGraph
-    scores : Scores
+    scores : Scores or LazyScores
+        Of lazy ones, all columns are computed.
     options : SearchOptions, optional
     affordable : int
         States times frames up to which the exact search is run where the bound leaves a gap.
@@ -89,10 +91,17 @@ def certify(
     `wfst_hmm.search.future`. The least sum of both over all frames bounds every lost path; the
     optimum is the found path or a lost one.
     """
-    options = options or SearchOptions()
-    search = begin_search(graph, options, keep_pruned=True)
+    options, scores = (options or SearchOptions()).of(graph), full_scores(scores)
+    if not options.is_beam:
+        result = BY_NAME[options.search](graph, scores, options)
+        if isinstance(result, NoPath):
+            return result, None
+        return result, Certificate(True, 0.0, result.total_cost, "nothing pruned")
+    searched = graph_to_search(graph, options)
+    search = begin_search(searched, options, keep_pruned=True)
     search.advance(scores.array)
-    found_path = decoded_of(search, graph, scores, options.acoustic_scale)
+    notes = overruled(search, options)
+    found_path = decoded_of(search, searched, scores, options.scale, notes=notes)
     if found_path is None:
         result = decode_beam(graph, scores, options)
         if isinstance(result, NoPath):
@@ -104,7 +113,7 @@ def certify(
         lost = above < np.inf  # elsewhere nothing was dropped, and rest may be -inf
         bound = np.inf
         if lost.any():
-            rest = future_of(graph).rest(scores.array, options.acoustic_scale)
+            rest = future_of(searched).rest(scores.array, options.scale)
             ahead = np.stack([rest[:-1], rest[1:]], axis=1)
             bound = float(np.min(above[lost] + ahead[lost], initial=np.inf))
     found = result.total_cost
@@ -115,7 +124,7 @@ def certify(
     if _states(graph) * scores.n_frames <= affordable:
         whole = expanded_of(graph)
         best, _ = viterbi_path(
-            whole.fst, scores.array, whole.labels.column, acoustic_scale=options.acoustic_scale
+            whole.fst, scores.array, whole.labels.column, acoustic_scale=options.scale
         )
         gap = max(0.0, found - best)
         return result, Certificate(gap <= slack, gap, best, "exact")

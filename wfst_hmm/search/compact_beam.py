@@ -119,7 +119,7 @@ class CompactBeamSearch:
         above = np.full((len(scores), 2), np.inf)
         n_done, n_pruned, added, self._tokens, self._links, self._raw = advance_units(
             self._fst.states, self._fst.arcs, self._plan.slack,
-            self._facts.table, scores, options.acoustic_scale, options.beam, options.max_active,
+            self._facts.table, scores, options.scale, options.beam, options.max_active,
             options.min_active, self._slot, self._tokens, self.n_frames, above, self._lattice_beam,
             self._links, self._raw,
         )  # fmt: skip

@@ -11,12 +11,15 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from wfst_hmm.graph.compact import AnyGraph
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.decode import decode
 from wfst_hmm.search.options import SEARCHES, SearchOptions
 from wfst_hmm.search.result import Decoded, NoPath
+from wfst_hmm.search.searches import full_scores
+from wfst_hmm.search.taken import scores_for
 
 __all__ = ["CrossCheck", "cross_check"]
 
@@ -58,12 +61,18 @@ class CrossCheck:
 
 
 def cross_check(
-    graph: AnyGraph, scores: Scores, options: SearchOptions | None = None
+    graph: AnyGraph, scores: Scores | npt.ArrayLike, options: SearchOptions | None = None
 ) -> CrossCheck:
     """Decode by the three searches and compare total costs (relative 1e-4) and paths."""
-    options = options or SearchOptions()
+    options = (options or SearchOptions()).of(graph)
+    scores = full_scores(scores_for(graph, scores))
     results: dict[str, Decoded | NoPath] = {
-        name: decode(graph, scores, options.replace(search=name)) for name in SEARCHES
+        name: decode(
+            graph,
+            scores,
+            options.replace(search=options.search if name == "beam" and options.is_beam else name),
+        )
+        for name in SEARCHES
     }
     found = {name: result for name, result in results.items() if isinstance(result, Decoded)}
     if not found:

@@ -55,9 +55,8 @@ def decoded_of(
     if cost == np.inf:
         return None
     assert isinstance(graph, Graph)
-    return decoded_from_arcs(
-        graph, scores, arcs, acoustic_scale, "beam", complete=final, notes=notes
-    )
+    name = "exact" if isinstance(search, DenseSearch) else "beam"
+    return decoded_from_arcs(graph, scores, arcs, acoustic_scale, name, complete=final, notes=notes)
 
 
 def decoded_from_path(

@@ -95,7 +95,7 @@ class DenseSearch:
         self._fst = fst
         self._plan = plan_of(fst)
         self._columns = columns
-        self._scale = (options or SearchOptions()).acoustic_scale
+        self._scale = (options or SearchOptions()).scale
         self.n_frames = 0
         self.lost_at: int | None = None
         self.n_pruned = 0

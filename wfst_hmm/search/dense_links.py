@@ -35,7 +35,9 @@ _MOST_COSTS = 25_000_000  # states times frames: 100 MB
 
 def links_are_dense(fst: Fst, options: SearchOptions, n_frames: int) -> bool:
     """Whether `DenseLinks` is quicker than the beam search, and its lattice no larger."""
-    wide = options.beam >= WIDE and options.lattice_beam <= options.beam
+    wide = (
+        options.search != "beam" and options.beam >= WIDE and options.lattice_beam <= options.beam
+    )
     return wide and (n_frames + 1) * fst.n_states <= _MOST_COSTS and is_small(fst)
 
 
@@ -73,13 +75,13 @@ class DenseLinks:
         cost[0] = np.inf
         cost[0, fst.start] = 0.0
         base = np.zeros(len(scores) + 1, dtype=np.float32)
-        done = _forward(ways, column, silent, scores, options.acoustic_scale, cost, base)
+        done = _forward(ways, column, silent, scores, options.scale, cost, base)
         total = cost[done] + fst.states["final"].astype(np.float64)
         best = float(total.min(initial=np.inf))
         if done < len(scores) or best == np.inf:
             return np.inf, new_links(), np.zeros(0)
         store, last = _backward(
-            ways, column, silent, scores, options.acoustic_scale, cost, base,
+            ways, column, silent, scores, options.scale, cost, base,
             (total - best).astype(np.float32), options.lattice_beam,
         )  # fmt: skip
         final = fst.states["final"][last].astype(np.float64)

@@ -108,7 +108,7 @@ class FusedSearch:
         options = self._options
         n_done, n_pruned, added, self._tokens = _advance_pairs(
             self._fst.states, self._fst.arcs, self._plan.has_epsilon, self._plan.slack,
-            self._plan.n_labels, scores, self._columns, options.acoustic_scale, options.beam,
+            self._plan.n_labels, scores, self._columns, options.scale, options.beam,
             options.max_active, options.min_active, self._costs.arrays, self._tokens,
         )  # fmt: skip
         self._offset += added

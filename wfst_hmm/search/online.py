@@ -19,16 +19,17 @@ import numpy.typing as npt
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.models.scores import Scores
-from wfst_hmm.search.begin import AnySearch, begin_search, graph_to_search
+from wfst_hmm.search.begin import AnySearch, begin_search, graph_to_search, overruled
 from wfst_hmm.search.compact_beam import CompactPath
 from wfst_hmm.search.decoded import decoded_from_labels
+from wfst_hmm.search.dense import DenseSearch
 from wfst_hmm.search.endpoints import Trail
 from wfst_hmm.search.fused import FusedSearch
 from wfst_hmm.search.fused_compact import FusedCompactSearch
 from wfst_hmm.search.hmm_table import facts_of
-from wfst_hmm.search.no_path import fewest_frames
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded, NoPath
+from wfst_hmm.search.searches import reason_of, widening
 from wfst_hmm.search.unit_states import unit_states
 
 __all__ = ["OnlineSearch", "decode_with_costs"]
@@ -57,7 +58,7 @@ class OnlineSearch:
     ----------
     graph : Graph or CompactGraph
     options : SearchOptions
-        ``search`` and ``retries`` do not matter: frames that are gone are not searched again.
+        ``retries`` do not matter: frames that are gone are not searched again.
     costs : WordCosts, optional
         Costs of words that the graph does not hold: boosted phrases, another language model.
 
@@ -70,7 +71,7 @@ class OnlineSearch:
     def __init__(
         self, graph: AnyGraph, options: SearchOptions, costs: WordCosts | None = None
     ) -> None:
-        self._options = options
+        self._options = options = options.of(graph)
         self._costs = costs
         self._graph = graph = graph_to_search(graph, options) if costs is None else graph
         self._search: AnySearch | FusedSearch | FusedCompactSearch
@@ -187,7 +188,7 @@ class OnlineSearch:
         rows = self._graph.fst.arcs[path.arcs]
         speaks = rows["olabel"] > 0
         graph = float(rows["weight"].sum(dtype=np.float64))
-        scale = self._options.acoustic_scale
+        scale = self._options.scale
         if isinstance(self._graph, CompactGraph):
             facts = facts_of(self._graph)
             begins = np.concatenate([[self._n_settled], path.ends[:-1]]) - self._n_settled
@@ -219,31 +220,16 @@ class OnlineSearch:
         path = self._path(final=True)
         if path.cost < np.inf:
             return self._decoded(path, frame_shift, complete=True)
-        fewest = fewest_frames(self._graph)
-        n = self.n_frames
-        if fewest is None:
-            return NoPath("empty_graph", "no path of the graph leads to a final state", n)
-        if n < fewest and not self.lost:
-            detail = f"{n} frames, but the shortest path through the graph takes {fewest}"
-            return NoPath("too_few_frames", detail, n, fewest)
         partial = None
-        if n:
+        if self.n_frames:
             path = self._path(final=False)
             if path.cost < np.inf:
                 partial = self._decoded(path, frame_shift, complete=False)
-        if self._dead_frame is not None:
-            detail = (f"all scores of frame {self._dead_frame} "
-                      f"({self._dead_frame * frame_shift:.2f} s) are -inf")  # fmt: skip
-            return NoPath("dead_frame", detail, n, fewest, partial)
-        if self._search.n_pruned:
-            detail = (f"pruning lost every complete path at beam {self._options.beam:g} and "
-                      f"max_active {self._options.max_active}")  # fmt: skip
-            return NoPath("beam_cut", detail, n, fewest, partial)
-        if self.lost:
-            detail = f"no arc of the graph fits the scores of frame {n} ({n * frame_shift:.2f} s)"
-            return NoPath("no_match", detail, n, fewest, partial)
-        detail = f"no path through all {n} frames ends in a final state"
-        return NoPath("not_final", detail, n, fewest, partial)
+        return reason_of(
+            self._graph, self._options, n_frames=self.n_frames, frame_shift=frame_shift,
+            dead_frame=self._dead_frame, lost_at=self._search.lost_at,
+            pruned=self._search.n_pruned > 0, ended=not self.lost, partial=partial,
+        )  # fmt: skip
 
     def _decoded(self, path: CompactPath, frame_shift: float, *, complete: bool) -> Decoded:
         whole = _joined([*self._settled, self._read(path)])
@@ -254,10 +240,12 @@ class OnlineSearch:
             cost += float(fst.states["final"][last])
         if self._costs is not None:
             cost += self._costs.cost(whole.words.tolist(), complete=complete)
+        name = "exact" if isinstance(self._search, DenseSearch) else "beam"
         times_only = Scores(np.zeros((0, 1), dtype=np.float32), frame_shift)
         return decoded_from_labels(
             self._graph, times_only, whole.labels, whole.words, whole.word_frames, whole.arcs,
-            whole.acoustic, cost, "beam", complete=complete,
+            whole.acoustic, cost, name, complete=complete,
+            notes=overruled(self._search, self._options),
         )  # fmt: skip
 
 
@@ -278,18 +266,15 @@ def decode_with_costs(
 ) -> Decoded | NoPath:
     """Return the best path of whole scores through graph and word machines.
 
-    As `search.decode.decode_beam`: with wider beams when pruning lost every path.
+    As `search.searches.decode_beam`: with wider beams when pruning lost every path.
     """
-    options = options or SearchOptions()
-    notes: tuple[str, ...] = ()
-    for attempt in range(options.retries + 1):
-        search = OnlineSearch(graph, options, costs)
+    options = (options or SearchOptions()).of(graph)
+    for tried, notes in widening(options):
+        search = OnlineSearch(graph, tried, costs)
         search.advance(scores)
         result = search.result(scores.frame_shift)
         if isinstance(result, Decoded):
             return dataclasses.replace(result, notes=(*notes, *result.notes))
-        if result.reason != "beam_cut" or attempt == options.retries:
+        if result.reason != "beam_cut":
             break
-        options = options.replace(beam=2 * options.beam, max_active=2 * options.max_active)
-        notes = (f"every path was lost; found with the beam widened to {options.beam:g}",)
     return result

@@ -2,67 +2,93 @@
 
 In: numbers. Out: `SearchOptions`, checked.
 
-Public names: `FILLER_WEIGHT`, `SEARCHES`, `SearchOptions`.
+Public names: `AUTO`, `FILLER_WEIGHT`, `SEARCHES`, `SearchOptions`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, Protocol
 
 from wfst_hmm.errors import UsageError
 
-__all__ = ["FILLER_WEIGHT", "SEARCHES", "SearchOptions"]
+__all__ = ["AUTO", "FILLER_WEIGHT", "SEARCHES", "SearchOptions"]
 
 #: Nats per frame, near the equal error rate on spoken digits (``wfst-hmm bench reject``).
 FILLER_WEIGHT = 4.0
 SEARCHES = ("beam", "exact", "compose")
+#: The beam search with what makes it hard to lose a path: small graphs are searched exactly unless
+#: the beam is narrow, which is quicker; where every path was lost, wider beams are tried.
+AUTO = "auto"
+_AUTO_RETRIES = 2
 
 
 def _option(default: Any, text: str) -> Any:
     return dataclasses.field(default=default, metadata={"help": text})
 
 
+class _Scaled(Protocol):
+    @property
+    def acoustic_scale(self) -> float: ...
+
+
 @dataclasses.dataclass(frozen=True)
 class SearchOptions:
     """Options of all searches.
+
+    A beam of 24 nats is wide for acoustic costs scaled by a tenth: on the demo's corpus, beams of
+    16 and 20 lost the best path of one utterance with one seed, 24 of none; `max_active` bounds
+    its price on large graphs.
 
     Raises
     ------
     UsageError
         A value that no search could use: a beam of zero, negative or NaN, an unknown search.
+
+    Examples
+    --------
+    >>> SearchOptions(beam=12).acoustic_scale is None  # the graph's, which is its model's
+    True
     """
 
-    search: str = _option("beam", "Which search: beam, exact or compose.")
+    search: str = _option(
+        AUTO,
+        "Which search: beam prunes and no more; auto searches small graphs exactly and retries "
+        "with wider beams; exact, compose.",
+    )
     beam: float = _option(
-        16.0, "Paths costlier than the best by more than this many nats are dropped; inf: none."
+        24.0, "Paths costlier than the best by more than this many nats are dropped; inf: none."
     )
     max_active: int = _option(
         7000, "At most about this many states stay active from frame to frame; 0: no limit."
     )
-    min_active: int = _option(20, "At least this many states stay active, whatever the beam.")
-    acoustic_scale: float = _option(1.0, "Factor on the acoustic log-likelihoods.")
+    min_active: int = _option(0, "At least this many states stay active, whatever the beam.")
+    acoustic_scale: float | None = _option(
+        None, "Factor on the acoustic log-likelihoods; by default the model's."
+    )
     lattice_beam: float = _option(8.0, "Lattices keep paths within this many nats of the best one.")
     certify: bool = _option(
-        False, "Prove how far from the optimum the beam search is at most, and note it."
+        False, "Prove how far from the optimum the search is at most, and note it."
     )
-    retries: int = _option(
-        2, "How often to search again with twice the beam when pruning lost every path."
+    retries: int | None = _option(
+        None,
+        "How often to search again with twice the beam when pruning lost every path, and then "
+        f"without pruning; by default {_AUTO_RETRIES} with auto, 0 with beam.",
     )
 
     def __post_init__(self) -> None:
-        if self.search not in SEARCHES:
+        if self.search not in (AUTO, *SEARCHES):
             raise UsageError("unknown search", where="search", got=self.search,
-                             expected=" or ".join(SEARCHES))  # fmt: skip
+                             expected=" or ".join((AUTO, *SEARCHES)))  # fmt: skip
         for name in ("beam", "lattice_beam", "acoustic_scale"):
             value = getattr(self, name)
-            if not value > 0:  # false for NaN, too
+            if value is not None and not value > 0:  # false for NaN, too
                 raise UsageError(f"{name} must be above zero", where=name, got=value)
-        if math.isinf(self.acoustic_scale):
+        if math.isinf(self.scale):
             raise UsageError("acoustic_scale must be finite", where="acoustic_scale")
         for name in ("max_active", "min_active", "retries"):
-            if getattr(self, name) < 0:
+            if (getattr(self, name) or 0) < 0:
                 raise UsageError(f"{name} must not be negative", where=name,
                                  got=getattr(self, name))  # fmt: skip
         if 0 < self.max_active < self.min_active:
@@ -72,3 +98,34 @@ class SearchOptions:
     def replace(self, **changes: Any) -> SearchOptions:
         """Return the same options but for `changes`."""
         return dataclasses.replace(self, **changes)
+
+    def of(self, graph: _Scaled) -> SearchOptions:
+        """Return the options with the acoustic scale of `graph` where they name none."""
+        if self.acoustic_scale is not None:
+            return self
+        return self.replace(acoustic_scale=graph.acoustic_scale)
+
+    def widened(self) -> SearchOptions:
+        """Return the options with twice the beam and twice as many active states."""
+        return self.replace(beam=2 * self.beam, max_active=2 * self.max_active)
+
+    def unpruned(self) -> SearchOptions:
+        """Return the options of a search that drops nothing."""
+        return self.replace(beam=math.inf, max_active=0, min_active=0)
+
+    @property
+    def is_beam(self) -> bool:
+        """Whether the search is the beam search, plain or not."""
+        return self.search in (AUTO, "beam")
+
+    @property
+    def n_retries(self) -> int:
+        """How often to search again when pruning lost every path."""
+        if self.retries is not None:
+            return self.retries
+        return _AUTO_RETRIES if self.search == AUTO else 0
+
+    @property
+    def scale(self) -> float:
+        """The acoustic scale; 1 where neither options nor a graph name one."""
+        return 1.0 if self.acoustic_scale is None else self.acoustic_scale

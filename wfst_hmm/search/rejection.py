@@ -80,7 +80,7 @@ def judged(result: Decoded, cost: float, filler: Filler, options: SearchOptions)
     n_frames = sum(len(phone.states) for phone in result.phones if phone.text not in silence)
     if not n_frames or not result.words or cost == math.inf:
         return result
-    margin = (result.acoustic_cost - cost) / options.acoustic_scale / n_frames
+    margin = (result.acoustic_cost - cost) / options.of(filler.graph).scale / n_frames
     rejected = margin > filler.weight
     notes = result.notes
     if rejected:

@@ -27,7 +27,6 @@ from typing import Any
 import numpy.typing as npt
 
 from wfst_hmm.apps.recognizer import Recognizer
-from wfst_hmm.apps.speech_options import SPEECH
 from wfst_hmm.apps.stream import Partial, Segment, Stream
 from wfst_hmm.lattice.answer import AnswerOptions
 from wfst_hmm.lattice.confidence import Calibration
@@ -79,7 +78,7 @@ class Hub:
     ) -> None:
         self.recognizer = recognizer
         self.limits = limits or Limits()
-        self.options = options or SPEECH
+        self.options = options or SearchOptions()
         self.answers = AnswerOptions(calibration=calibration or Calibration())
         self.tokens = tuple(token.encode() for token in tokens)
         self.metrics = Metrics()

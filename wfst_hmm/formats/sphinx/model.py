@@ -46,6 +46,9 @@ from wfst_hmm.signal.sphinx import (
 
 __all__ = ["SphinxModel", "read_feat_params", "read_sphinx_model"]
 
+#: PocketSphinx multiplies the grammar's logarithms by 6.5 (``-lw``); of a seventh to a sixth for the
+#: acoustic ones, this did best on Mini LibriSpeech's development part (`bench.transcribe`).
+_SCALE = 0.15
 #: Keys of ``feat.params`` that change nothing here, with the values they may have.
 _HARMLESS: dict[str, tuple[str, ...] | None] = {
     "model": None, "cmninit": None, "dither": None, "seed": None, "verbose": None, "logspec": ("no",),
@@ -100,7 +103,7 @@ class SphinxModel:
         """Return the model as this package saves, scores and builds graphs for it."""
         return ContextModel(
             self.context_map(), self.silence_phones, self.codebooks, self.options, self.transform,
-            self.fillers, {"made_by": "CMU Sphinx"},
+            self.fillers, {"made_by": "CMU Sphinx"}, acoustic_scale=_SCALE,
         )  # fmt: skip
 
     def features(
