@@ -9,6 +9,7 @@ from command_line import CommandLine
 from tiny_speech import TinySpeech
 
 from wfst_hmm.formats.ctm import read_ctm
+from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.lattice.confidence import Calibration
 from wfst_hmm.lattice.nbest import best_hypothesis
 from wfst_hmm.lattice.store import read_lattices
@@ -78,9 +79,21 @@ def test_printed_forms_and_confidences(run: CommandLine, tiny_speech: TinySpeech
 
 def test_calibration(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None:
     path = tmp_path / "confidence.json"
-    # with next to nothing of the acoustics, some words are wrong
-    some_wrong = ["calibrate", tiny_speech.graph, tiny_speech.test, "--out", path,
-                  "--acoustic-scale", 0.004]  # fmt: skip
+    weak = ["--acoustic-scale", 0.006]  # so that not all words are sure
+    decoded = run("decode", tiny_speech.graph, tiny_speech.test, *weak, "--json").json
+    unsure = min(
+        (word["confidence"], utterance["id"], number)
+        for utterance in decoded
+        for number, word in enumerate(utterance["words"])
+    )
+    rows = ["id\taudio\ttext"]
+    for utterance in read_corpus(tiny_speech.test):  # the least sure word is wrong
+        words = list(utterance.words or ())
+        if utterance.id == unsure[1]:
+            words[unsure[2]] = "su" if words[unsure[2]] == "ba" else "ba"
+        rows.append(f"{utterance.id}\t{utterance.audio}\t{' '.join(words)}")
+    (tmp_path / "some.tsv").write_text("\n".join(rows) + "\n")
+    some_wrong = ["calibrate", tiny_speech.graph, tmp_path / "some.tsv", *weak, "--out", path]
     made = run(*some_wrong, "--json")
     assert made.code == 0, made.err
     fit = made.json["calibration"]

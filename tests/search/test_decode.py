@@ -339,11 +339,14 @@ def test_the_plain_beam_search_does_not_search_again_unless_told() -> None:
     scores = FORKED.copy()
     scores[5, 1] = -np.inf  # and the way that the beam leaves ends here
     plain = SearchOptions(search="beam", beam=11.0)
+    narrow = decode(fork_graph(), FORKED, SearchOptions(beam=5.0))
+    assert isinstance(narrow, Decoded)
+    assert "at least 20 states stay" in narrow.notes[0]
     lost = decode(fork_graph(), scores, plain)
     assert isinstance(lost, NoPath)
     assert lost.reason == "beam_cut"
     assert "beam 11" in lost.detail
-    for again in (plain.replace(retries=1), SearchOptions(beam=5.0)):
+    for again in (plain.replace(retries=1), SearchOptions(beam=5.0, min_active=0)):
         found = decode(fork_graph(), scores, again)
         assert isinstance(found, Decoded)
         assert found.text == "a"

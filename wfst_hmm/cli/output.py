@@ -98,7 +98,7 @@ def report(outcome: Outcome, problems: list[str], told: set[str]) -> None:
 
     What holds for the whole run is said once: `told` remembers.
     """
-    from wfst_hmm.search.begin import UNPRUNED
+    from wfst_hmm.search.begin import A_FEW_KEPT, UNPRUNED
 
     if outcome.problem is not None:
         problems.append(outcome.problem)
@@ -106,8 +106,9 @@ def report(outcome: Outcome, problems: list[str], told: set[str]) -> None:
     elif outcome.decoded is not None:
         for note in outcome.decoded.notes:
             if note not in told:
-                warn(note if note == UNPRUNED else f"{outcome.utterance.place}: {note}")
-            told |= {note} & {UNPRUNED}
+                general = note in (A_FEW_KEPT, UNPRUNED)
+                warn(note if general else f"{outcome.utterance.place}: {note}")
+                told |= {note} if general else set()
 
 
 def _print_words(outcome: Outcome, with_confidence: bool) -> None:

@@ -82,7 +82,7 @@ Raw = Annotated[
 # how they are searched
 Beam = Annotated[float, typer.Option(help=_HELP["beam"])]
 MaxActive = Annotated[int, typer.Option(help=_HELP["max_active"])]
-MinActive = Annotated[int, typer.Option(help=_HELP["min_active"])]
+MinActive = Annotated[int | None, typer.Option(help=_HELP["min_active"], min=0)]
 Retries = Annotated[int | None, typer.Option(help=_HELP["retries"], min=0)]
 AcousticScale = Annotated[float | None, typer.Option(help=_HELP["acoustic_scale"])]
 LatticeBeam = Annotated[float, typer.Option(help=_HELP["lattice_beam"])]

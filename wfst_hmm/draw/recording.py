@@ -187,8 +187,8 @@ def _cutoff(cost: Floats, options: SearchOptions) -> float:
     best = float(cost.min())
     cutoff = best + options.beam
     n_within = int(np.count_nonzero(cost <= cutoff))
-    if n_within < options.min_active:
-        few = options.min_active
+    if n_within < options.fewest_active:
+        few = options.fewest_active
         return float(np.partition(cost, few - 1)[few - 1]) if len(cost) > few else np.inf
     if 0 < options.max_active < n_within:
         return float(np.partition(cost, options.max_active - 1)[options.max_active - 1])

@@ -119,7 +119,7 @@ class BeamSearch:
         n_done, n_pruned, added, self._tokens, self._links, self._raw = advance_tokens(
             self._fst.states, self._fst.arcs, self._plan.slack,
             self._plan.n_labels, scores, self._columns, options.scale, options.beam,
-            options.max_active, options.min_active, self._slot, self._tokens,
+            options.max_active, options.fewest_active, self._slot, self._tokens,
             self._lattice_beam, self._links, self._raw, above,
         )  # fmt: skip
         above += self._offset

@@ -2,8 +2,8 @@
 
 In: a `Graph` or a `CompactGraph`. Out: the search that fits it.
 
-Public names: `UNPRUNED`, `AnySearch`, `begin_search`, `expanded_of`, `graph_to_search`, `overruled`,
-`searches_all`.
+Public names: `A_FEW_KEPT`, `UNPRUNED`, `AnySearch`, `begin_search`, `expanded_of`,
+`graph_to_search`, `overruled`, `searches_all`.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ from wfst_hmm.search.dense_links import DenseLinks
 from wfst_hmm.search.options import SearchOptions
 
 __all__ = [
-    "UNPRUNED", "AnySearch", "begin_search", "expanded_of", "graph_to_search", "overruled",
+    "A_FEW_KEPT", "UNPRUNED", "AnySearch", "begin_search", "expanded_of", "graph_to_search", "overruled",
     "searches_all",
 ]  # fmt: skip
 
 #: All have `advance`, `mark_columns`, `path`, `settle`, `n_frames`, `lost_at`, `n_pruned` and `pruned_above`.
 AnySearch: TypeAlias = BeamSearch | CompactBeamSearch | DenseSearch
 
-#: What a result of a small graph notes where a narrow beam was asked for.
+#: What results note where a narrow beam was asked for that something else was stronger than: of
+#: small graphs, and of others.
 UNPRUNED = (
     "the graph is small: all of its states were searched, whatever the beam (--search beam prunes)"
 )
+A_FEW_KEPT = f"at least {SearchOptions().fewest_active} states stay, whatever the beam (--search beam prunes)"
 
 _EXPANDED: weakref.WeakKeyDictionary[CompactGraph, Graph] = weakref.WeakKeyDictionary()
 
@@ -57,10 +59,13 @@ def searches_all(options: SearchOptions) -> bool:
 
 
 def overruled(search: object, options: SearchOptions) -> tuple[str, ...]:
-    """Return a note where a search did not prune though narrower bounds than usual asked for it."""
-    asked, usual = options, SearchOptions()
-    narrow = asked.beam < usual.beam or 0 < asked.max_active < usual.max_active
-    return (UNPRUNED,) if narrow and isinstance(search, (DenseSearch, DenseLinks)) else ()
+    """Return notes on what was stronger than narrow bounds that the options asked for."""
+    usual = SearchOptions()
+    narrow = options.beam < usual.beam or 0 < options.max_active < usual.max_active
+    if isinstance(search, (DenseSearch, DenseLinks)):
+        return (UNPRUNED,) if narrow else ()
+    few = options.min_active is None and options.fewest_active > 0 and options.beam < WIDE
+    return (A_FEW_KEPT,) if few else ()
 
 
 def graph_to_search(graph: AnyGraph, options: SearchOptions) -> AnyGraph:

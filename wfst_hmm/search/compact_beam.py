@@ -120,7 +120,7 @@ class CompactBeamSearch:
         n_done, n_pruned, added, self._tokens, self._links, self._raw = advance_units(
             self._fst.states, self._fst.arcs, self._plan.slack,
             self._facts.table, scores, options.scale, options.beam, options.max_active,
-            options.min_active, self._slot, self._tokens, self.n_frames, above, self._lattice_beam,
+            options.fewest_active, self._slot, self._tokens, self.n_frames, above, self._lattice_beam,
             self._links, self._raw,
         )  # fmt: skip
         above += self._offset

@@ -109,7 +109,7 @@ class FusedSearch:
         n_done, n_pruned, added, self._tokens = _advance_pairs(
             self._fst.states, self._fst.arcs, self._plan.has_epsilon, self._plan.slack,
             self._plan.n_labels, scores, self._columns, options.scale, options.beam,
-            options.max_active, options.min_active, self._costs.arrays, self._tokens,
+            options.max_active, options.fewest_active, self._costs.arrays, self._tokens,
         )  # fmt: skip
         self._offset += added
         self.n_pruned += n_pruned

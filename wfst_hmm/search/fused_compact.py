@@ -129,7 +129,7 @@ class FusedCompactSearch:
         n_done, n_pruned, added, self._tokens, self._pairs, self._n_pairs = _advance(
             self._fst.states, self._fst.arcs, self._plan.has_epsilon, self._plan.slack,
             self._facts.table, scores, options.scale, options.beam, options.max_active,
-            options.min_active, self._costs.arrays, self._tokens, self._pairs, self._n_pairs,
+            options.fewest_active, self._costs.arrays, self._tokens, self._pairs, self._n_pairs,
             self.n_frames, self._renumber_at,
         )  # fmt: skip
         self._offset += added

@@ -22,6 +22,7 @@ SEARCHES = ("beam", "exact", "compose")
 #: the beam is narrow, which is quicker; where every path was lost, wider beams are tried.
 AUTO = "auto"
 _AUTO_RETRIES = 2
+_AUTO_ACTIVE = 20
 
 
 def _option(default: Any, text: str) -> Any:
@@ -54,8 +55,9 @@ class SearchOptions:
 
     search: str = _option(
         AUTO,
-        "Which search: beam prunes and no more; auto searches small graphs exactly and retries "
-        "with wider beams; exact, compose.",
+        "Which search: beam prunes by --beam and --max-active alone; auto is the same, but keeps a "
+        "few states in any case, tries wider beams where every path was lost, and searches small "
+        "graphs exactly; exact, compose.",
     )
     beam: float = _option(
         24.0, "Paths costlier than the best by more than this many nats are dropped; inf: none."
@@ -63,7 +65,11 @@ class SearchOptions:
     max_active: int = _option(
         7000, "At most about this many states stay active from frame to frame; 0: no limit."
     )
-    min_active: int = _option(0, "At least this many states stay active, whatever the beam.")
+    min_active: int | None = _option(
+        None,
+        "At least this many states stay active, whatever the beam; by default "
+        f"{_AUTO_ACTIVE} with auto, 0 with beam.",
+    )
     acoustic_scale: float | None = _option(
         None, "Factor on the acoustic log-likelihoods; by default the model's."
     )
@@ -91,7 +97,7 @@ class SearchOptions:
             if (getattr(self, name) or 0) < 0:
                 raise UsageError(f"{name} must not be negative", where=name,
                                  got=getattr(self, name))  # fmt: skip
-        if 0 < self.max_active < self.min_active:
+        if 0 < self.max_active < (self.min_active or 0):
             raise UsageError("min_active is above max_active", where="min_active",
                              got=self.min_active, expected=f"at most {self.max_active}")  # fmt: skip
 
@@ -117,6 +123,13 @@ class SearchOptions:
     def is_beam(self) -> bool:
         """Whether the search is the beam search, plain or not."""
         return self.search in (AUTO, "beam")
+
+    @property
+    def fewest_active(self) -> int:
+        """At least how many states stay active, whatever the beam."""
+        if self.min_active is not None:
+            return self.min_active
+        return min(_AUTO_ACTIVE, self.max_active or _AUTO_ACTIVE) if self.search == AUTO else 0
 
     @property
     def n_retries(self) -> int:
