@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from training_problems import WORDS, alignments, graphs_of, small_options, spoken
 
 from wfst_hmm.graph.lexicon_fst import LexiconOptions
+from wfst_hmm.graph.oov import places_of, vocabulary
 from wfst_hmm.graph.transcript import TranscriptCompiler
 from wfst_hmm.training.align import NO_ARC, align_utterances
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs, GraphArrays
@@ -86,7 +87,8 @@ def test_each_stretch_is_shared_evenly() -> None:
 def test_silence_is_found() -> None:
     model = _first_model(WORDS, small_options())
     graphs = AlignmentGraphs(TranscriptCompiler(model, WORDS, LexiconOptions(0.5, "SIL")))
-    material, _ = prepare(spoken(60), WORDS, graphs)
+    takes = spoken(60)
+    material, _ = prepare(takes, vocabulary(WORDS, places_of(takes)), graphs)
     start = FlatStart(_silent(model), loudness_range(material.frames, material.borders))
     right = 0
     for batch in (batch for block in material.blocks for batch in block):

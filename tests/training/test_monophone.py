@@ -196,7 +196,10 @@ def test_unknown_words_are_all_listed() -> None:
     assert "--on-oov skip" in message
     watcher = Notes()
     model = train_on(takes, WORDS, None, small_options(on_oov="skip"), watcher=watcher)
-    assert [n.split(":")[1].strip() for n in watcher.notes[:2]] == ["x1", "x2"]
+    assert watcher.notes[0].startswith(
+        "2 words of the transcripts cannot be spoken: abb (nearest: ab"
+    )
+    assert [n.split(":")[1].strip() for n in watcher.notes[1:3]] == ["x1", "x2"]
     assert model.info["training"]["skipped"][0] == [
         "x1", "not in the lexicon: abb (nearest: ab)",
     ]  # fmt: skip
@@ -243,7 +246,7 @@ def test_no_data_is_an_error() -> None:
     [
         ({"n_passes": 0}, "n_passes"),
         ({"variance_floor": 0.0}, "variance_floor"),
-        ({"on_oov": "maybe"}, "raise or skip"),
+        ({"on_oov": "maybe"}, "skip, guess or unk"),
         ({"perturb": (1.0,)}, "perturb"),
         ({"silence_probability": 1.0}, "silence_probability"),
         ({"silence_phone": "a b"}, "silence_phone"),

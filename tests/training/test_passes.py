@@ -5,6 +5,7 @@ import pytest
 from training_problems import WORDS, small_options, spoken
 
 from wfst_hmm.graph.lexicon_fst import LexiconOptions
+from wfst_hmm.graph.oov import places_of, vocabulary
 from wfst_hmm.graph.transcript import TranscriptCompiler
 from wfst_hmm.graph.units import Units
 from wfst_hmm.models.acoustic import AcousticModel
@@ -35,7 +36,8 @@ def model_with_sounds() -> AcousticModel:
 def setting(model: AcousticModel) -> tuple[AlignmentGraphs, Material, Units]:
     compiler = TranscriptCompiler(model, WORDS, LexiconOptions(0.5, "SIL"))
     graphs = AlignmentGraphs(compiler)
-    material, skipped = prepare(spoken(), WORDS, graphs)
+    takes = spoken()
+    material, skipped = prepare(takes, vocabulary(WORDS, places_of(takes)), graphs)
     assert not skipped
     return graphs, material, compiler.units
 

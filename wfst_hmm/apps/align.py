@@ -3,7 +3,7 @@
 In: a model, a lexicon and a corpus with transcripts. Out: an `Outcome` per utterance whose
 `Decoded` says when; files in the forms of `wfst_hmm.apps.results`.
 
-Public names: `ALIGNMENT_FORMS`, `align_corpus`, `alignment_writer`, `write_alignments`.
+Public names: `ALIGNMENT_FORMS`, `LEAVE_OUT`, `align_corpus`, `alignment_writer`, `write_alignments`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from wfst_hmm.apps.results import TIERS, check_forms
 from wfst_hmm.errors import DataError, WfstHmmError
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.graph import Graph
-from wfst_hmm.graph.lexicon import Lexicon, format_missing
+from wfst_hmm.graph.lexicon import Lexicon
 from wfst_hmm.graph.lexicon_fst import LexiconOptions
+from wfst_hmm.graph.oov import OovOptions, places_of, vocabulary
 from wfst_hmm.graph.transcript_context import transcript_compiler
 from wfst_hmm.models.loading import SpeechModel
 from wfst_hmm.search.decode import decode
@@ -30,10 +31,12 @@ from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.features import Features
 
-__all__ = ["ALIGNMENT_FORMS", "align_corpus", "alignment_writer", "write_alignments"]
+__all__ = ["ALIGNMENT_FORMS", "LEAVE_OUT", "align_corpus", "alignment_writer", "write_alignments"]
 
 #: What is written when nothing else is asked for.
 ALIGNMENT_FORMS = ("ctm", "textgrid", "json")
+#: An utterance with a missing word costs no other one its alignment.
+LEAVE_OUT = OovOptions("skip")
 
 
 def align_corpus(
@@ -46,6 +49,8 @@ def align_corpus(
     resample: bool = False,
     stats: Mapping[str, CmvnStats] | None = None,
     n_threads: int = 1,
+    oov: OovOptions = LEAVE_OUT,
+    on_note: Callable[[str], None] | None = None,
 ) -> Iterator[Outcome]:
     """Align every utterance with its transcript.
 
@@ -63,6 +68,11 @@ def align_corpus(
     stats : mapping of str to CmvnStats, optional
         As for `apps.recognize.stream_features`.
     n_threads : int
+    oov : OovOptions
+        What to do about words that the lexicon lacks; by default their utterances come with
+        errors.
+    on_note : callable, optional
+        Hears what there is to tell of words.
 
     Yields
     ------
@@ -73,16 +83,16 @@ def align_corpus(
     options = SearchOptions(
         search=search, acoustic_scale=1.0
     )  # one path of words: no grammar to weigh
-    compile_words = _compiler(model, lexicon, silence or LexiconOptions())
+    words = vocabulary(lexicon, places_of(corpus), oov, phones=model.phones)
+    words.tell(on_note)
+    compile_words = _compiler(model, words.lexicon, silence or LexiconOptions())
 
     def graph_of(utterance: Utterance) -> Graph:
         if utterance.words is None:
             raise DataError("no transcript", where=utterance.place,
                             fix="Add its line to the text file.")  # fmt: skip
-        missing = lexicon.missing(utterance.words)
-        if missing:
-            raise DataError(f"words that the lexicon lacks: {format_missing(missing)}",
-                            where=utterance.place,
+        if problem := words.problem(utterance.words):
+            raise DataError(problem, where=utterance.place,
                             fix="Add them to the lexicon, or correct the transcript.")  # fmt: skip
         return compile_words(utterance.words)
 

@@ -10,22 +10,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from wfst_hmm.apps.librispeech import is_librispeech, read_librispeech
 from wfst_hmm.apps.recognizer import Recognizer, check_new
-from wfst_hmm.errors import DataError, GraphError, UsageError, WfstHmmError
+from wfst_hmm.errors import DataError, GraphError, WfstHmmError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.compact import AnyGraph
 from wfst_hmm.graph.compiler import GraphOptions, build_compact, build_graph
 from wfst_hmm.graph.findings import LintReport
-from wfst_hmm.graph.g2p import G2p
-from wfst_hmm.graph.grammar import grammar_from_spec, read_grammar
-from wfst_hmm.graph.lexicon import Entry, Lexicon
-from wfst_hmm.graph.lexicon_sources import Guess, lexicon_from_spec, with_guesses
+from wfst_hmm.graph.grammar import grammar_from_spec
+from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
 from wfst_hmm.graph.lint import lint, lint_graph
-from wfst_hmm.graph.ngram import UNKNOWN_WORDS
-from wfst_hmm.graph.phrases import Grammar
+from wfst_hmm.graph.oov import OovOptions, grammar_vocabulary
 from wfst_hmm.models.loading import SpeechModel, load_model
 from wfst_hmm.signal.audio import RawFormat
 from wfst_hmm.signal.corpus import Corpus
@@ -58,7 +54,6 @@ def train_model(
     *,
     recipe: str = "mono",
     ladder: RecipeOptions | None = None,
-    guesses: bool = False,
     rate: int | None = None,
     channel: int | None = None,
     raw: RawFormat | None = None,
@@ -81,9 +76,6 @@ def train_model(
         How far to go (`training.recipe`).
     ladder : RecipeOptions, optional
         Of the rungs above ``mono``; its `training` is replaced by `options`.
-    guesses : bool
-        Words of the transcripts that the lexicon lacks get pronunciations from a
-        grapheme-to-phoneme model trained on the lexicon.
     rate : int, optional
         Samples per second that the model shall hear; by default those of the first recording.
     channel, raw
@@ -107,13 +99,6 @@ def train_model(
     skips = options.on_bad_audio == "skip"
     corpus = corpus_from(data, on_error=skip if skips else None).recorded(channel, raw)
     pronunciations = lexicon_from_spec(lexicon)
-    missing = [word.word for word in pronunciations.missing(corpus.words())] if guesses else []
-    if missing:
-        watcher.stage(f"pronunciations of {len(missing)} words that the lexicon lacks")
-        pronunciations, guessed = with_guesses(pronunciations, missing,
-                                               G2p.train(pronunciations).entries)  # fmt: skip
-        for entry in guessed:
-            watcher.note(f"guessed: {entry.word} = {' '.join(entry.phones)}")
     options = options.replace(features=options.features.at_rate(rate or rate_of(corpus)))
     if recipe == "mono":
         return train(corpus, pronunciations, out, options, watcher=watcher, workers=workers)
@@ -138,8 +123,7 @@ def build(
     out: str | Path,
     options: GraphOptions | None = None,
     *,
-    on_oov: Literal["raise", "skip", "guess"] = "raise",
-    guess: Guess | None = None,
+    oov: OovOptions | None = None,
     cache: str | Path | None = None,
     compact: bool = False,
 ) -> AnyGraph:
@@ -156,11 +140,8 @@ def build(
     out : path
         New, empty, or an older graph, which is replaced once this one is built.
     options : GraphOptions, optional
-    on_oov : {"raise", "skip", "guess"}
-        What to do about words of the grammar that the lexicon lacks; ``guess`` gives them the
-        pronunciations of `guess`.
-    guess : callable (words) -> entries, optional
-        By default a grapheme-to-phoneme model trained on the lexicon itself.
+    oov : OovOptions, optional
+        What to do about words of the grammar that the lexicon lacks.
     cache : path, optional
         A folder of stages to be found again (`graph.compiler.build_graph`).
 
@@ -171,7 +152,7 @@ def build(
     -------
     Graph, or CompactGraph where `compact`
         Its ``info["lint"]`` holds what the lint found before and after, ``info["guessed"]`` the
-        guessed words and their phones.
+        guessed words and their phones, ``info["words"]`` what else there is to tell of words.
 
     Raises
     ------
@@ -179,31 +160,24 @@ def build(
         A loop of the grammar is of negative cost, or keeps it from being determinized: two
         paths are shown.
     """
-    if on_oov not in ("raise", "skip", "guess"):
-        raise UsageError("unknown choice", where="on_oov", got=on_oov,
-                         expected="raise, skip or guess")  # fmt: skip
     check_new(out, "graph.json", "graph")
     acoustic, pronunciations = load_model(model), lexicon_from_spec(lexicon)
-    guesses: tuple[Entry, ...] = ()
-    if on_oov == "guess":
-        if Path(grammar).exists():
-            pronunciations, guesses = _guessed(pronunciations, read_grammar(grammar), guess)
-        on_oov = "raise"
-    chosen = grammar_from_spec(
-        grammar, pronunciations, silence_phones=acoustic.silence_phones, on_oov=on_oov
-    )
-    before = lint(pronunciations, chosen, acoustic)
+    chosen = grammar_from_spec(grammar, pronunciations,
+                               silence_phones=acoustic.silence_phones, on_oov=None)  # fmt: skip
+    chosen, words = grammar_vocabulary(chosen, pronunciations, oov, phones=acoustic.phones)
+    before = lint(words.within(pronunciations), chosen, acoustic)
     _stop_at_loops(before)
     made: AnyGraph
     if compact:
-        made = build_compact(acoustic, pronunciations, chosen, options, cache=cache)
+        made = build_compact(acoustic, words.lexicon, chosen, options, cache=cache)
         findings = before
     else:
-        made = build_graph(acoustic, pronunciations, chosen, options, cache=cache)
+        made = build_graph(acoustic, words.lexicon, chosen, options, cache=cache)
         findings = LintReport([*before, *lint_graph(made)])
     made = dataclasses.replace(made, info={
         **made.info, "lint": findings.to_json(),
-        "guessed": [[entry.word, " ".join(entry.phones)] for entry in guesses],
+        "guessed": [[entry.word, " ".join(entry.phones)] for entry in words.guessed],
+        "words": [note for note in words.notes if not note.startswith("guessed: ")],
     })  # fmt: skip
     Recognizer(made, acoustic).save(out)
     return made
@@ -214,12 +188,3 @@ def _stop_at_loops(report: LintReport) -> None:
     for finding in report.of("error"):
         if finding.rule in ("epsilon-loop", "not-determinizable"):
             raise GraphError(finding.what, where=finding.where, fix=finding.remedy)
-
-
-def _guessed(
-    lexicon: Lexicon, grammar: Grammar, guess: Guess | None
-) -> tuple[Lexicon, tuple[Entry, ...]]:
-    words = [w for w in grammar.words if not (grammar.has_backoff and w in UNKNOWN_WORDS)]
-    if guess is None and any(word not in lexicon for word in words):
-        guess = G2p.train(lexicon).entries
-    return with_guesses(lexicon, words, guess) if guess is not None else (lexicon, ())

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from wfst_hmm.errors import DataError, FormatError, WfstHmmError
 from wfst_hmm.files import read_lines
+from wfst_hmm.orthography import fields
 from wfst_hmm.signal.corpus import Corpus, Utterance
 
 __all__ = ["is_librispeech", "read_librispeech"]
@@ -54,7 +55,7 @@ def read_librispeech(
     for path in sorted(folder.glob(_TRANSCRIPTS)):
         for number, line in read_lines(path):
             where = f"{path}:{number}"
-            id_, *words = line.lower().split()
+            id_, *words = fields(line.lower())
             if not words:
                 raise FormatError("no transcript", where=where, expected="an id and words")
             audio = path.parent / f"{id_}.flac"

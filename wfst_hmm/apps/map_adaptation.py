@@ -16,6 +16,7 @@ from wfst_hmm.apps.recognize import stream_features
 from wfst_hmm.errors import DataError, ModelError, UsageError, WfstHmmError
 from wfst_hmm.graph.lexicon import Lexicon
 from wfst_hmm.graph.lexicon_fst import LexiconOptions
+from wfst_hmm.graph.oov import OovOptions, places_of, vocabulary
 from wfst_hmm.graph.transcript_context import topology_units, transcript_compiler
 from wfst_hmm.graph.units import Units
 from wfst_hmm.models.acoustic import AcousticModel
@@ -47,7 +48,7 @@ class MapOptions:
         Adapt mixture weights as well.
     silence_probability : float
         Of silence between words.
-    on_oov : {"raise", "skip"}
+    oov : OovOptions
         What to do about utterances with words that the lexicon lacks.
     n_workers : int
         Threads; they change no result.
@@ -57,7 +58,7 @@ class MapOptions:
     n_passes: int = 2
     weights: bool = False
     silence_probability: float = 0.5
-    on_oov: str = "raise"
+    oov: OovOptions = OovOptions()  # noqa: RUF009 (frozen)
     n_workers: int = 1
 
     def __post_init__(self) -> None:
@@ -76,6 +77,7 @@ def map_adapt(
     *,
     resample: bool = False,
     on_skip: Callable[[str], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> SpeechModel:
     """Return the model adapted to the corpus.
 
@@ -92,6 +94,8 @@ def map_adapt(
         Convert recordings of another rate than the model's.
     on_skip : callable, optional
         Hears of every utterance that is left out, and why.
+    on_note : callable, optional
+        Hears what there is to tell of words (`graph.oov`).
 
     Raises
     ------
@@ -104,6 +108,8 @@ def map_adapt(
     tell = on_skip or (lambda text: None)
     mixtures = _mixtures(model)
     takes = []
+    words = vocabulary(lexicon, places_of(corpus), options.oov, phones=model.phones)
+    words.tell(on_note)
     spoken = Corpus(tuple(u for u in corpus if u.words is not None), corpus.where)
     for utterance, features in stream_features(spoken, model, resample=resample,
                                                n_threads=options.n_workers):  # fmt: skip
@@ -112,9 +118,11 @@ def map_adapt(
         else:
             takes.append(Take(utterance.id, utterance.words or (), features.array,
                               utterance.where, utterance.speaker))  # fmt: skip
-    compiler = transcript_compiler(model, lexicon, LexiconOptions(options.silence_probability))
+    compiler = transcript_compiler(
+        model, words.lexicon, LexiconOptions(options.silence_probability)
+    )
     graphs = AlignmentGraphs(compiler)
-    material, skipped = prepare(takes, lexicon, graphs, on_oov=options.on_oov)
+    material, skipped = prepare(takes, words, graphs)
     for entry in skipped:
         tell(f"{entry.id}: {entry.reason}")
     topologies, units = _topologies(model)
@@ -138,8 +146,8 @@ def map_adapt(
                 + sums.mixtures.occupancy[:, None] * (mixtures.means - prior.means),
             )
             mixtures = map_adapted(prior, again, tau=options.tau, weights=options.weights)
-    facts = {"adapted": {"from": model.hash, "options": json.loads(json.dumps(
-        dataclasses.asdict(options))), "n_utterances": len(material.ids), "n_frames": n_frames}}  # fmt: skip
+    told = dataclasses.asdict(options) | {"oov": options.oov.on_oov}
+    facts = {"adapted": {"from": model.hash, "options": json.loads(json.dumps(told)), "n_utterances": len(material.ids), "n_frames": n_frames}}  # fmt: skip
     info: dict[str, Any] = {**model.info, **facts}
     if isinstance(model, AcousticModel):
         return dataclasses.replace(model, mixtures=mixtures, info=info)

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from wfst_hmm.apps.recognize import Outcome
 from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.graph.lexicon import Entry, Lexicon
+from wfst_hmm.orthography import key
 from wfst_hmm.search.result import Decoded
 
 __all__ = ["PronunciationCounts", "count_pronunciations", "with_probabilities"]
@@ -45,6 +46,20 @@ class PronunciationCounts:
     paused: Counter[Spoken]
     n_utterances: int
     skipped: tuple[tuple[str, str], ...] = ()
+
+    def named(self, lexicon: Lexicon) -> PronunciationCounts:
+        """Return the counts under the spellings of a lexicon (NFC, apostrophes, case)."""
+
+        def own(counter: Counter[Spoken]) -> Counter[Spoken]:
+            named: Counter[Spoken] = Counter()
+            for (word, phones), n in counter.items():
+                for spelling in lexicon.spellings(word, fold_case=True) or (word,):
+                    named[spelling, phones] += n
+            return named
+
+        return dataclasses.replace(
+            self, spoken=own(self.spoken), followed=own(self.followed), paused=own(self.paused)
+        )
 
     @property
     def pause_probability(self) -> float:
@@ -87,7 +102,7 @@ def _spoken(decoded: Decoded, quiet: frozenset[str]) -> Iterator[tuple[Spoken, b
     firsts = [bisect.bisect_left(starts, word.start) for word in decoded.words]
     for word, first, behind in zip(decoded.words, firsts, [*firsts[1:], len(starts)], strict=True):
         phones = [phone.text for phone in decoded.phones[first:behind]]
-        kept = tuple(phone for phone in phones if phone not in quiet)
+        kept = tuple(key(phone) for phone in phones if phone not in quiet)
         if kept:
             yield (word.text, kept), len(kept) < len(phones)
 
@@ -138,21 +153,25 @@ def with_probabilities(
     if not counts.spoken:
         raise DataError("no utterance was aligned", got=f"{len(counts.skipped)} without alignment",
                         fix="Compare transcripts and recordings.")  # fmt: skip
+    counts = counts.named(lexicon)
     heard = {word for word, _ in counts.spoken}
     n_places = counts.followed.total()
     least = 1 / (n_places + 2)
     usual = min(max(counts.pause_probability, least), 1 - least)
 
+    def spoken(entry: Entry) -> Spoken:
+        return entry.word, tuple(map(key, entry.phones))
+
     def entry_of(entry: Entry) -> Entry:
-        key = entry.word, entry.phones
+        own = spoken(entry)
         changes: dict[str, float] = {}
         if entry.word in heard:
             ways = lexicon.prons(entry.word)
-            most = max(counts.spoken[way.word, way.phones] for way in ways)
-            changes["probability"] = (counts.spoken[key] + smoothing) / (most + smoothing)
+            most = max(counts.spoken[spoken(way)] for way in ways)
+            changes["probability"] = (counts.spoken[own] + smoothing) / (most + smoothing)
         if pauses and n_places:
-            paused = counts.paused[key] + pause_smoothing * usual
-            changes["silence"] = min(paused / (counts.followed[key] + pause_smoothing), 0.999)
+            paused = counts.paused[own] + pause_smoothing * usual
+            changes["silence"] = min(paused / (counts.followed[own] + pause_smoothing), 0.999)
         return dataclasses.replace(entry, **changes)  # type: ignore[arg-type]
 
     return Lexicon(entry_of(entry) for entry in lexicon)

@@ -35,6 +35,7 @@ from wfst_hmm.graph.lexicon import Lexicon
 from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
 from wfst_hmm.graph.ngram import NgramModel
 from wfst_hmm.graph.ngram_fst import ngram_to_fst
+from wfst_hmm.graph.oov import OovOptions, grammar_vocabulary
 from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.kinds import known_as, read_as
 from wfst_hmm.lattice.confidence import Calibration
@@ -141,6 +142,8 @@ def transcriber(
     cache: str | Path | None = None,
     profile: DecodingProfile | None = None,
     progress: Callable[[str], None] | None = None,
+    oov: OovOptions | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> Transcriber:
     """Return a recognizer; its graph comes from the cache, or is built and kept there.
 
@@ -161,6 +164,11 @@ def transcriber(
         By default `EN_US` for that model, and plain values for others.
     progress : callable, optional
         Told what is being done, stage by stage.
+    oov : OovOptions, optional
+        What to do about words of a grammar that the lexicon lacks; those of a language model are
+        left out.
+    on_note : callable, optional
+        Hears what there is to tell of words when the graph is built.
 
     Raises
     ------
@@ -172,7 +180,8 @@ def transcriber(
     if vocabulary is not None and vocabulary < 1:
         raise UsageError("vocabulary must be positive", got=vocabulary)
     begun = time.perf_counter()
-    work = _Work(model, grammar, lexicon, vocabulary, profile, progress or (lambda text: None))
+    work = _Work(model, grammar, lexicon, vocabulary, profile, progress or (lambda text: None),
+                 oov or OovOptions(), on_note)  # fmt: skip
     folder = Path(cache if cache is not None else cache_folder()) / work.key
     recognizer = _kept(folder)
     built = recognizer is None
@@ -213,7 +222,9 @@ class _Work:
     def __init__(
         self, model: str | Path, grammar: str | Path | None, lexicon: str | Path | None,
         vocabulary: int | None, profile: DecodingProfile | None, tell: Callable[[str], None],
+        oov: OovOptions, on_note: Callable[[str], None] | None,
     ) -> None:  # fmt: skip
+        self.oov, self.on_note = oov, on_note
         self.named = str(model) == "en-us"
         parts = wheel.en_us() if self.named or grammar is None or lexicon is None else None
         self.model = parts.acoustic if self.named and parts is not None else Path(model)
@@ -234,6 +245,8 @@ class _Work:
             "graph": dataclasses.asdict(self.profile.graph),
             "word_penalty": self.profile.word_penalty,
         }  # fmt: skip
+        if oov.on_oov != "raise" or oov.fold_case:
+            self.made_from["words"] = f"{oov.on_oov} {oov.fold_case}"
         text = json.dumps(self.made_from, sort_keys=True)
         self.key = hashlib.sha256(text.encode()).hexdigest()[:24]
 
@@ -248,7 +261,7 @@ class _Work:
         self.tell("reading the pronunciations")
         lexicon = lexicon_from_spec(self.lexicon)
         self.tell("reading the grammar")
-        grammar, is_large = self._grammar(lexicon, acoustic)
+        grammar, lexicon, is_large = self._grammar(lexicon, acoustic)
         grammar = grammar.penalized(self.profile.word_penalty)
         make = build_compact if is_large else build_graph
         self.tell("joining grammar and pronunciations")
@@ -259,22 +272,24 @@ class _Work:
         self.tell("writing the graph")
         return Recognizer(graph, acoustic)
 
-    def _grammar(self, lexicon: Lexicon, acoustic: SpeechModel) -> tuple[Grammar, bool]:
-        """Return the grammar, and whether it is a language model."""
+    def _grammar(self, lexicon: Lexicon, acoustic: SpeechModel) -> tuple[Grammar, Lexicon, bool]:
+        """Return the grammar, its pronunciations, and whether it is a language model."""
         path = Path(self.grammar)
         if not (path.exists() and known_as(path, "language model")):
             if self.vocabulary is not None:
                 raise UsageError("a smaller vocabulary needs a language model", got=self.grammar)
-            found = grammar_from_spec(self.grammar, lexicon, on_oov="raise",
+            found = grammar_from_spec(self.grammar, lexicon, on_oov=None,
                                       silence_phones=acoustic.silence_phones)  # fmt: skip
-            return found, False
+            found, words = grammar_vocabulary(found, lexicon, self.oov, phones=acoustic.phones)
+            words.tell(self.on_note)
+            return found, words.lexicon, False
         model: NgramModel = read_as(path, "language model")
         unigrams = model.tables[0]
         order = np.argsort(-unigrams.log_prob, kind="stable")
         by_probability = (model.words[int(i)] for i in unigrams.word[order])
-        words = [word for word in by_probability if word in lexicon]
-        chosen = model.restricted_to(words[: self.vocabulary])
-        return Grammar(ngram_to_fst(chosen), Path(self.grammar).name), True
+        known = [word for word in by_probability if lexicon.spellings(word)]
+        chosen = model.restricted_to(known[: self.vocabulary])
+        return Grammar(ngram_to_fst(chosen), Path(self.grammar).name), lexicon, True
 
 
 def _digest_of_spec(spec: str, parts: wheel.WheelModel | None) -> str:

@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.apps.align import align_corpus
+from wfst_hmm.apps.align import LEAVE_OUT, align_corpus
 from wfst_hmm.apps.recognize import Outcome, decode_corpus, stream_features
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.errors import DataError, ModelError, UsageError, WfstHmmError
 from wfst_hmm.graph.lexicon import Lexicon
+from wfst_hmm.graph.oov import OovOptions
 from wfst_hmm.models.acoustic import AcousticModel
 from wfst_hmm.models.loading import SpeechModel
 from wfst_hmm.models.mixtures import MixtureSet
@@ -65,9 +66,15 @@ def states_by_words(
     *,
     resample: bool = False,
     on_skip: Callable[[str], None] = lambda text: None,
+    oov: OovOptions = LEAVE_OUT,
+    on_note: Callable[[str], None] | None = None,
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """Return the states of an alignment with the transcripts; as `states_by_search`."""
-    return _states(align_corpus(model, lexicon, corpus, resample=resample), model, on_skip)
+    """Return the states of an alignment with the transcripts; as `states_by_search`.
+
+    `on_note` hears what there is to tell of words (`graph.oov`).
+    """
+    outcomes = align_corpus(model, lexicon, corpus, resample=resample, oov=oov, on_note=on_note)
+    return _states(outcomes, model, on_skip)
 
 
 def states_by_search(

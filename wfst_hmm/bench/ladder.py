@@ -32,11 +32,11 @@ from wfst_hmm.formats.sphinx.wheel import en_us
 from wfst_hmm.graph.compiler import GraphOptions, build_compact
 from wfst_hmm.graph.g2p import G2p
 from wfst_hmm.graph.lexicon import Lexicon, read_lexicon
-from wfst_hmm.graph.lexicon_sources import with_guesses
 from wfst_hmm.graph.lm_bin import read_lm_bin
 from wfst_hmm.graph.ngram import UNKNOWN_WORDS
 from wfst_hmm.graph.ngram_fst import ngram_to_fst
 from wfst_hmm.graph.ngram_pruning import prune_ngrams
+from wfst_hmm.graph.oov import OovOptions, vocabulary
 from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.models.acoustic import AcousticModel
 from wfst_hmm.models.loading import SpeechModel
@@ -165,9 +165,8 @@ def bench_ladder(
 
 def _lexicon(dictionary: Lexicon, corpus: Corpus, guesser: G2p) -> Lexicon:
     """Return pronunciations of the words of a corpus."""
-    missing = [word.word for word in dictionary.missing(corpus.words())]
-    everything, _ = with_guesses(dictionary, missing, guesser.entries)
-    return everything.restricted(sorted(corpus.words()))
+    guess = OovOptions("guess", guess=guesser.entries)
+    return vocabulary(dictionary, corpus.words(), guess).lexicon
 
 
 def _grammar(dictionary: Lexicon, guesser: G2p, prune: float) -> tuple[Grammar, Lexicon]:
@@ -178,9 +177,8 @@ def _grammar(dictionary: Lexicon, guesser: G2p, prune: float) -> tuple[Grammar, 
         model = prune_ngrams(model, prune)
     grammar = Grammar(ngram_to_fst(model), str(path))
     words = [word for word in grammar.words if word not in UNKNOWN_WORDS]
-    missing = [word.word for word in dictionary.missing(words)]
-    known, _ = with_guesses(dictionary, missing, guesser.entries)
-    return grammar, known
+    guess = OovOptions("guess", guess=guesser.entries)
+    return grammar, vocabulary(dictionary, words, guess).within(dictionary)
 
 
 def _errors(

@@ -12,7 +12,17 @@ from typing import Annotated
 
 import typer
 
-from wfst_hmm.cli.parameters import Channel, Json, LexiconSpec, Raw, Resample, Spoken
+from wfst_hmm.cli.parameters import (
+    Channel,
+    FoldCase,
+    Json,
+    LexiconSpec,
+    OnOov,
+    Oov,
+    Raw,
+    Resample,
+    Spoken,
+)
 from wfst_hmm.cli.recognition import spoken
 from wfst_hmm.cli.shell import print_json, say, warn
 
@@ -29,9 +39,9 @@ def adapt(
     ] = 10.0,
     passes: Annotated[int, typer.Option(help="Alignments.", min=1)] = 2,
     weights: Annotated[bool, typer.Option("--weights", help="Adapt mixture weights, too.")] = False,
-    skip_oov: Annotated[
-        bool, typer.Option("--skip-oov", help="Leave out words that the lexicon lacks.")
-    ] = False,
+    on_oov: OnOov = Oov.raise_,
+    fold_case: FoldCase = False,
+    skip_oov: Annotated[bool, typer.Option("--skip-oov", hidden=True)] = False,
     resample: Resample = False,
     channel: Channel = None,
     raw: Raw = None,
@@ -47,14 +57,19 @@ def adapt(
     from wfst_hmm.apps.map_adaptation import MapOptions, map_adapt
     from wfst_hmm.apps.recognizer import check_new
     from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
+    from wfst_hmm.graph.oov import OovOptions
     from wfst_hmm.models.loading import load_model
 
     check_new(out, "model.json", "model")
-    options = MapOptions(tau, passes, weights, on_oov="skip" if skip_oov else "raise",
-                         n_workers=threads)  # fmt: skip
+    if skip_oov:
+        warn("--skip-oov is now called --on-oov skip")
+        on_oov = Oov.skip
+    listing = out.parent / f"{out.name}.missing.txt"
+    options = MapOptions(tau, passes, weights, n_workers=threads,
+                         oov=OovOptions(on_oov.value, fold_case, listing=listing))  # fmt: skip
     made = map_adapt(
         load_model(model), lexicon_from_spec(lexicon), spoken(data, [], channel, raw), options,
-        resample=resample, on_skip=lambda text: warn(f"left out: {text}"),
+        resample=resample, on_skip=lambda text: warn(f"left out: {text}"), on_note=warn,
     )  # fmt: skip
     made.save(out)
     facts = {"out": str(out), "hash": made.hash, **made.info["adapted"]}

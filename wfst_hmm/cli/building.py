@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfst_hmm.cli.parameters import Channel, Json, LexiconSpec, Raw, Resample
+from wfst_hmm.cli.parameters import Channel, FoldCase, Json, LexiconSpec, OnOov, Oov, Raw, Resample
 from wfst_hmm.cli.shell import console, print_json, say, warn
 from wfst_hmm.cli.working import Cluster, training_workers
 from wfst_hmm.signal.kaldi import FeatureOptions
@@ -56,14 +56,6 @@ class OnError(str, enum.Enum):
     skip = "skip"
 
 
-class OnOov(str, enum.Enum):
-    """What to do about words without a pronunciation."""
-
-    raise_ = "raise"
-    skip = "skip"
-    guess = "guess"
-
-
 def train(
     data: Annotated[
         Path, typer.Argument(help="Kaldi data directory, TSV manifest, or part of LibriSpeech.")
@@ -94,10 +86,8 @@ def train(
     channel: Channel = None,
     raw: Raw = None,
     cmvn: Annotated[str, typer.Option(help=_HELP["cmvn"])] = "speaker",
-    on_oov: Annotated[
-        OnOov,
-        typer.Option(help="Words that the lexicon lacks: skip their utterances, or guess."),
-    ] = OnOov.raise_,
+    on_oov: OnOov = Oov.raise_,
+    fold_case: FoldCase = False,
     on_bad_audio: Annotated[
         OnError, typer.Option(help="Recordings that cannot be used.")
     ] = OnError.raise_,
@@ -118,13 +108,13 @@ def train(
     options = TrainingOptions(
         features=FeatureOptions(resample=resample, cmvn=cmvn), n_passes=passes,
         n_gaussians=gaussians, n_states=states, skip=skip, silence_phone=silence_phone,
-        perturb=tuple(perturb or ()), on_oov="skip" if on_oov is OnOov.skip else "raise",
+        perturb=tuple(perturb or ()), on_oov=on_oov.value, fold_case=fold_case,
         on_bad_audio=on_bad_audio.value, beam=beam, seed=seed, n_workers=threads,
     )  # fmt: skip
     ladder = RecipeOptions(leaves=leaves, gaussians=tied_gaussians)
     with training_workers(model, cluster, threads) as workers:
         made = train_model(data, lexicon, model, options, recipe=recipe.value, ladder=ladder,
-                           guesses=on_oov is OnOov.guess, rate=rate, channel=channel, raw=raw, watcher=_watcher(),
+                           rate=rate, channel=channel, raw=raw, watcher=_watcher(),
                            workers=workers)  # fmt: skip
     training = made.info["training"]
     facts = {
@@ -172,9 +162,8 @@ def graph(
     silence_probability: Annotated[
         float, typer.Option(help="Probability of silence between words; 0: none.")
     ] = 0.5,
-    on_oov: Annotated[
-        OnOov, typer.Option(help="Words that the lexicon lacks; guess: by a model of its own.")
-    ] = OnOov.raise_,
+    on_oov: OnOov = Oov.raise_,
+    fold_case: FoldCase = False,
     max_states: Annotated[
         int, typer.Option(help="Stop when a stage needs more states.")
     ] = 50_000_000,
@@ -198,14 +187,18 @@ def graph(
     """
     from wfst_hmm.apps.building import build
     from wfst_hmm.graph.compiler import GraphOptions
+    from wfst_hmm.graph.oov import OovOptions
 
     options = GraphOptions(silence_probability=silence_probability, max_states=max_states,
                            max_memory_mb=max_memory)  # fmt: skip
-    made = build(model, lexicon, grammar, out, options, on_oov=on_oov.value, cache=cache,
+    oov = OovOptions(on_oov.value, fold_case, listing=out.parent / f"{out.name}.missing.txt")
+    made = build(model, lexicon, grammar, out, options, oov=oov, cache=cache,
                  compact=compact)  # fmt: skip
     facts = {"out": str(out), "states": made.fst.n_states, "arcs": made.fst.n_arcs,
              "words": len(made.words) - 1, "info": dict(made.info)}  # fmt: skip
     for note in made.info.get("cache_notes", ()):
+        warn(note)
+    for note in made.info["words"]:
         warn(note)
     for word, phones in made.info["guessed"]:
         warn(f"guessed: {word} = {phones}")

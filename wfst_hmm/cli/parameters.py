@@ -2,14 +2,15 @@
 
 In: nothing. Out: types of parameters.
 
-Public names: `AcousticScale`, `Beam`, `Calibration`, `Channel`, `Forms`, `GraphFolder`, `Inputs`,
-`Json`, `LatticeBeam`, `Lattices`, `LexiconSpec`, `MaxActive`, `MinActive`, `ModelOfGraph`,
-`NBest`, `Raw`, `Resample`, `ResultsFolder`, `Retries`, `SEARCH`, `Spoken`, `Threads`.
+Public names: `AcousticScale`, `Beam`, `Calibration`, `Channel`, `FoldCase`, `Forms`, `GraphFolder`,
+`Inputs`, `Json`, `LatticeBeam`, `Lattices`, `LexiconSpec`, `MaxActive`, `MinActive`, `ModelOfGraph`,
+`NBest`, `OnOov`, `Oov`, `Raw`, `Resample`, `ResultsFolder`, `Retries`, `SEARCH`, `Spoken`, `Threads`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,7 @@ __all__ = [
     "Beam",
     "Calibration",
     "Channel",
+    "FoldCase",
     "Forms",
     "GraphFolder",
     "Inputs",
@@ -35,6 +37,8 @@ __all__ = [
     "MinActive",
     "ModelOfGraph",
     "NBest",
+    "OnOov",
+    "Oov",
     "Raw",
     "Resample",
     "ResultsFolder",
@@ -64,6 +68,27 @@ LexiconSpec = Annotated[
 Calibration = Annotated[
     Path | None,
     typer.Option(help="From wfst-hmm calibrate; by default the graph's own, if it has one."),
+]
+
+
+class Oov(str, enum.Enum):
+    """What to do about words without a pronunciation (`graph.oov.ON_OOV`)."""
+
+    raise_ = "raise"
+    skip = "skip"
+    guess = "guess"
+    unk = "unk"
+
+
+OnOov = Annotated[
+    Oov,
+    typer.Option(
+        help="Words that the lexicon lacks: refuse, leave out what uses them, guess how they are "
+        "spoken, or speak them as <unk>."
+    ),
+]
+FoldCase = Annotated[
+    bool, typer.Option("--fold-case", help="Take words in other case where the lexicon lacks them.")
 ]
 
 # how recordings are read

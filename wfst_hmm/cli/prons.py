@@ -12,7 +12,17 @@ from typing import Annotated
 
 import typer
 
-from wfst_hmm.cli.parameters import Channel, Json, LexiconSpec, Raw, Resample, Spoken
+from wfst_hmm.cli.parameters import (
+    Channel,
+    FoldCase,
+    Json,
+    LexiconSpec,
+    OnOov,
+    Oov,
+    Raw,
+    Resample,
+    Spoken,
+)
 from wfst_hmm.cli.recognition import spoken
 from wfst_hmm.cli.shell import print_json, say, warn
 
@@ -30,6 +40,8 @@ def prons(
     pauses: Annotated[
         bool, typer.Option("--pauses/--no-pauses", help="Probabilities of silence, too.")
     ] = True,
+    on_oov: OnOov = Oov.skip,
+    fold_case: FoldCase = False,
     resample: Resample = False,
     channel: Channel = None,
     raw: Raw = None,
@@ -44,13 +56,18 @@ def prons(
     """
     from wfst_hmm.apps.align import align_corpus
     from wfst_hmm.apps.pronunciations import count_pronunciations, with_probabilities
+    from wfst_hmm.graph.lexicon import Lexicon
     from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
+    from wfst_hmm.graph.oov import OovOptions, places_of, vocabulary
     from wfst_hmm.models.loading import load_model
 
     acoustic, words = load_model(model), lexicon_from_spec(lexicon)
     corpus = spoken(data, [], channel, raw)
-    known = words.restricted(corpus.words())
-    aligned = align_corpus(acoustic, known, corpus, resample=resample, n_threads=threads)
+    oov = OovOptions(on_oov.value, fold_case, listing=out.parent / f"{out.name}.missing.txt")
+    known = vocabulary(words, places_of(corpus), oov, phones=acoustic.phones)
+    known.tell(warn)
+    words = Lexicon([*words, *known.guessed])
+    aligned = align_corpus(acoustic, known.lexicon, corpus, resample=resample, n_threads=threads)
     counts = count_pronunciations(aligned, acoustic.silence_phones)
     for id_, reason in counts.skipped:
         warn(f"left out: {id_}: {reason}")

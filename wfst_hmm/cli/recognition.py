@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +23,7 @@ from wfst_hmm.cli.parameters import (
     Beam,
     Calibration,
     Channel,
+    FoldCase,
     Forms,
     GraphFolder,
     Inputs,
@@ -34,6 +35,8 @@ from wfst_hmm.cli.parameters import (
     MinActive,
     ModelOfGraph,
     NBest,
+    OnOov,
+    Oov,
     Raw,
     Resample,
     ResultsFolder,
@@ -58,6 +61,7 @@ from wfst_hmm.search.options import SearchOptions
 if TYPE_CHECKING:
     from wfst_hmm.apps.wer import WordErrors
     from wfst_hmm.errors import WfstHmmError
+    from wfst_hmm.graph.oov import OovOptions
     from wfst_hmm.signal.containers import RawFormat
     from wfst_hmm.signal.corpus import Corpus
 
@@ -248,10 +252,9 @@ def align(
         typer.Option("--form", help="ctm, textgrid, srt, vtt, json; may be repeated."),
     ] = None,
     silence_probability: Silence = 0.5,
-    guess: Annotated[
-        bool,
-        typer.Option("--guess", help="Guess pronunciations of words that the lexicon lacks."),
-    ] = False,
+    on_oov: OnOov = Oov.skip,
+    fold_case: FoldCase = False,
+    guess: Annotated[bool, typer.Option("--guess", hidden=True)] = False,
     search: Annotated[Search, typer.Option(help="Which search.")] = Search.exact,
     resample: Resample = False,
     channel: Channel = None,
@@ -272,6 +275,8 @@ def align(
     from wfst_hmm.cluster.jobs import AlignJob, prepared
     from wfst_hmm.cluster.work import absolute_spec
     from wfst_hmm.graph.lexicon_fst import LexiconOptions
+    from wfst_hmm.graph.oov import OovOptions
+    from wfst_hmm.models.loading import load_model
 
     forms = check_forms(form or ALIGNMENT_FORMS)
     check_folder(out)
@@ -279,9 +284,14 @@ def align(
     told: set[str] = set()
     silence = LexiconOptions(silence_probability=silence_probability)
     corpus = spoken(data, problems, channel, raw)
-    spec = _with_guesses(lexicon, corpus, out / "guessed.txt") if guess else lexicon
+    if guess:
+        warn("--guess is now called --on-oov guess")
+        on_oov = Oov.guess
+    listing = out.parent / f"{out.name}.missing.txt"
+    spec, oov = _looked_up(lexicon, corpus, OovOptions(on_oov.value, fold_case, listing=listing),
+                           load_model(model).phones, out / "guessed.txt")  # fmt: skip
     job = prepared(AlignJob(model.absolute(), absolute_spec(spec), silence, resample,
-                            search.value))  # fmt: skip
+                            search.value, oov))  # fmt: skip
     n_done, printed = 0, []
     with (
         alignment_writer(out, forms) as writer,
@@ -306,36 +316,48 @@ def align(
         raise fail(f"{len(problems)} utterances could not be aligned; see above")
 
 
-def _with_guesses(spec: str, corpus: Corpus, path: Path) -> str:
-    """Write pronunciations for words that a lexicon lacks; return the lexicon with them."""
-    from wfst_hmm.graph.g2p import G2p
-    from wfst_hmm.graph.lexicon import Lexicon
-    from wfst_hmm.graph.lexicon_sources import lexicon_from_spec, with_guesses
+def _looked_up(
+    spec: str, corpus: Corpus, oov: OovOptions, phones: Sequence[str], path: Path
+) -> tuple[str, OovOptions]:
+    """Look up the words of all transcripts, once; return what is left for those who align parts.
 
-    lexicon = lexicon_from_spec(spec)
-    missing = [word.word for word in lexicon.missing(corpus.words())]
-    if not missing:
-        return spec
-    _, guessed = with_guesses(lexicon, missing, G2p.train(lexicon).entries)
-    for entry in guessed:
-        warn(f"guessed: {entry.word} = {' '.join(entry.phones)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Lexicon(guessed).write(path)
-    return f"{spec}+{path}"
+    Guesses are written to `path`, and added to the lexicon's specification.
+    """
+    from wfst_hmm.graph.lexicon import Lexicon
+    from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
+    from wfst_hmm.graph.oov import OovOptions, places_of, vocabulary
+
+    words = vocabulary(lexicon_from_spec(spec), places_of(corpus), oov, phones=phones)
+    words.tell(warn)
+    if words.guessed:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Lexicon(words.guessed).write(path)
+        spec = f"{spec}+{path}"
+    folds = oov.fold_case or oov.on_oov == "guess"
+    return spec, OovOptions("unk" if oov.on_oov == "unk" else "skip", folds)
 
 
 def score(
     reference: Annotated[
-        Path, typer.Argument(metavar="REF", help="Kaldi text file, data directory or manifest.")
+        Path,
+        typer.Argument(
+            metavar="REF", help="Text, data directory, manifest, trn, stm, ctm or TextGrids."
+        ),
     ],
     hypothesis: Annotated[
-        Path, typer.Argument(metavar="HYP", help="Kaldi text file, such as hyp.txt of decode.")
+        Path, typer.Argument(metavar="HYP", help="Results folder, text, trn, ctm or TextGrids.")
     ],
     ignore_case: Annotated[
         bool, typer.Option("--ignore-case", help="Compare without case.")
     ] = False,
     show_all: Annotated[
         bool, typer.Option("--all", help="Show the alignment of right utterances, too.")
+    ] = False,
+    sclite: Annotated[
+        bool, typer.Option("--sclite", help="Count as NIST's sclite -D does (4-3-3, no case).")
+    ] = False,
+    speakers: Annotated[
+        bool, typer.Option("--speakers", help="Show the errors of every speaker.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -345,19 +367,27 @@ def score(
     """
     from wfst_hmm.apps.wer import score_files
 
-    scored = score_files(reference, hypothesis, ignore_case=ignore_case)
+    scored = score_files(reference, hypothesis, ignore_case=ignore_case, sclite=sclite)
     total = scored.total
+    for note in scored.notes:
+        warn(note)
     for id_ in scored.missing[:20]:
         warn(f"utterance {id_}: no hypothesis in {hypothesis}; its words count as deleted")
     if len(scored.missing) > 20:
         warn(f"{len(scored.missing) - 20} more utterances without a hypothesis")
     if as_json:
         print_json(total.to_dict() | {"utterances": len(scored.utterances),
-                                      "missing": list(scored.missing)})  # fmt: skip
+                                      "missing": list(scored.missing),
+                                      "speakers": {name: errors.to_dict() for name, errors
+                                                   in scored.speakers.items()}})  # fmt: skip
         return
     for id_, errors in scored.utterances.items():
         if errors.n_errors or show_all:
             _print_alignment(id_, errors)
+    for name, errors in scored.speakers.items() if speakers else ():
+        say(f"{name}: WER {100 * errors.wer:.2f} % ({errors.n_errors} of {errors.n_words} words: "
+            f"{errors.substitutions} substituted, {errors.deletions} deleted, "
+            f"{errors.insertions} inserted)")  # fmt: skip
     say(
         f"WER {100 * total.wer:.2f} % ({total.n_errors} of {total.n_words} words: "
         f"{total.substitutions} substituted, {total.deletions} deleted, {total.insertions} "

@@ -18,11 +18,14 @@ from wfst_hmm.cli.output import Output, report
 from wfst_hmm.cli.parameters import (
     Calibration,
     Channel,
+    FoldCase,
     Forms,
     Inputs,
     Json,
     Lattices,
     NBest,
+    OnOov,
+    Oov,
     Raw,
     ResultsFolder,
     Threads,
@@ -57,6 +60,8 @@ def transcribe(
     vocabulary: Annotated[
         int | None, typer.Option(help="Only so many of the likeliest words.", min=1)
     ] = None,
+    on_oov: OnOov = Oov.raise_,
+    fold_case: FoldCase = False,
     adapt: Annotated[
         bool | None,
         typer.Option(
@@ -108,7 +113,7 @@ def transcribe(
     problems: list[str] = []
     told: set[str] = set()
     corpus = inputs(audio, problems, channel, raw)
-    ready = ready_made(model, grammar, lexicon, vocabulary, cache)
+    ready = ready_made(model, grammar, lexicon, vocabulary, cache, on_oov, fold_case)
     recognizer = ready.recognizer
     corpus = prepared_corpus(corpus, recognizer.model.rate, warn)
     output.check(corpus)
@@ -142,9 +147,12 @@ def ready_made(
     lexicon: str | None = None,
     vocabulary: int | None = None,
     cache: Path | None = None,
+    on_oov: Oov = Oov.raise_,
+    fold_case: bool = False,
 ) -> Transcriber:
     """Return the recognizer, telling on stderr what is being built and where it is kept."""
     from wfst_hmm.apps.transcription import cache_folder, transcriber
+    from wfst_hmm.graph.oov import OovOptions
 
     done = 0
     with progress("preparing") as advance:
@@ -160,7 +168,8 @@ def ready_made(
             done += 1
 
         ready = transcriber(model, grammar=grammar, lexicon=lexicon, vocabulary=vocabulary,
-                            cache=cache, progress=tell)  # fmt: skip
+                            cache=cache, progress=tell, on_note=warn,
+                            oov=OovOptions(on_oov.value, fold_case))  # fmt: skip
     if ready.built:
         graph = ready.recognizer.graph
         warn(f"built in {ready.seconds:.0f} s: {len(graph.words) - 1:,} words, "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfst_hmm.cli.parameters import Channel, Json, Raw, Resample
+from wfst_hmm.cli.parameters import Channel, FoldCase, Json, OnOov, Oov, Raw, Resample
 from wfst_hmm.cli.recognition import spoken
 from wfst_hmm.cli.shell import print_json, say, warn
 from wfst_hmm.errors import UsageError
@@ -34,6 +34,8 @@ def vtln(
     graph: Annotated[
         Path | None, typer.Option(help="Graph directory: a first pass finds the words.")
     ] = None,
+    on_oov: OnOov = Oov.skip,
+    fold_case: FoldCase = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="By default DATA/spk2warp, or TABLE.spk2warp."),
@@ -55,6 +57,7 @@ def vtln(
     from wfst_hmm.apps.vtln import speaker_warps, states_by_search, states_by_words
     from wfst_hmm.formats.data import warps_path, write_warps
     from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
+    from wfst_hmm.graph.oov import OovOptions
     from wfst_hmm.models.loading import load_model
 
     corpus = spoken(data, [], channel, raw).warped({})
@@ -70,8 +73,9 @@ def vtln(
         )
     elif model is not None and lexicon is not None:
         acoustic = load_model(model)
-        states = states_by_words(acoustic, lexicon_from_spec(lexicon), corpus,
-                                 resample=resample, on_skip=skip)  # fmt: skip
+        states = states_by_words(acoustic, lexicon_from_spec(lexicon), corpus, resample=resample,
+                                 on_skip=skip, on_note=warn,
+                                 oov=OovOptions(on_oov.value, fold_case))  # fmt: skip
     else:
         raise UsageError("states are needed to compare warps",
                          fix="Name --graph, or --model and --lexicon.")  # fmt: skip

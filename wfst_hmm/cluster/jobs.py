@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from wfst_hmm.apps.adaptation import AdaptationOptions, SpeakerReport
-from wfst_hmm.apps.align import align_corpus
+from wfst_hmm.apps.align import LEAVE_OUT, align_corpus
 from wfst_hmm.apps.diarization.diarize import run_job
 from wfst_hmm.apps.diarization.options import DiarizerOptions
 from wfst_hmm.apps.diarization.options import Job as Recording
@@ -38,6 +38,7 @@ from wfst_hmm.formats.rttm import Turn
 from wfst_hmm.graph.lexicon import Lexicon
 from wfst_hmm.graph.lexicon_fst import LexiconOptions
 from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
+from wfst_hmm.graph.oov import OovOptions
 from wfst_hmm.lattice.answer import AnswerOptions
 from wfst_hmm.models.loading import SpeechModel, load_model
 from wfst_hmm.search.options import SearchOptions
@@ -149,6 +150,7 @@ class AlignJob:
     silence: LexiconOptions
     resample: bool = False
     search: str = "exact"
+    oov: OovOptions = LEAVE_OUT
     digest: str = ""
 
     def files(self) -> tuple[Path, ...]:
@@ -168,7 +170,8 @@ class AlignJob:
         """Align."""
         lexicon = _lexicon(self)
         return list(align_corpus(_model(self), lexicon, corpus, silence=self.silence,
-                                 search=self.search, resample=self.resample, stats=stats))  # fmt: skip
+                                 search=self.search, resample=self.resample, stats=stats,
+                                 oov=self.oov))  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,20 +3,65 @@
 In: words with times, by utterance. Out: a text file with the lines
 ``utterance channel start duration word [confidence]``.
 
-Public names: `ctm_text`, `read_ctm`, `write_ctm`.
+Public names: `CtmRow`, `ctm_rows`, `ctm_text`, `read_ctm`, `write_ctm`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from wfst_hmm.errors import DataError, FormatError
 from wfst_hmm.files import atomic_file, read_lines
+from wfst_hmm.orthography import fields, is_symbol
 from wfst_hmm.search.result import Word
 
-__all__ = ["ctm_text", "read_ctm", "write_ctm"]
+__all__ = ["CtmRow", "ctm_rows", "ctm_text", "read_ctm", "write_ctm"]
+
+_EXPECTED = "recording channel start duration word [confidence [type speaker]]"
+#: Types of words in the eighth field's form (NIST's RT evaluations) that are no words.
+_NO_WORDS = ("non-lex", "misc", "noise")
+
+
+@dataclasses.dataclass(frozen=True)
+class CtmRow:
+    """A line of a CTM file.
+
+    Attributes
+    ----------
+    recording, channel : str
+    start, duration : float
+        Seconds; 0 for the marks of alternatives, which have none.
+    text : str
+    confidence : float, optional
+    kind : str
+        ``lex``, ``fp``, ``non-lex`` ... where the line says so.
+    speaker : str
+    ways : tuple of tuples of str
+        Of several alternatives in this place, the words of each.
+    """
+
+    recording: str
+    channel: str
+    start: float
+    duration: float
+    text: str
+    confidence: float | None = None
+    kind: str = ""
+    speaker: str = ""
+    ways: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def middle(self) -> float:
+        """The time by which NIST's tools assign words to segments, seconds."""
+        return self.start + self.duration / 2
+
+    @property
+    def is_word(self) -> bool:
+        """Whether it is not a noise."""
+        return self.kind not in _NO_WORDS
 
 
 def write_ctm(path: str | Path, words: Mapping[str, Sequence[Word]], *, channel: str = "1") -> None:
@@ -62,30 +107,48 @@ def ctm_text(words: Mapping[str, Sequence[Word]], *, channel: str = "1") -> str:
 def read_ctm(path: str | Path) -> dict[str, list[Word]]:
     """Read the words of every utterance, in the file's order; channels are not kept apart.
 
+    Raises
+    ------
+    FormatError
+        As `ctm_rows`.
+    """
+    found: dict[str, list[Word]] = {}
+    for row in ctm_rows(path):
+        if row.is_word and not row.text.startswith("<ALT"):
+            word = Word(row.text, row.start, row.start + row.duration, row.confidence)
+            found.setdefault(row.recording, []).append(word)
+    return found
+
+
+def ctm_rows(path: str | Path) -> Iterator[CtmRow]:
+    """Yield the lines of a CTM file: 5 to 8 fields, ``NA`` for what is not known.
+
     Lines that start with ``;;`` are comments, as in NIST's tools.
 
     Raises
     ------
     FormatError
-        A line has another number of fields than 5 or 6, or a time or confidence that is none;
-        the message names ``path:line``.
+        A line has another number of fields, or a time or confidence that is none; the message
+        names ``path:line``.
     """
-    found: dict[str, list[Word]] = {}
     for number, line in read_lines(path):
-        fields = line.split()
-        if not fields or line.startswith(";;"):
+        row = fields(line)
+        if not row or line.startswith(";;"):
             continue
         where = f"{path}:{number}"
-        if len(fields) not in (5, 6):
+        if not 5 <= len(row) <= 8:
             raise FormatError("no line of a CTM file", where=where, got=repr(line[:80]),
-                              expected="utterance channel start duration word [confidence]")  # fmt: skip
-        start, length, *sure = (_number(field, where) for field in (*fields[2:4], *fields[5:]))
-        if start < 0 or length < 0 or not all(0 <= value <= 1 for value in sure):
+                              expected=_EXPECTED)  # fmt: skip
+        if row[2] == row[3] == "*" and row[4].upper().startswith("<ALT"):
+            yield CtmRow(row[0], row[1], 0.0, 0.0, row[4])
+            continue
+        start, length = _number(row[2], where), _number(row[3], where)
+        sure = _number(row[5], where) if len(row) > 5 and row[5] != "NA" else None
+        if start < 0 or length < 0 or not 0 <= (sure or 0.0) <= 1:
             raise FormatError("a time below 0, or a confidence outside 0 to 1", where=where,
                               got=repr(line[:80]))  # fmt: skip
-        word = Word(fields[4], start, start + length, sure[0] if sure else None)
-        found.setdefault(fields[0], []).append(word)
-    return found
+        kind, speaker, *_ = (*("" if value == "NA" else value for value in row[6:]), "", "")
+        yield CtmRow(row[0], row[1], start, length, row[4], sure, kind.lower(), speaker)
 
 
 def _number(text: str, where: str) -> float:
@@ -100,7 +163,7 @@ def _number(text: str, where: str) -> float:
 
 def _check(id_: str, channel: str, word: Word, before: float) -> None:
     for part in (id_, channel, word.text):
-        if part.split() != [part]:
+        if not is_symbol(part):
             raise DataError(
                 "a CTM field that is empty or holds white space",
                 where=f"utterance {id_}",

@@ -25,6 +25,7 @@ from wfst_hmm.formats.manifest import (
 )
 from wfst_hmm.formats.text import read_table, read_text, write_text
 from wfst_hmm.kinds import kind_of, wrong_kind
+from wfst_hmm.orthography import fields, is_symbol
 from wfst_hmm.remote import as_url, exists, is_folder
 from wfst_hmm.signal.corpus import Corpus, Utterance
 
@@ -206,26 +207,26 @@ def _segments(
     """Read ``utterance recording start end [channel]`` lines."""
     utterances = []
     for id_, (rest, where) in read_table(path).items():
-        fields = rest.split()
-        if len(fields) not in (3, 4):
+        row = fields(rest)
+        if len(row) not in (3, 4):
             raise FormatError(
                 "not a segment",
                 where=where,
-                got=f"{len(fields) + 1} fields",
+                got=f"{len(row) + 1} fields",
                 expected="utterance, recording, start, end[, channel]",
             )
-        start, end = seconds(fields[1], where), seconds(fields[2], where)
+        start, end = seconds(row[1], where), seconds(row[2], where)
         part = stretch(start, None if end == -1 else end, where)
-        number = channel(fields[3], where) if len(fields) == 4 else None
-        if fields[0] not in recordings:
+        number = channel(row[3], where) if len(row) == 4 else None
+        if row[0] not in recordings:
             error = DataError(
-                f"segment of an unknown recording {fields[0]!r}",
+                f"segment of an unknown recording {row[0]!r}",
                 where=where,
                 fix=f"Add it to {path.parent / 'wav.scp'}.",
             )
             _failed(id_, error, on_error)
             continue
-        audio = Path(recordings[fields[0]][0])
+        audio = Path(recordings[row[0]][0])
         utterances.append(Utterance(id_, audio, None, id_, *part, where, number))
     return utterances
 
@@ -243,7 +244,7 @@ def _with_speakers(path: Path, utterances: list[Utterance]) -> list[Utterance]:
                 fix="Add a line, or remove the file.",
             )
         speaker, where = table[utterance.id]
-        if len(speaker.split()) != 1:
+        if not is_symbol(speaker):
             raise FormatError("not a speaker", where=where, got=repr(speaker), expected="one name")
         out.append(dataclasses.replace(utterance, speaker=speaker))
     return out
@@ -265,7 +266,7 @@ def _with_words(
             )
             _failed(id_, error, on_error)
     return [
-        dataclasses.replace(utterance, words=tuple(table[utterance.id][0].split()))
+        dataclasses.replace(utterance, words=tuple(fields(table[utterance.id][0])))
         if utterance.id in table
         else utterance
         for utterance in utterances

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from wfst_hmm import orthography
 from wfst_hmm.errors import DataError, FormatError
 from wfst_hmm.files import atomic_file, read_lines
 from wfst_hmm.signal.corpus import Corpus, Utterance
@@ -89,12 +90,12 @@ def _header(fields: list[str], where: str) -> list[str]:
 
 def _of_row(row: Mapping[str, str], where: str) -> Utterance:
     id_, audio = row["id"], row["audio"]
-    if id_.split() != [id_]:
+    if not orthography.is_symbol(id_):
         raise FormatError("an id that is empty or holds white space", where=where, got=repr(id_))
     check_audio_name(audio, where)
     start, end = (seconds(row[t], where) if row[t] else None for t in ("start", "end"))
     part = stretch(start, end, where)
-    words = tuple(row["text"].split()) or None
+    words = tuple(orthography.fields(row["text"])) or None
     number = channel(row["channel"], where) if row["channel"] else None
     return Utterance(id_, Path(audio), words, row["speaker"] or id_, *part, where, number)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from wfst_hmm.errors import DataError
 from wfst_hmm.files import atomic_file, read_lines
+from wfst_hmm.orthography import fields, is_symbol
 
 __all__ = ["read_table", "read_text", "text_line", "write_text"]
 
@@ -26,11 +27,11 @@ def read_table(path: Path) -> dict[str, tuple[str, str]]:
     """
     table: dict[str, tuple[str, str]] = {}
     for number, line in read_lines(path):
-        fields = line.split(maxsplit=1)
-        if not fields:
+        row = fields(line, 1)
+        if not row:
             continue
         where = f"{path}:{number}"
-        key, rest = fields[0], fields[1].strip() if len(fields) > 1 else ""
+        key, rest = row[0], row[1] if len(row) > 1 else ""
         if key in table:
             raise DataError(
                 f"id {key!r} twice, first in {table[key][1]}",
@@ -51,7 +52,7 @@ def read_text(path: str | Path) -> dict[str, tuple[str, ...]]:
         The file is missing or no UTF-8 text; an id occurs twice.
     """
     table = read_table(Path(path))
-    return {id_: tuple(rest.split()) for id_, (rest, _) in table.items()}
+    return {id_: tuple(fields(rest)) for id_, (rest, _) in table.items()}
 
 
 def write_text(path: str | Path, transcripts: Mapping[str, Iterable[str]]) -> None:
@@ -77,7 +78,7 @@ def text_line(id_: str, words: Iterable[str]) -> str:
     """
     parts = [id_, *words]
     for part in parts:
-        if part.split() != [part]:
+        if not is_symbol(part):
             raise DataError(
                 "an empty id or word, or one with white space",
                 where=f"utterance {id_}",

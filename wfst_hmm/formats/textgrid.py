@@ -1,20 +1,22 @@
 """Alignments as Praat TextGrids.
 
-In: tiers of timed labels (words, phones). Out: a ``.TextGrid`` file in Praat's long text form.
+In: tiers of timed labels (words, phones). Out: a ``.TextGrid`` file in Praat's long text form; and
+back, from the long and the short form.
 
-Public names: `Timed`, `textgrid_text`, `write_textgrid`.
+Public names: `Label`, `Timed`, `is_textgrid`, `read_textgrid`, `textgrid_text`, `write_textgrid`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from wfst_hmm.errors import DataError
-from wfst_hmm.files import atomic_file
+from wfst_hmm.errors import DataError, FormatError
+from wfst_hmm.files import atomic_file, read_lines
 
-__all__ = ["Timed", "textgrid_text", "write_textgrid"]
+__all__ = ["Label", "Timed", "is_textgrid", "read_textgrid", "textgrid_text", "write_textgrid"]
 
 _SAME = 1e-6  # seconds: times closer than this are one boundary
 
@@ -33,6 +35,56 @@ class Timed(Protocol):
     @property
     def end(self) -> float:
         """Seconds from the beginning of the recording."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Label:
+    """An interval's label."""
+
+    text: str
+    start: float
+    end: float
+
+
+def is_textgrid(path: str | Path) -> bool:
+    """Tell whether a file begins as Praat's text files do."""
+    try:
+        first = next((line for _, line in read_lines(path) if line.strip()), "")
+    except FormatError:
+        return False
+    return "ooTextFile" in first
+
+
+def read_textgrid(path: str | Path) -> dict[str, list[Label]]:
+    """Read the interval tiers of a TextGrid, long or short, by their names.
+
+    Intervals without a label are left out; of tiers with one name the later ones are called
+    ``name_2`` and so on.
+
+    Raises
+    ------
+    FormatError
+        The file is missing or is no TextGrid.
+    """
+    from praatio.utilities import textgrid_io  # here: few commands read TextGrids
+
+    text = "\n".join(line for _, line in read_lines(path))
+    try:
+        parsed = textgrid_io.parseTextgridStr(text + "\n", includeEmptyIntervals=False)
+        tiers: dict[str, list[Label]] = {}
+        for tier in parsed["tiers"]:
+            if tier["class"] != "IntervalTier":
+                continue
+            name, number = tier["name"], 1
+            while name in tiers:
+                number += 1
+                name = f"{tier['name']}_{number}"
+            tiers[name] = [Label(str(text), float(start), float(end))
+                           for start, end, text in tier["entries"]]  # fmt: skip
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+        raise FormatError(f"a damaged TextGrid ({error})", where=str(path),
+                          expected="interval tiers in Praat's long or short text form") from None  # fmt: skip
+    return tiers
 
 
 def write_textgrid(

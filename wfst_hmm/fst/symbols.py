@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, FormatError
 from wfst_hmm.files import atomic_file, read_lines
+from wfst_hmm.orthography import is_symbol
 
 __all__ = ["EPSILON", "EPSILONS", "Symbols", "read_numbers", "renumbered"]
 
@@ -55,7 +56,7 @@ class Symbols:
             table.insert(0, EPSILON)
         ids: dict[str, int] = {}
         for number, symbol in enumerate(table):
-            if not symbol or (symbol.split() != [symbol] and not (spaces and symbol.strip())):
+            if not (symbol.strip() if spaces else is_symbol(symbol)):
                 raise DataError(
                     f"symbol number {number} is empty or holds white space", got=repr(symbol)
                 )

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm import orthography
 from wfst_hmm.errors import FormatError
 from wfst_hmm.files import atomic_file, read_lines
 from wfst_hmm.fst.arrays import Fst
@@ -141,7 +142,7 @@ def _split(path: str | Path) -> tuple[list[_Row], list[_Row]]:
     arcs: list[_Row] = []
     finals: list[_Row] = []
     for number, line in read_lines(path):
-        fields = line.split()
+        fields = orthography.fields(line)
         if fields:
             (arcs if len(fields) > 2 else finals).append((number, fields))
     return arcs, finals

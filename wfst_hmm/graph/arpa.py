@@ -40,6 +40,7 @@ from wfst_hmm.errors import FormatError
 from wfst_hmm.files import atomic_file, read_blocks
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.ngram import NgramModel, NgramRows, is_reserved
+from wfst_hmm.orthography import is_symbol
 
 __all__ = ["MAX_ORDER", "read_arpa", "write_arpa"]
 
@@ -243,7 +244,7 @@ class _Reader:
             except UnicodeDecodeError:
                 raise self.error(int(line), "not UTF-8", got=_shown(field),
                                  fix="Convert the file, for example with iconv -t UTF-8.") from None  # fmt: skip
-            if word.split() != [word] or is_reserved(word):
+            if not is_symbol(word) or is_reserved(word):
                 raise self.error(int(line), "a word that graphs cannot use", got=repr(word),
                                  fix="Rename it: no white space, not <eps>, not #0, #1 ...")  # fmt: skip
             if field in self.words:

@@ -20,6 +20,7 @@ from wfst_hmm.errors import FormatError, UsageError
 from wfst_hmm.files import read_lines
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.word_machine import Phrase
+from wfst_hmm.orthography import fields
 
 __all__ = ["Unspelled", "read_boosts", "spelled"]
 
@@ -62,7 +63,7 @@ def read_boosts(path: str | Path, *, boost: float) -> tuple[Phrase, ...]:
             continue
         spoken, tab, value = line.partition("\t")
         where = f"{path}:{number}"
-        if not spoken.split():
+        if not fields(spoken):
             raise FormatError("a boost without a phrase", where=where, got=repr(line[:80]))
         own = boost
         if tab:
@@ -73,7 +74,7 @@ def read_boosts(path: str | Path, *, boost: float) -> tuple[Phrase, ...]:
             if not math.isfinite(own):
                 raise FormatError("not a boost in nats", where=where, got=repr(value[:80]),
                                   expected="phrase<TAB>number")  # fmt: skip
-        phrases.append(Phrase(tuple(spoken.split()), own))
+        phrases.append(Phrase(tuple(fields(spoken)), own))
     return tuple(phrases)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wfst_hmm import orthography
 from wfst_hmm.errors import FormatError
 from wfst_hmm.files import read_lines
 from wfst_hmm.fst.arrays import Fst
@@ -41,7 +42,7 @@ def read_fsg(path: str | Path) -> Fst:
     words: dict[str, int] = {}
     inside = done = False
     for number, line in read_lines(path):
-        fields = line.partition("#")[0].split()
+        fields = orthography.fields(line.partition("#")[0])
         where = f"{path}:{number}"
         if not fields:
             continue

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wfst_hmm import orthography
 from wfst_hmm.errors import DataError, FormatError
 from wfst_hmm.files import atomic_directory, read_json, write_json
 from wfst_hmm.fst.arrays import Fst
@@ -97,8 +98,8 @@ class G2p:
         DataError
             No entry can be used.
         """
-        entries = [entry for entry in lexicon if _is_spelled(entry.word)]
-        aligned = align_spellings([entry.word for entry in entries],
+        entries = [entry for entry in lexicon if orthography.is_spelled(entry.word)]
+        aligned = align_spellings([orthography.key(entry.word) for entry in entries],
                                   [entry.phones for entry in entries], n_iterations=n_iterations)  # fmt: skip
         rows = [row for row in aligned if row]
         if not rows:
@@ -121,7 +122,7 @@ class G2p:
         the list is empty when nothing is left.
         """
         searcher = self._searcher
-        letters = [letter for letter in map(searcher.known, word) if letter]
+        letters = [letter for letter in map(searcher.known, orthography.key(word)) if letter]
         return searcher.best(letters, n) if letters else []
 
     def entries(self, words: Iterable[str], n: int = 1) -> list[Entry]:
@@ -145,7 +146,7 @@ class G2p:
         """Compare first guesses with the pronunciations of a lexicon."""
         n_words = n_wrong = n_phones = n_edits = 0
         for word in lexicon.words:
-            if not _is_spelled(word):
+            if not orthography.is_spelled(word):
                 continue
             guesses = self.pronounce(word)
             phones = guesses[0].phones if guesses else ()
@@ -229,10 +230,6 @@ class G2p:
     @functools.cached_property
     def _searcher(self) -> GraphoneSearch:
         return GraphoneSearch(ngram_to_fst(self.model), self.graphones)
-
-
-def _is_spelled(word: str) -> bool:
-    return word[0] not in "<[{(" and any(letter.isalnum() for letter in word)
 
 
 def _edits(reference: Sequence[str], guess: Sequence[str]) -> int:

@@ -14,10 +14,11 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from wfst_hmm.errors import DataError, UsageError
-from wfst_hmm.graph.lexicon import Lexicon, format_missing
+from wfst_hmm.errors import UsageError
+from wfst_hmm.graph.lexicon import Lexicon
+from wfst_hmm.graph.oov import with_known_words
 from wfst_hmm.graph.phrases import Grammar, fixed_length, word_list, word_loop
 from wfst_hmm.kinds import kind_for, read_as, reader_of
 
@@ -86,7 +87,7 @@ def grammar_from_spec(
     lexicon: Lexicon,
     *,
     silence_phones: Sequence[str] = (),
-    on_oov: Literal["raise", "skip"] = "raise",
+    on_oov: str | None = "raise",
 ) -> Grammar:
     """Return the grammar that a command line names.
 
@@ -99,9 +100,9 @@ def grammar_from_spec(
     lexicon : Lexicon
     silence_phones : sequence of str
         Words that consist of these only are no words of a built-in grammar.
-    on_oov : {"raise", "skip"}
-        What to do about words of a file that the lexicon lacks: refuse, or leave out the
-        sentences that use them. ``<unk>`` of an n-gram model is always left out.
+    on_oov : {"raise", "skip", "guess", "unk"}, optional
+        What to do about words of a file that the lexicon lacks (`graph.oov.OovOptions`); None
+        leaves them to `graph.oov.grammar_vocabulary`.
 
     Raises
     ------
@@ -117,7 +118,8 @@ def grammar_from_spec(
                 "no such grammar", got=repr(spec),
                 expected="a file, or loop, loop:COST, words, length:N or length:N-M",
             )  # fmt: skip
-        return _known_words_only(read_grammar(spec), lexicon, on_oov)
+        grammar = read_grammar(spec)
+        return grammar if on_oov is None else with_known_words(grammar, lexicon, on_oov)
     silent = frozenset(silence_phones)
     words = [
         word for word in lexicon.words
@@ -143,18 +145,3 @@ def grammar_from_spec(
     if not math.isfinite(cost):
         raise UsageError("not a cost of a word in nats", got=repr(spec), expected="loop:1.5")
     return dataclasses.replace(word_loop(words, dict.fromkeys(words, cost)), source=spec)
-
-
-def _known_words_only(
-    grammar: Grammar, lexicon: Lexicon, on_oov: Literal["raise", "skip"]
-) -> Grammar:
-    missing = lexicon.missing(grammar.words)
-    silently = [m.word for m in missing if m.word.lower() == "<unk>" and grammar.has_backoff]
-    others = [m for m in missing if m.word not in silently]
-    if others and on_oov == "raise":
-        raise DataError(
-            f"the lexicon lacks {len(others)} word{'s' * (len(others) > 1)} of the grammar: "
-            + format_missing(others),
-            where=grammar.source, fix="Add them to the lexicon, or leave them out (skip).",
-        )  # fmt: skip
-    return grammar.without(m.word for m in missing) if missing else grammar

@@ -73,6 +73,7 @@ def grammar_items(grammar: Grammar, lexicon: Lexicon, *, max_states: int) -> Ite
             + format_missing(missing),
             where=grammar.source or None, fix="Add them to the lexicon or change the grammar.",
         )  # fmt: skip
+    lexicon = lexicon.restricted(grammar.words)  # spelled as the grammar spells them
     arcs = grammar.fst.arcs
     codes = arcs["ilabel"].astype(np.int64) << 32 | arcs["olabel"]
     pairs = [(int(code) >> 32, int(code) & 0xFFFFFFFF) for code in np.unique(codes) if code]

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from wfst_hmm.errors import FormatError
 from wfst_hmm.graph.ngram import is_reserved
+from wfst_hmm.orthography import fields
 
 __all__ = [
     "Choice",
@@ -330,7 +331,7 @@ class _Parser:
         text = piece.text
         if piece.kind == "quoted":
             text = re.sub(r"\\(.)", r"\1", text)
-        words = text.split()  # a quoted phrase is spoken as its words, one after the other
+        words = fields(text)  # a quoted phrase is spoken as its words, one after the other
         for word in words:
             if is_reserved(word):
                 raise FormatError(f"the word {word!r} is reserved", where=str(piece.place))

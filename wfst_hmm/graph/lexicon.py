@@ -1,7 +1,7 @@
 """Pronunciation dictionaries: which phones each word may be spoken with, and how likely.
 
-In: a Kaldi ``lexicon.txt`` or ``lexiconp.txt``, or a CMUdict-style file; plain or gzip. Out:
-`Lexicon`, an immutable list of `Entry`.
+In: a dictionary of Kaldi, CMU, Sphinx or the Montreal Forced Aligner: a word, none, one or four numbers,
+and phones a line. Out: `Lexicon`, an immutable list of `Entry`.
 
 Public names: `Entry`, `Lexicon`, `MissingWord`, `WordLines`, `read_lexicon`, `format_missing`.
 """
@@ -9,20 +9,35 @@ Public names: `Entry`, `Lexicon`, `MissingWord`, `WordLines`, `read_lexicon`, `f
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import functools
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from wfst_hmm import orthography
 from wfst_hmm.errors import DataError, FormatError
 from wfst_hmm.files import atomic_file, read_lines
+from wfst_hmm.orthography import fields, is_symbol
 
-__all__ = ["Entry", "Lexicon", "MissingWord", "WordLines", "format_missing", "read_lexicon"]
+__all__ = [
+    "Entry",
+    "Lexicon",
+    "MissingWord",
+    "WordLines",
+    "format_missing",
+    "is_fraction",
+    "read_lexicon",
+]
 
 _VARIANT = re.compile(r"^(?P<word>.+)\((?P<number>[0-9]+)\)$")
 _NUMBER = re.compile(r"^[+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$")
-#: `difflib` compares with every word: too slow for more missing words than this at a time.
-_MAX_SPELLED = 50
+#: Similarity (twice the common letters by all letters, in per cent) from which a spelling is near.
+_NEAR = 60
+#: Nothing near begins alike: in so few words a mistake in the first letter is looked for, too.
+_SMALL = 5000
+#: A number written as a fraction, which no phone is.
+_FRACTION = re.compile(r"^[0-9]*\.[0-9]+$|^[0-9]+\.$|^[0-9.]+[eE][-+]?[0-9]+$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,14 +67,35 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class MissingWord:
-    """A word that the lexicon lacks, with the nearest spellings that it has."""
+    """A word that the lexicon lacks, with the nearest spellings that it has.
+
+    Attributes
+    ----------
+    word : str
+    nearest : tuple of str
+    reason : str
+        Why, where the lexicon has the word but it cannot be used.
+    """
 
     word: str
     nearest: tuple[str, ...]
+    reason: str = ""
 
     def __str__(self) -> str:
-        hint = f" (nearest: {', '.join(self.nearest)})" if self.nearest else ""
-        return f"{self.word}{hint}"
+        notes = [self.reason] if self.reason else []
+        if self.nearest:
+            notes.append("nearest: " + ", ".join(map(self._compared, self.nearest)))
+        word = "".join(repr(mark)[1:-1] if orthography.hidden(mark) else mark for mark in self.word)
+        return word + (f" ({'; '.join(notes)})" if notes else "")
+
+    def _compared(self, near: str) -> str:
+        """Return a near spelling, and what is not seen where nothing else differs."""
+        if orthography.without_hidden(near) != orthography.without_hidden(self.word):
+            return near
+        here, there = orthography.hidden(self.word), orthography.hidden(near)
+        less = (f"without {name}" for name in here if name not in there)
+        more = (f"with {name}" for name in there if name not in here)
+        return " ".join([near, *less, *more])
 
 
 class WordLines:
@@ -83,9 +119,10 @@ class WordLines:
         while at >= 0:
             end = self._data.find(b"\n", at + 1)
             line = self._data[at + 1 : end if end >= 0 else None].decode("utf-8")
-            fields, silence = _fields_of(line)
-            entry = _entry_of(fields, f"{self._path}, {word}", True, set())
-            found.append(dataclasses.replace(entry, silence=silence))
+            text, silence = _without_comment(line)
+            text = line if silence is None else text  # `Lexicon.write` writes no other comments
+            row = _Row(f"{self._path}, {word}", word, fields(text)[1:], silence)
+            found.append(_entry_of(row, 1))
             at = self._data.find(begin, end) if end >= 0 else -1
         return tuple(found)
 
@@ -98,6 +135,7 @@ class Lexicon:
     entries : iterable of Entry
         In the order to be kept. Equal (word, phones) pairs are merged into the first of them,
         with the larger probability, and counted in `n_merged`.
+    notes : iterable of str
 
     Raises
     ------
@@ -112,7 +150,9 @@ class Lexicon:
     (('yes', 'no'), ('Y', 'EH', 'S', 'N', 'OW'), ['yess (nearest: yes)'])
     """
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[Entry], notes: Iterable[str] = ()) -> None:
+        #: What whoever uses the lexicon should know of how it was read.
+        self.notes = tuple(notes)
         self._entries: tuple[Entry, ...] | None = None
         self._n_merged = 0
         self._by_word: dict[str, tuple[Entry, ...]] = {}
@@ -131,6 +171,7 @@ class Lexicon:
         Until then, `find` is asked for the pronunciations of single words.
         """
         made = cls.__new__(cls)
+        made.notes = ()
         made._entries, made._n_merged, made._by_word, made._read = None, 0, {}, read
         made._find = find
         return made
@@ -200,32 +241,91 @@ class Lexicon:
     def __repr__(self) -> str:
         return f"Lexicon({len(self)} pronunciations of {len(self._by_word)} words)"
 
+    def spellings(self, word: str, *, fold_case: bool = False) -> tuple[str, ...]:
+        """Return the words of the lexicon that `word` means, none when it lacks it.
+
+        The word itself; else its other encodings (NFC, NFD); else with straight apostrophes for
+        curly ones; else, with `fold_case`, in any case.
+        """
+        self._fill()
+        if word in self._by_word:
+            return (word,)
+        found = self._by_key.get(orthography.plain_apostrophes(word), ())
+        if found:
+            same = orthography.key(word)
+            return tuple(w for w in found if orthography.key(w) == same) or found
+        return self._by_fold.get(orthography.folded(word), ()) if fold_case else ()
+
+    @functools.cached_property
+    def _by_key(self) -> dict[str, tuple[str, ...]]:
+        return self._grouped(orthography.plain_apostrophes)
+
+    @functools.cached_property
+    def _by_fold(self) -> dict[str, tuple[str, ...]]:
+        return self._grouped(orthography.folded)
+
+    def _grouped(self, key: Callable[[str], str]) -> dict[str, tuple[str, ...]]:
+        groups: dict[str, list[str]] = {}
+        for word in self.words:
+            groups.setdefault(key(word), []).append(word)
+        return {name: tuple(words) for name, words in groups.items()}
+
     def missing(self, words: Iterable[str], *, n_nearest: int = 3) -> list[MissingWord]:
         """Return those of `words` that the lexicon lacks, once each, in order of appearance.
 
-        Only the first 50 come with nearest spellings.
+        A word that it has in another encoding, or with another apostrophe, is not missing.
         """
-        absent = [word for word in dict.fromkeys(words) if word not in self]
-        if not absent:
-            return []
-        known = list(self._by_word)
         return [
-            MissingWord(
-                word,
-                _nearest(word, known, n_nearest) if number < _MAX_SPELLED else (),
-            )
-            for number, word in enumerate(absent)
-        ]
+            MissingWord(word, self.nearest(word, n_nearest))
+            for word in dict.fromkeys(words) if not self.spellings(word)
+        ]  # fmt: skip
+
+    def nearest(self, word: str, n: int = 3) -> tuple[str, ...]:
+        """Return the `n` most similar words, those in other case or with hidden marks first."""
+        if not n:
+            return ()
+        from rapidfuzz import fuzz, process  # here: most commands miss no word
+
+        bare = orthography.without_hidden(word)
+        same, alike = self._spelled
+        begins = alike.get(bare[:1], {})
+        near = {w: seen for w, seen in begins.items() if abs(len(seen) - len(bare)) <= 2}
+        found = process.extract(bare, near, scorer=fuzz.ratio, score_cutoff=_NEAR, limit=n)
+        if not found and len(self._by_word) <= _SMALL:
+            every = {w: seen for group in alike.values() for w, seen in group.items()}
+            found = process.extract(bare, every, scorer=fuzz.ratio, score_cutoff=_NEAR, limit=n)
+        names = (*same.get(bare, ()), *(name for _, _, name in found))
+        return tuple(dict.fromkeys(name for name in names if name != word))[:n]
+
+    @functools.cached_property
+    def _spelled(self) -> tuple[dict[str, tuple[str, ...]], dict[str, dict[str, str]]]:
+        """Words by what is seen of them; and what is seen of words, by its first letter."""
+        alike: dict[str, dict[str, str]] = {}
+        same = self._grouped(orthography.without_hidden)
+        for seen, words in same.items():
+            alike.setdefault(seen[:1], {}).update(dict.fromkeys(words, seen))
+        return same, alike
 
     def restricted(self, words: Iterable[str]) -> Lexicon:
-        """Return the entries of `words` only, in the lexicon's own order."""
-        wanted = frozenset(words)
-        return Lexicon(entry for entry in self.entries if entry.word in wanted)
+        """Return the entries of `words` only, in the lexicon's own order, spelled as asked for."""
+        asked: dict[str, list[str]] = {}
+        for word in dict.fromkeys(words):
+            for own in self.spellings(word):
+                asked.setdefault(own, []).append(word)
+        return Lexicon(
+            (
+                entry if word == entry.word else dataclasses.replace(entry, word=word)
+                for entry in self.entries
+                for word in asked.get(entry.word, ())
+            ),
+            self.notes,
+        )
 
     def merged(self, additions: Lexicon) -> Lexicon:
         """Return this lexicon in which words of `additions` have only their entries there."""
-        kept = (entry for entry in self.entries if entry.word not in additions)
-        return Lexicon([*kept, *additions.entries])
+        out = {own for word in additions.words for own in self.spellings(word)}
+        kept = (entry for entry in self.entries if entry.word not in out)
+        return Lexicon([*kept, *additions.entries], (*self.notes, *additions.notes))
 
     def write(self, path: str | Path) -> None:
         """Write a Kaldi ``lexiconp.txt``: word, probability and phones, separated by spaces.
@@ -244,7 +344,7 @@ class Lexicon:
 
 def _check_entry(entry: Entry) -> None:
     for what, symbol in (("word", entry.word), *(("phone", phone) for phone in entry.phones)):
-        if symbol.split() != [symbol]:
+        if not is_symbol(symbol):
             raise DataError(f"a {what} is empty or holds white space",
                             where=entry.where or None, got=repr(symbol))  # fmt: skip
     if not entry.phones:
@@ -259,16 +359,7 @@ def _check_entry(entry: Entry) -> None:
                         expected="at least 0, below 1")  # fmt: skip
 
 
-def _nearest(word: str, known: Sequence[str], n: int) -> tuple[str, ...]:
-    near = [w for w in known if abs(len(w) - len(word)) <= 2 and w[:1].lower() == word[:1].lower()]
-    found = difflib.get_close_matches(word, near, n)
-    folded = [w for w in known if w != word and w.casefold() == word.casefold()]
-    if not found and not folded and len(known) <= 5000:
-        found = difflib.get_close_matches(word, known, n)
-    return tuple(dict.fromkeys([*folded, *found]))[:n]
-
-
-def format_missing(missing: Sequence[MissingWord], *, limit: int = 20) -> str:
+def format_missing(missing: Sequence[MissingWord], *, limit: int = 10) -> str:
     """Return the missing words and their nearest spellings as one line for a message."""
     shown = "; ".join(str(word) for word in missing[:limit])
     more = len(missing) - limit
@@ -281,18 +372,24 @@ def read_lexicon(path: str | Path, *, probabilities: bool | None = None) -> Lexi
     Parameters
     ----------
     path : path
-        Each line: a word, then its phones, separated by spaces or tabs. Lines that begin with
-        ``;;;`` or ``##`` are comments, and so is all that follows a lone ``#`` among the phones;
-        but ``# silence 0.8`` gives the probability of silence after the word (`Entry.silence`).
-        ``WORD(2)`` is another pronunciation of ``WORD`` where ``WORD``
-        itself came before. UTF-8, with or without a byte order mark; plain or gzip.
+        Each line: a word, numbers, and its phones, separated by blanks or tabs. Where most lines
+        with a tab have a single field before it, all before the first tab is the word; blanks
+        in it become no-break spaces. The numbers: none; the probability of the pronunciation
+        (``lexiconp.txt``); or that, the probability of silence after it (`Entry.silence`) and two
+        factors (the Montreal Forced Aligner, ``lexiconp_silprob.txt``), which are left out. Lines of
+        all three kinds may be mixed. ``;;;`` or ``##`` begins a comment line, a lone ``#`` among the
+        phones a comment, unless only phones follow; ``# silence 0.8`` gives the probability
+        of silence. ``WORD(2)`` is another pronunciation of ``WORD`` where that, or ``WORD``
+        with another number, is in the file. UTF-8, with or without a byte order mark; plain or
+        gzip. Encodings of one word (NFC, NFD) are one word, in the form that comes first.
     probabilities : bool, optional
-        Whether the second field is a probability (``lexiconp.txt``). By default it is when the
-        second field of most lines is a number in (0, 1].
+        Whether a whole number in place of a probability (``1``) is one. By default it is when the
+        second field of most lines is a number in (0, 1]. False: numbers are phones.
 
     Returns
     -------
     Lexicon
+        Its ``notes`` say what was left out or looks wrong.
 
     Raises
     ------
@@ -300,47 +397,115 @@ def read_lexicon(path: str | Path, *, probabilities: bool | None = None) -> Lexi
         A line without a pronunciation or with a bad probability (``file:line`` is named), or a
         file without entries.
     """
-    rows = _read_rows(path)
+    rows, notes = _read_rows(path)
     if not rows:
         raise FormatError("no pronunciations in this lexicon", where=str(path),
                           expected="lines of a word and its phones")  # fmt: skip
     if probabilities is None:
-        plausible = sum(len(fields) > 2 and _probability(fields[1]) > 0 for _, fields, _ in rows)
-        probabilities = 2 * plausible > len(rows)
-    entries: list[Entry] = []
-    seen: set[str] = set()
-    for number, fields, silence in rows:
-        entry = _entry_of(fields, f"{path}:{number}", probabilities, seen)
-        if silence is not None:
-            entry = dataclasses.replace(entry, silence=silence)
-        seen.add(entry.word)
-        entries.append(entry)
-    return Lexicon(entries)
+        plausible = sum(len(row.rest) > 1 and _probability(row.rest[0]) > 0 for row in rows)
+        whole = 2 * plausible > len(rows)
+        counts = [_n_numbers(row.rest, whole) for row in rows]
+    else:
+        counts = [int(probabilities)] * len(rows)
+    if n_factors := counts.count(4):
+        notes.append(f"{path}: {n_factors} entries correct the probability of silence for the word "
+                     "that follows: these two factors are left out")  # fmt: skip
+    entries = [_entry_of(row, count) for row, count in zip(rows, counts, strict=True)]
+    odd = [entry for entry in entries if any(map(is_fraction, entry.phones))]
+    if odd:
+        notes.append(f"{odd[0].where}: {len(odd)} pronunciations have numbers for phones, such as "
+                     f"{odd[0].word} = {' '.join(odd[0].phones)}; expected none, one or four numbers "
+                     "before the phones")  # fmt: skip
+    return Lexicon(entries, notes)
 
 
-def _read_rows(path: str | Path) -> list[tuple[int, list[str], float | None]]:
-    """Return line number, fields and the probability of silence of every line."""
-    rows = []
-    for number, line in read_lines(path):
-        if line.lstrip().startswith((";;;", "##")):
-            continue
-        fields, silence = _fields_of(line)
-        if fields:
-            rows.append((number, fields, silence))
-    return rows
+@dataclasses.dataclass
+class _Row:
+    """A line: where it is, its word, its numbers and phones, and the silence of its comment."""
+
+    where: str
+    word: str
+    rest: list[str]
+    silence: float | None
 
 
-def _fields_of(line: str) -> tuple[list[str], float | None]:
-    """Return the fields of a line and the probability of silence behind its comment sign."""
-    fields = line.split()
-    silence = None
-    if "#" in fields[1:]:
-        at = fields.index("#", 1)
-        match fields[at + 1 :]:
-            case ["silence", value] if _NUMBER.match(value):
-                silence = float(value)
-        del fields[at:]
-    return fields, silence
+def _read_rows(path: str | Path) -> tuple[list[_Row], list[str]]:
+    lines = [(number, line) for number, line in read_lines(path)
+             if line.strip() and not line.lstrip().startswith((";;;", "##"))]  # fmt: skip
+    texts = [(f"{path}:{number}", line, *_without_comment(line)) for number, line in lines]
+    words = [_before_tab(text) for _, _, text, _ in texts if "\t" in text.strip()]
+    tabs = 2 * sum(len(fields(word)) == 1 for word in words) > len(words)
+    rows, commented, spaced = [], [], []
+    for where, line, text, silence in texts:
+        word, rest = _parted(text, tabs)
+        if len(parts := fields(word)) > 1:
+            spaced.append(word)
+            word = "\u00a0".join(parts)
+        rows.append(_Row(where, word, rest, silence))
+        if silence is None and len(text) < len(line):
+            commented.append((rows[-1], fields(line[len(text) :])))
+    phones = {phone for row in rows for phone in row.rest}
+    kept = [(row, cut) for row, cut in commented if phones.issuperset(cut[1:])]
+    notes = []
+    for row, cut in kept:
+        row.rest += cut
+    if kept:
+        notes.append(f"{kept[0][0].where}: a lone '#' among the phones of {len(kept)} entries is taken "
+                     "for a phone, because phones follow it; write a comment's words, or ';;;'")  # fmt: skip
+    if spaced:
+        notes.append(f"{path}: {len(spaced)} words hold blanks, such as {spaced[0].strip()!r}: written "
+                     "with no-break spaces (U+00A0) here and in results")  # fmt: skip
+    _join_variants(rows)
+    form = orthography.FirstForms()
+    for row in rows:
+        row.word = form(row.word)
+    return rows, notes
+
+
+def _without_comment(line: str) -> tuple[str, float | None]:
+    """Return a line up to a lone ``#`` behind its word, and the silence that this may tell of."""
+    found = re.search(r"(?<=[^ \t])[ \t]+#(?=[ \t]|$)", line)
+    if found is None:
+        return line, None
+    match fields(line[found.end() :]):
+        case ["silence", value] if _NUMBER.match(value):
+            return line[: found.start()], float(value)
+    return line[: found.start()], None
+
+
+def _before_tab(text: str) -> str:
+    """Return what stands before the first tab, without numbers at its end."""
+    word, *numbers = fields(text.strip().partition("\t")[0])
+    while numbers and is_fraction(numbers[-1]):
+        numbers.pop()
+    return " ".join([word, *numbers])
+
+
+def _parted(text: str, tabs: bool) -> tuple[str, list[str]]:
+    """Return the word of a line, and the fields behind it."""
+    if not tabs or "\t" not in text.strip():
+        first, *rest = fields(text)
+        return first, rest
+    word = _before_tab(text)
+    return word, fields(text)[len(fields(word)) :]
+
+
+def _join_variants(rows: list[_Row]) -> None:
+    """Take the number off ``WORD(2)`` where there is another pronunciation of ``WORD``."""
+    variants = [_VARIANT.match(row.word) for row in rows]
+    words = {row.word for row in rows}
+    numbered: dict[str, set[str]] = {}
+    for variant in variants:
+        if variant:
+            numbered.setdefault(variant["word"], set()).add(variant["number"])
+    for row, variant in zip(rows, variants, strict=True):
+        if variant and (variant["word"] in words or len(numbered[variant["word"]]) > 1):
+            row.word = variant["word"]
+
+
+def is_fraction(text: str) -> bool:
+    """Tell whether `text` is a number as no phone is written: with a point or an exponent."""
+    return _FRACTION.match(text) is not None
 
 
 def _probability(text: str) -> float:
@@ -349,20 +514,34 @@ def _probability(text: str) -> float:
     return value if value <= 1.0 else 0.0
 
 
-def _entry_of(fields: list[str], where: str, probabilities: bool, seen: set[str]) -> Entry:
-    word, phones, probability = fields[0], fields[1:], 1.0
-    if probabilities and phones:
-        text = phones.pop(0)
-        probability = _probability(text)
-        if not probability:
-            raise FormatError(f"no probability for {word!r}", where=where, got=repr(text),
-                              expected="a number above 0, at most 1")  # fmt: skip
+def _n_numbers(rest: Sequence[str], whole: bool) -> int:
+    """Tell how many numbers stand before the phones: 0, 1 or 4.
+
+    Phones may be digits (X-SAMPA, tones), so a whole number is one only where `whole`, or where
+    three more numbers follow of which the second is a probability below 1.
+    """
+    first = rest[0] if rest else ""
+    if not _NUMBER.match(first):
+        return 0
+    following = [float(text) if _NUMBER.match(text) else math.nan for text in rest[1:4]]
+    if len(rest) > 4 and _probability(first) and following[0] < 1 and all(map(math.isfinite, following)):  # fmt: skip
+        return 4
+    return int(bool(whole or is_fraction(first)))
+
+
+def _entry_of(row: _Row, n_numbers: int) -> Entry:
+    """Return the entry of a line that has so many numbers."""
+    numbers, phones = row.rest[:n_numbers], row.rest[n_numbers:]
+    probability, silence = 1.0, row.silence
+    if numbers and not (probability := _probability(numbers[0])):
+        raise FormatError(f"no probability for {row.word!r}", where=row.where,
+                          got=repr(numbers[0]), expected="a number above 0, at most 1")  # fmt: skip
     if not phones:
         raise FormatError(
-            f"word {word!r} has no pronunciation", where=where, got=repr(" ".join(fields)),
-            expected="a word and its phones", fix="Add its phones or delete the line.",
+            f"word {row.word!r} has no pronunciation", where=row.where,
+            got=repr(" ".join([row.word, *row.rest])), expected="a word and its phones",
+            fix="Add its phones or delete the line.",
         )  # fmt: skip
-    variant = _VARIANT.match(word)
-    if variant and variant["word"] in seen:
-        word = variant["word"]
-    return Entry(word, tuple(phones), probability, where)
+    if n_numbers == 4:
+        silence = float(numbers[1])
+    return Entry(row.word, tuple(phones), probability, row.where, silence)

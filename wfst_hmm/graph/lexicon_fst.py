@@ -21,6 +21,7 @@ from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.lexicon import Entry, Lexicon
 from wfst_hmm.graph.units import AnyModel
+from wfst_hmm.orthography import key
 
 __all__ = [
     "BACKOFF",
@@ -91,7 +92,7 @@ def silence_costs(entry: Entry, silence: tuple[int, float, float]) -> tuple[floa
 
 
 def phone_numbers(phones: Sequence[str], lexicon: Lexicon) -> dict[str, int]:
-    """Return the model's number of every phone, from 0.
+    """Return the model's number of every phone, from 0, whatever its encoding (NFC, NFD).
 
     Raises
     ------
@@ -99,6 +100,10 @@ def phone_numbers(phones: Sequence[str], lexicon: Lexicon) -> dict[str, int]:
         The lexicon uses phones that the model lacks; word, line and phone are named.
     """
     numbers = {phone: number for number, phone in enumerate(phones)}
+    by_key = {key(phone): number for phone, number in numbers.items()}
+    for phone in lexicon.phones:
+        if (number := by_key.get(key(phone))) is not None:
+            numbers.setdefault(phone, number)
     unknown = [
         (entry, phone)
         for entry in lexicon.entries

@@ -16,6 +16,7 @@ from pathlib import Path
 from wfst_hmm.errors import FormatError
 from wfst_hmm.files import read_lines
 from wfst_hmm.graph.lexicon import Entry, Lexicon
+from wfst_hmm.orthography import fields
 
 __all__ = ["SilenceProbabilities", "read_silence_lexicon", "read_silence_probabilities"]
 
@@ -75,24 +76,25 @@ def read_silence_lexicon(path: str | Path) -> Lexicon:
     """
     entries = []
     for number, line in read_lines(path):
-        fields = line.split()
-        if not fields:
+        row = fields(line)
+        if not row:
             continue
         where = f"{path}:{number}"
-        if len(fields) < 6:
+        if len(row) < 6:
             raise FormatError("too few fields for a lexicon with silence", where=where,
-                              got=len(fields), expected=_EXPECTED)  # fmt: skip
-        probability = _number(fields[1], where, "the probability of a pronunciation", 1.0)
-        silence = _number(fields[2], where, "the probability of silence", 1.0)
+                              got=len(row), expected=_EXPECTED)  # fmt: skip
+        probability = _number(row[1], where, "the probability of a pronunciation", 1.0)
+        silence = _number(row[2], where, "the probability of silence", 1.0)
         if silence == 1.0:
             raise FormatError("silence after a word cannot be certain", where=where,
-                              got=fields[2], expected="below 1")  # fmt: skip
-        for text in fields[3:5]:
+                              got=row[2], expected="below 1")  # fmt: skip
+        for text in row[3:5]:
             _number(text, where, "a correction factor", math.inf)
-        entries.append(Entry(fields[0], tuple(fields[5:]), probability, where, silence))
+        entries.append(Entry(row[0], tuple(row[5:]), probability, where, silence))
     if not entries:
         raise FormatError("no pronunciations in this lexicon", where=str(path), expected=_EXPECTED)
-    return Lexicon(entries)
+    note = f"{path}: the factors for the word that follows (columns 4 and 5) are left out"
+    return Lexicon(entries, (note,))
 
 
 def read_silence_probabilities(path: str | Path) -> SilenceProbabilities:
@@ -105,17 +107,17 @@ def read_silence_probabilities(path: str | Path) -> SilenceProbabilities:
     """
     values: dict[str, float] = {}
     for number, line in read_lines(path):
-        fields = line.split()
-        if not fields:
+        row = fields(line)
+        if not row:
             continue
         where = f"{path}:{number}"
-        if len(fields) != 2 or fields[0] not in _FIELDS:
+        if len(row) != 2 or row[0] not in _FIELDS:
             raise FormatError("not a probability of silence", where=where, got=repr(line[:60]),
                               expected=f"one of {' '.join(_FIELDS)} and a number")  # fmt: skip
-        name, probable = _FIELDS[fields[0]]
+        name, probable = _FIELDS[row[0]]
         if name in values:
-            raise FormatError(f"{fields[0]} comes twice", where=where)
-        values[name] = _number(fields[1], where, fields[0], 1.0 if probable else math.inf)
+            raise FormatError(f"{row[0]} comes twice", where=where)
+        values[name] = _number(row[1], where, row[0], 1.0 if probable else math.inf)
     if missing := [text for text, (_, needed) in _FIELDS.items()
                    if needed and _FIELDS[text][0] not in values]:  # fmt: skip
         raise FormatError(f"it does not say {missing[0]}", where=str(path))

@@ -90,6 +90,8 @@ def with_guesses(
 ) -> tuple[Lexicon, tuple[Entry, ...]]:
     """Return the lexicon with guesses for those of `words` that it lacks, and the guesses.
 
+    A word that nothing can be guessed for (``...``) stays missing.
+
     Parameters
     ----------
     lexicon : Lexicon
@@ -100,16 +102,12 @@ def with_guesses(
     Raises
     ------
     DataError
-        A word got no pronunciation, or one with phones that the lexicon does not know.
+        A guess has phones that the lexicon does not know.
     """
     missing = [word for word in dict.fromkeys(words) if word not in lexicon]
     if not missing:
         return lexicon, ()
     guesses = tuple(guess(missing))
-    silent = sorted({*missing} - {entry.word for entry in guesses})
-    if silent:
-        raise DataError(f"no pronunciation could be guessed for {len(silent)} words",
-                        got=", ".join(silent[:20]), fix="Add them to the lexicon.")  # fmt: skip
     known = frozenset(lexicon.phones)
     for entry in guesses:
         if strange := [phone for phone in entry.phones if phone not in known]:

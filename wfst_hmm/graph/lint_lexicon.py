@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from wfst_hmm.graph.findings import Finding, shown
-from wfst_hmm.graph.lexicon import Entry, Lexicon
+from wfst_hmm.graph.lexicon import Entry, Lexicon, is_fraction
 from wfst_hmm.graph.units import AnyModel
+from wfst_hmm.orthography import key
 
 __all__ = ["lexicon_findings", "with_entries"]
 
@@ -42,6 +43,9 @@ def lexicon_findings(
     elif not own_l:
         yield from _homophones(lexicon)
     yield from _repeated(lexicon)
+    yield from _numbers(lexicon)
+    for note in lexicon.notes:
+        yield Finding("lexicon-notes", "note", note, "lexicon", "Nothing to do if that is meant.")
     yield from _probabilities(lexicon)
 
 
@@ -58,9 +62,10 @@ def _entry(entry: Entry) -> str:
 
 def _unknown_phones(lexicon: Lexicon, known: frozenset[str]) -> Iterator[Finding]:
     uses: dict[str, list[Entry]] = {}
+    keys = set(map(key, known))
     for entry in lexicon:
         for phone in entry.phones:
-            if phone not in known and not _MARK.match(phone):
+            if key(phone) not in keys and not _MARK.match(phone):
                 uses.setdefault(phone, []).append(entry)
     for phone, entries in list(uses.items())[:_MAX_PLACES]:
         near = [p for p in known if p.casefold().rstrip("012") == phone.casefold().rstrip("012")]
@@ -110,6 +115,15 @@ def _marks(lexicon: Lexicon) -> Iterator[Finding]:
     yield Finding("marks-in-lexicon", "warning",
                   "the lexicon holds disambiguation symbols among its phones", "lexicon",
                   "Give the lexicon without them to wfst-hmm graph, which adds its own.")  # fmt: skip
+
+
+def _numbers(lexicon: Lexicon) -> Iterator[Finding]:
+    odd = [entry for entry in lexicon if any(map(is_fraction, entry.phones))]
+    if odd:
+        yield Finding("numbers-for-phones", "error",
+                      f"{len(odd)} pronunciations have numbers for phones, such as {_entry(odd[0])}",
+                      odd[0].where or "lexicon",
+                      "Before the phones stand none, one (a probability) or four numbers.")  # fmt: skip
 
 
 def _repeated(lexicon: Lexicon) -> Iterator[Finding]:

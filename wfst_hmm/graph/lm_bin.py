@@ -27,6 +27,7 @@ from wfst_hmm.errors import FormatError
 from wfst_hmm.files import read_bytes
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.ngram import NgramModel, NgramRows, is_reserved
+from wfst_hmm.orthography import is_symbol
 
 __all__ = ["MAGIC", "read_lm_bin"]
 
@@ -182,7 +183,7 @@ def _read_words(file: _File, count: int) -> Symbols:
             word = text.decode("utf-8")
         except UnicodeDecodeError:
             raise file.error(f"word {number} is not UTF-8", got=repr(text[:40])) from None
-        if word.split() != [word] or is_reserved(word) or word in seen:
+        if not is_symbol(word) or is_reserved(word) or word in seen:
             raise file.error(f"word {number} is empty, reserved, holds white space or occurs twice",
                              got=repr(word[:40]))  # fmt: skip
         seen.add(word)

@@ -24,6 +24,7 @@ from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.files import read_lines
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.ngram import UNKNOWN_WORDS, NgramModel, NgramTable, is_reserved
+from wfst_hmm.orthography import FirstForms, fields, is_symbol
 
 __all__ = ["estimate_ngrams", "read_sentences"]
 
@@ -52,8 +53,12 @@ class _Counts:
 
 
 def read_sentences(path: str | Path) -> list[list[str]]:
-    """Read one sentence a line, words between white space; empty lines are left out."""
-    return [line.split() for _, line in read_lines(path) if line.strip()]
+    """Read one sentence a line, words between blanks; empty lines are left out.
+
+    Encodings of one word (NFC, NFD) are counted together, in the form that comes first.
+    """
+    form = FirstForms()
+    return [list(map(form, fields(line))) for _, line in read_lines(path) if line.strip()]
 
 
 def estimate_ngrams(
@@ -138,7 +143,7 @@ def _vocabulary(text: Sequence[Sequence[str]], chosen: Iterable[str] | None) -> 
     found = dict.fromkeys(word for sentence in text for word in sentence)
     special = ("<s>", "</s>", *UNKNOWN_WORDS)
     for word in [*found, *(chosen := found if chosen is None else list(chosen))]:
-        if word.split() != [word] or is_reserved(word) or word in special[:2]:
+        if not is_symbol(word) or is_reserved(word) or word in special[:2]:
             raise DataError("a word that a model cannot hold", got=repr(word),
                             expected="no white space, not <s>, </s>, <eps>, #0, #1 ...")  # fmt: skip
     spoken = dict.fromkeys(word for word in chosen if word not in special)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 
 from wfst_hmm.errors import FormatError, GraphError, UsageError
 from wfst_hmm.files import read_lines
@@ -21,6 +22,7 @@ from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.lexicon_fst import BACKOFF
 from wfst_hmm.graph.ngram import is_reserved
+from wfst_hmm.orthography import fields
 
 __all__ = [
     "Grammar",
@@ -115,6 +117,17 @@ class Grammar:
         arcs["weight"][speaks] += cost
         return dataclasses.replace(self, fst=dataclasses.replace(self.fst, arcs=arcs))
 
+    def renamed(self, names: Mapping[str, str]) -> Grammar:
+        """Return the grammar in which words, and what is printed for them, have other names."""
+        fst = self.fst
+        isymbols, ilabel = _renamed(self.isymbols, names)
+        osymbols, olabel = _renamed(self.osymbols, names)
+        other = Fst.from_arcs(
+            fst.start, fst.sources(), ilabel[fst.arcs["ilabel"]], olabel[fst.arcs["olabel"]],
+            fst.arcs["weight"], fst.arcs["nextstate"], fst.states["final"], isymbols, osymbols,
+        )  # fmt: skip
+        return dataclasses.replace(self, fst=other)
+
     def without(self, words: Iterable[str]) -> Grammar:
         """Return the grammar of the sentences that use none of `words`."""
         out = self.isymbols.ids(word for word in words if word in self.isymbols)
@@ -126,6 +139,16 @@ class Grammar:
             arcs["nextstate"], fst.states["final"], fst.isymbols, fst.osymbols,
         )  # fmt: skip
         return dataclasses.replace(self, fst=less)
+
+
+def _renamed(symbols: Symbols, names: Mapping[str, str]) -> tuple[Symbols, npt.NDArray[np.int32]]:
+    """Return a table with the new names as well, and the new label of every label."""
+    table = symbols.extended(names.values())
+    label = np.arange(len(symbols), dtype=np.int32)
+    for old, new in names.items():
+        if old in symbols:
+            label[symbols.id(old)] = table.id(new)
+    return table, label
 
 
 def _accepts_something(fst: Fst) -> bool:
@@ -252,7 +275,7 @@ def read_phrases(path: str | Path) -> Grammar:
     phrases: list[tuple[list[str], float]] = []
     for number, line in read_lines(path):
         text, tab, cost_text = line.partition("\t")
-        words = text.split()
+        words = fields(text)
         if text.lstrip().startswith("#") or not line.strip():
             continue
         where = f"{path}:{number}"

@@ -30,6 +30,7 @@ from wfst_hmm.graph.lexicon import Entry, Lexicon
 from wfst_hmm.graph.phrases import Grammar, phrase_list
 from wfst_hmm.graph.units import PhoneModel
 from wfst_hmm.models.topology import StateLabels, Topology
+from wfst_hmm.orthography import fields
 
 __all__ = ["SlotGraph", "build_slots", "slot_names"]
 
@@ -130,7 +131,7 @@ class SlotGraph:
         costs = (
             words if isinstance(words, Mapping) else dict.fromkeys(listed, math.log(len(listed)))
         )
-        grammar = phrase_list([(p.split(), costs[p]) for p in listed], name, early=True)
+        grammar = phrase_list([(fields(p), costs[p]) for p in listed], name, early=True)
         # silence before the slot is the frame's, silence after its words the part's
         behind = dataclasses.replace(self.options, initial_silence=False)
         return build_graph(self.model, lexicon, grammar, behind)

@@ -150,7 +150,8 @@ class TranscriptCompiler:
                 where=where, fix="Add them to the lexicon or correct the transcript.",
             )  # fmt: skip
         plan = Plan(self._silence, self._min_frames)
-        for word in words:
+        for asked in words:
+            word = self.lexicon.spellings(asked)[0]
             entries = self.lexicon.prons(word)
             prons = [(entry.probability, [self._phones[phone] for phone in entry.phones])
                      for entry in entries]  # fmt: skip

@@ -20,7 +20,6 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import WfstHmmError
 from wfst_hmm.files import atomic_file, read_arrays, sha256_of
-from wfst_hmm.graph.lexicon import Lexicon
 from wfst_hmm.graph.lexicon_fst import LexiconOptions
 from wfst_hmm.graph.transcript_context import (
     ContextTranscriptCompiler,
@@ -46,6 +45,7 @@ from wfst_hmm.training.passes import Parameters, PassReport, collect
 from wfst_hmm.training.progress import Watcher
 from wfst_hmm.training.recipe_options import RecipeOptions
 from wfst_hmm.training.tied import TiedState, TiedTraining
+from wfst_hmm.training.transcripts import Words
 from wfst_hmm.training.tree_building import build_tree, variance_floor_of
 from wfst_hmm.training.tree_statistics import ContextStats
 from wfst_hmm.training.workers import Workers
@@ -66,16 +66,16 @@ class Ladder:
     """What all stages share: the corpus and its alignment graphs."""
 
     def __init__(
-        self, takes: Sequence[Take], lexicon: Lexicon, out: Path, options: RecipeOptions,
+        self, takes: Sequence[Take], words: Words, out: Path, options: RecipeOptions,
         watcher: Watcher, skipped: Sequence[Skipped] = (),
     ) -> None:  # fmt: skip
-        self.takes, self.lexicon, self.options, self.watcher = takes, lexicon, options, watcher
+        self.takes, self.words, self.options, self.watcher = takes, words, options, watcher
         self.left_out = tuple(skipped)
         self.folder = out.parent / f"{out.name}.stages"
         self.fingerprint = sha256_of(
             [
                 json.dumps(options.to_dict(), sort_keys=True),
-                json.dumps([[e.word, e.phones, e.probability, e.silence] for e in lexicon]),
+                json.dumps([[e.word, e.phones, e.probability, e.silence] for e in words.lexicon]),
                 json.dumps([[t.id, t.words, t.speaker] for t in takes]),
                 *(np.ascontiguousarray(t.frames).data for t in takes),
             ]
@@ -98,8 +98,8 @@ class Ladder:
         if isinstance(found, AcousticModel):
             return found
         self.watcher.stage("mono: monophones")
-        model = train_on(self.sloped, self.lexicon, path, self.options.training,
-                         watcher=self.watcher, workers=workers)  # fmt: skip
+        model = train_on(self.sloped, self.words.lexicon, path, self.options.training,
+                         watcher=self.watcher, workers=workers, words=self.words)  # fmt: skip
         info = {**model.info, "fingerprint": self.fingerprint}
         model = dataclasses.replace(model, info=info)
         model.save(path)
@@ -126,10 +126,9 @@ class Ladder:
         silence = LexiconOptions(training.silence_probability, training.silence_phone)
         first = ContextMap.monophones(mono.phones, mono.topologies, mono.columns)
         self.watcher.stage("alignment graphs of phones in context")
-        compiler = ContextTranscriptCompiler(mono, self.lexicon, silence, first)
+        compiler = ContextTranscriptCompiler(mono, self.words.lexicon, silence, first)
         self.graphs = AlignmentGraphs(compiler)
-        self.material, unusable = prepare(self.sloped, self.lexicon, self.graphs,
-                                           on_oov=training.on_oov,
+        self.material, unusable = prepare(self.sloped, self.words.spoken, self.graphs,
                                            folder=self.folder)  # fmt: skip
         self.skipped = [*self.left_out, *unusable]
         # Every stage maps its own frames; these were needed to lay the utterances out.

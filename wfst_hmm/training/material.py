@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import DataError
-from wfst_hmm.graph.lexicon import Lexicon, format_missing
+from wfst_hmm.graph.oov import Vocabulary
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs
 from wfst_hmm.training.feature_store import mapped_frames
 from wfst_hmm.training.features import Take
@@ -74,10 +74,9 @@ class Material:
 
 def prepare(
     takes: Sequence[Take],
-    lexicon: Lexicon,
+    words: Vocabulary,
     graphs: AlignmentGraphs,
     *,
-    on_oov: str = "raise",
     folder: Path | None = None,
 ) -> tuple[Material, list[Skipped]]:
     """Make the graphs of all transcripts and lay out the frames.
@@ -85,25 +84,26 @@ def prepare(
     Parameters
     ----------
     takes : sequence of Take
-    lexicon : Lexicon
+    words : Vocabulary
+        Of the transcripts; utterances with missing words are left out.
     graphs : AlignmentGraphs
         Receives the graphs.
-    on_oov : {"raise", "skip"}
     folder : path, optional
         Map the frames from a nameless file here; by default they are held in memory.
 
     Raises
     ------
     DataError
-        Words that the lexicon lacks (all are listed) under ``on_oov="raise"``; or no utterance
-        can be used.
+        No utterance can be used.
     """
     if not takes:
         raise DataError("no utterance with a transcript", fix="Add transcripts to the data.")
     skipped: list[Skipped] = []
-    usable = _within_lexicon(takes, lexicon, on_oov, skipped)
     chosen: list[tuple[int, Take]] = []
-    for take in usable:
+    for take in takes:
+        if problem := words.problem(take.words):
+            skipped.append(Skipped(take.id, problem))
+            continue
         number = graphs.add(take.words, where=take.place)
         needed = graphs[number].n_min_frames
         if len(take.frames) < needed:
@@ -117,32 +117,6 @@ def prepare(
                         fix="Compare transcripts and recordings.")  # fmt: skip
     chosen.sort(key=lambda pair: pair[0])  # stable: the corpus's order within a graph
     return _laid_out(chosen, folder), skipped
-
-
-def _within_lexicon(
-    takes: Sequence[Take], lexicon: Lexicon, on_oov: str, skipped: list[Skipped]
-) -> list[Take]:
-    missing = lexicon.missing(word for take in takes for word in take.words)
-    if not missing:
-        return list(takes)
-    if on_oov == "raise":
-        first = next(t for t in takes if any(w not in lexicon for w in t.words))
-        plural = "s" * (len(missing) > 1)
-        raise DataError(
-            f"the lexicon lacks {len(missing)} word{plural} of the transcripts, "
-            f"first in {first.place}: {format_missing(missing, limit=len(missing))}",
-            fix="Add them to the lexicon, or skip their utterances with on_oov='skip' "
-            "(--on-oov skip).",
-        )
-    usable = []
-    for take in takes:
-        absent = [word for word in dict.fromkeys(take.words) if word not in lexicon]
-        if absent:
-            skipped.append(Skipped(take.id, "not in the lexicon: "
-                                   + format_missing(lexicon.missing(absent))))  # fmt: skip
-        else:
-            usable.append(take)
-    return usable
 
 
 def _laid_out(chosen: Sequence[tuple[int, Take]], folder: Path | None) -> Material:

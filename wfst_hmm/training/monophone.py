@@ -42,6 +42,7 @@ from wfst_hmm.training.material import Material, Skipped, prepare
 from wfst_hmm.training.options import TrainingOptions
 from wfst_hmm.training.passes import Parameters, PassReport, collect, global_variance, update
 from wfst_hmm.training.progress import Watcher
+from wfst_hmm.training.transcripts import Words, training_words
 from wfst_hmm.training.workers import Workers
 
 __all__ = ["train", "train_on"]
@@ -99,6 +100,7 @@ def train(
     for utterance in corpus:
         if utterance.words is None:
             skipped.append(Skipped(utterance.id, "it has no transcript"))
+    words = training_words(corpus, lexicon, options, watcher, out)
     with watcher, workers or Workers(options.workers) as workers:
         watcher.stage(f"features of {len(corpus)} utterances")
         takes = training_takes(
@@ -106,7 +108,7 @@ def train(
             folder=None if out is None else Path(out).parent,
             on_error=_collector(skipped) if options.on_bad_audio == "skip" else None,
         )  # fmt: skip
-        return _train(takes, lexicon, out, options, watcher, workers, skipped)
+        return _train(takes, words, out, watcher, workers, skipped)
 
 
 def train_on(
@@ -117,12 +119,17 @@ def train_on(
     *,
     watcher: Watcher | None = None,
     workers: Workers | None = None,
+    words: Words | None = None,
 ) -> AcousticModel:
-    """Train monophones on features that exist already; otherwise like `train`."""
+    """Train monophones on features that exist already; otherwise like `train`.
+
+    `words` is what `training.transcripts.training_words` made of lexicon and options, if it was asked.
+    """
     options = options or TrainingOptions()
     watcher = watcher or Watcher()
+    words = words or training_words(takes, lexicon, options, watcher, out)
     with watcher, workers or Workers(options.workers) as workers:
-        return _train(takes, lexicon, out, options, watcher, workers, [])
+        return _train(takes, words, out, watcher, workers, [])
 
 
 def _collector(skipped: list[Skipped]) -> Any:
@@ -134,19 +141,19 @@ def _collector(skipped: list[Skipped]) -> Any:
 
 def _train(
     takes: Sequence[Take],
-    lexicon: Lexicon,
+    words: Words,
     out: str | Path | None,
-    options: TrainingOptions,
     watcher: Watcher,
     workers: Workers,
     skipped: list[Skipped],
 ) -> AcousticModel:
+    lexicon, options = words.lexicon, words.options
     start = _first_model(lexicon, options)
     compiler = TranscriptCompiler(
         start, lexicon, LexiconOptions(options.silence_probability, options.silence_phone)
     )
     graphs = AlignmentGraphs(compiler)
-    material, unusable = prepare(takes, lexicon, graphs, on_oov=options.on_oov,
+    material, unusable = prepare(takes, words.spoken, graphs,
                                  folder=None if out is None else Path(out).parent)  # fmt: skip
     skipped = [*skipped, *unusable]
     _tell_skipped(skipped, watcher)

@@ -13,7 +13,9 @@ import os
 from typing import Any
 
 from wfst_hmm.errors import UsageError
+from wfst_hmm.graph.oov import OovOptions
 from wfst_hmm.models.topology import Topology
+from wfst_hmm.orthography import is_symbol
 from wfst_hmm.signal.front_end import FrontEnd
 from wfst_hmm.signal.kaldi import FeatureOptions
 
@@ -65,7 +67,10 @@ class TrainingOptions:
         "Also train on copies with the frequency axis stretched by these factors "
         "(for example 0.9 1.1): better for unknown speakers, each copy costs its share of time.",
     )
-    on_oov: str = _option("raise", "Transcript words that the lexicon lacks: raise or skip.")
+    on_oov: str = _option(
+        "raise", "Words that the lexicon lacks: raise, skip (their utterances), guess, or unk."
+    )
+    fold_case: bool = _option(False, "Take words in other case where the lexicon lacks them.")
     on_bad_audio: str = _option("raise", "Recordings that cannot be used: raise or skip.")
     seed: int = _option(0, "Seed of everything random; the same seed gives the same model.")
     n_workers: int = _option(0, "Threads; 0: one for each processor. Changes no result.")
@@ -74,9 +79,9 @@ class TrainingOptions:
         object.__setattr__(self, "perturb", tuple(float(warp) for warp in self.perturb))
         for name in ("n_passes", "n_gaussians", "n_states", "n_silence_states"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        for name in ("on_oov", "on_bad_audio"):
-            value = getattr(self, name)
-            _require(value in ("raise", "skip"), name, repr(value), "raise or skip")
+        OovOptions(self.on_oov)
+        bad = self.on_bad_audio
+        _require(bad in ("raise", "skip"), "on_bad_audio", repr(bad), "raise or skip")
         probability = self.silence_probability
         _require(0 <= probability < 1, "silence_probability", probability, "0 to below 1")
         _require(0 <= self.growth <= 1, "growth", self.growth, "0 to 1")
@@ -94,7 +99,7 @@ class TrainingOptions:
         for warp in self.perturb:
             _require(0.5 <= warp <= 2.0 and warp != 1.0, "perturb", warp, "0.5 to 2, but not 1")
         name = self.silence_phone
-        _require(name.split() == [name], "silence_phone", repr(name), "a name without blanks")
+        _require(is_symbol(name), "silence_phone", repr(name), "a name without blanks")
 
     @property
     def workers(self) -> int:

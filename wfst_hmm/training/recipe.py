@@ -38,6 +38,7 @@ from wfst_hmm.training.ladder import Ladder
 from wfst_hmm.training.material import Skipped
 from wfst_hmm.training.progress import Watcher
 from wfst_hmm.training.recipe_options import RECIPES, RecipeOptions
+from wfst_hmm.training.transcripts import Words, training_words
 from wfst_hmm.training.workers import Workers
 
 __all__ = ["RECIPES", "RecipeOptions", "train_ladder", "train_ladder_on"]
@@ -83,7 +84,9 @@ def train_ladder(
     corpus = data if isinstance(data, Corpus) else read_corpus(data)
     lexicon = lexicon if isinstance(lexicon, Lexicon) else read_lexicon(lexicon)
     skipped = [Skipped(u.id, "it has no transcript") for u in corpus if u.words is None]
-    training = options.training
+    words = training_words(corpus, lexicon, options.training, watcher, out)
+    training = words.options
+    options = options.replace(training=training)
 
     def skip(id_: str, error: WfstHmmError) -> None:
         skipped.append(Skipped(id_, str(error)))
@@ -96,7 +99,7 @@ def train_ladder(
             on_error=skip if training.on_bad_audio == "skip" else None,
         )  # fmt: skip
     return train_ladder_on(takes, lexicon, out, recipe, options, watcher=watcher,
-                           workers=workers, skipped=skipped)  # fmt: skip
+                           workers=workers, skipped=skipped, words=words)  # fmt: skip
 
 
 def train_ladder_on(
@@ -109,16 +112,19 @@ def train_ladder_on(
     watcher: Watcher | None = None,
     workers: Workers | None = None,
     skipped: Sequence[Skipped] = (),
+    words: Words | None = None,
 ) -> AcousticModel | ContextModel:
     """Train on normalized features without slopes; otherwise like `train_ladder`.
 
-    `skipped` lists what was left out before, for the model's ``info``.
+    `words` is as for `training.monophone.train_on`; `skipped` lists what was left out before, for the model's ``info``.
     """
     if recipe not in RECIPES:
         raise UsageError("unknown recipe", got=recipe, expected=", ".join(RECIPES))
     options = options or RecipeOptions()
     watcher = watcher or Watcher()
-    ladder = Ladder(takes, lexicon, Path(out), options, watcher, skipped)
+    words = words or training_words(takes, lexicon, options.training, watcher, out)
+    options = options.replace(training=words.options)
+    ladder = Ladder(takes, words, Path(out), options, watcher, skipped)
     phones = ladder.mono(workers)
     if recipe == "mono":
         phones.save(out)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm import orthography
 from wfst_hmm.errors import FormatError, GraphError
 from wfst_hmm.files import atomic_directory, read_lines
 from wfst_hmm.formats.kaldi.lang import read_lang, write_silence_phones
@@ -70,7 +71,7 @@ def _lexicon(path: Path) -> Lexicon:
     """Read ``word word phone ...``; the entry of ``<eps>`` is the optional silence."""
     entries = []
     for number, line in read_lines(path):
-        fields = line.split()
+        fields = orthography.fields(line)
         if len(fields) < 3:
             raise FormatError("not two words and their phones", where=f"{path}:{number}",
                               got=repr(line[:60]))  # fmt: skip

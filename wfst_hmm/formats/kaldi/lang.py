@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from wfst_hmm import orthography
 from wfst_hmm.errors import FormatError
 from wfst_hmm.files import read_lines
 from wfst_hmm.formats.kaldi.topologies import HmmTopologies, read_topologies
@@ -119,7 +120,7 @@ def _word_boundary(folder: Path, phones: Symbols) -> dict[str, str]:
     kinds = ("begin", "end", "internal", "singleton", "nonword")
     found = {}
     for number, line in read_lines(file):
-        fields = line.split()
+        fields = orthography.fields(line)
         if len(fields) != 2 or fields[1] not in kinds:
             raise FormatError("not a phone and its place", where=f"{file}:{number}",
                               got=repr(line[:60]), expected=f"a phone and {', '.join(kinds)}")  # fmt: skip
