@@ -616,6 +616,7 @@ def _is_settings(look: Look) -> bool:
 
 
 _GRAPH = "wfst_hmm.graph."
+_SCORE = "wfst_hmm.apps.score_sources:"
 _SEE_INFO = "wfst-hmm info tells more of it."
 
 #: What there is; the first row that knows a thing names it. Folders, then marks, then shapes.
@@ -627,7 +628,7 @@ KINDS: tuple[Kind, ...] = (
          {"model": "wfst_hmm.models.loading:load_model"}),
     Kind("a data directory", _holds("wav.scp"),
          {"corpus": "wfst_hmm.formats.data:read_corpus",
-          "transcripts": "wfst_hmm.formats.data:read_transcripts"}),
+          "transcripts": _SCORE + "folder_source"}),
     Kind("a folder of models of words", _holds("words.json"),
          {"words": "wfst_hmm.models.word_models:WordModels.load"}),
     Kind("a model of Sphinx", _holds("mdef", "means"),
@@ -647,16 +648,20 @@ KINDS: tuple[Kind, ...] = (
          fix="Give the command again that was stopped: it goes on from there."),
     Kind("a kept graph of wfst-hmm transcribe", _holds("cache.json", "graph"),
          fix="Name the folder graph in it."),
-    Kind("results of decoding", _holds("hyp.txt"),
-         {"transcripts": "wfst_hmm.formats.data:read_transcripts"}),
+    Kind("results of decoding", _holds("hyp.txt"), {"transcripts": _SCORE + "folder_source"}),
     Kind("alignments", lambda look: look.is_folder and bool(
         look.names & {"words.ctm", "phones.ctm", "align.json", "textgrid", "states.ark"}),
-        fix="Name one of the files in it."),
+        {"transcripts": _SCORE + "folder_source"}, fix="Name one of the files in it."),
+    Kind("a folder of transcripts", _holds("text"), {"transcripts": _SCORE + "folder_source"}),
     Kind("a part of LibriSpeech", lambda look: look.is_folder
          and any(look.path.glob("*/*/*.trans.txt")),
          {"corpus": "wfst_hmm.apps.librispeech:read_librispeech"}),
     Kind("a folder of songs", lambda look: look.is_folder and any(look.path.rglob("*.h5")),
          {"songs": ""}),
+    Kind("a folder of TextGrids", lambda look: look.is_folder
+         and any(look.path.rglob("*.TextGrid")) and not any(
+             p.suffix.lower() in AUDIO_SUFFIXES for p in look.path.rglob("*")),
+         {"transcripts": _SCORE + "folder_source"}),
     Kind("a folder of recordings", lambda look: (look.is_folder and any(
         p.suffix.lower() in AUDIO_SUFFIXES for p in look.path.glob("*")))
         or (look.is_folder and any(p.suffix.lower() in AUDIO_SUFFIXES
@@ -764,7 +769,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("an SVG picture", lambda look: look.root == "svg", fix="Open it in a browser."),
     Kind("an XML document", lambda look: bool(look.root), fix=_SEE_INFO),
     Kind("a TextGrid", lambda look: '"ooTextFile' in look.first and "TextGrid" in
-         "".join(look.lines[:3]), {"transcripts": "wfst_hmm.formats.data:read_transcripts"}),
+         "".join(look.lines[:3]), {"transcripts": _SCORE + "textgrid_source"}),
     Kind("an HTK master label file", lambda look: look.first.strip('"') == "#!MLF!#",
          fix="Python reads it: formats.htk.labels."),
     Kind("an HTK model file", lambda look: re.match(r"~[osthvmrwcadxyfgp](?:\s|$)", look.first,
@@ -777,20 +782,20 @@ KINDS: tuple[Kind, ...] = (
         fix="Score hyp.txt, which is written with them."),
     Kind("a manifest", _is_manifest,
          {"corpus": "wfst_hmm.formats.data:read_corpus",
-          "transcripts": "wfst_hmm.formats.data:read_transcripts"}),
+          "transcripts": _SCORE + "text_source"}),
     Kind("a table of recordings with a wrong header", _is_wrong_manifest,
          fix="Write its first line: id, audio, text[, speaker, start, end, channel], with tabs."),
     Kind("a PocketSphinx keyword list", _is_keyword_list,
          fix="Write it as JSGF."),
     Kind("an RTTM file", _is_rttm, {"turns": "wfst_hmm.formats.rttm:read_rttm"}),
-    Kind("a trn file", lambda look: look.every(r"(?:^|\s)\([^\s()]+(?:\s+-?[\d.]+)?\)\s*$"),
-         {"transcripts": "wfst_hmm.formats.data:read_transcripts"}),
     Kind("lattices of Kaldi, text", _is_kaldi_lattice,
          {"lattices": "wfst_hmm.apps.lattices:read_any_lattices"}),
     Kind("a text FST", _is_text_fst,
          {"fst": "wfst_hmm.fst.text:read_fst_text", "grammar": _GRAPH + "grammar:fst_grammar"}),
-    Kind("a CTM file", _is_ctm, {"transcripts": "wfst_hmm.formats.data:read_transcripts"}),
-    Kind("an STM file", _is_stm, {"transcripts": "wfst_hmm.formats.data:read_transcripts"}),
+    Kind("a CTM file", _is_ctm, {"transcripts": _SCORE + "ctm_source"}),
+    Kind("an STM file", _is_stm, {"transcripts": _SCORE + "stm_source"}),
+    Kind("a trn file", lambda look: look.every(r"(?:^|\s)\([^\s()]+(?:\s+-?[\d.]+)?\)\s*$"),
+         {"transcripts": _SCORE + "trn_source"}),
     Kind("a label file", _is_label_file, fix="Its lines are: start, end, label."),
     Kind("a UEM file", lambda look: look.every(r"^\S+\s+[\w]{1,3}\s+[\d.]+\s+[\d.]+\s*$"),
          fix="Name it with --uem of wfst-hmm der."),
@@ -815,7 +820,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("numbers by utterance (Kaldi)", _is_alignment, marked=False,
          fix="Python reads it: formats.kaldi.archives."),
     Kind("a Kaldi text", _is_kaldi_text,
-         {"transcripts": "wfst_hmm.formats.data:read_transcripts"}, marked=False),
+         {"transcripts": _SCORE + "text_source"}, marked=False),
     Kind("a lexicon", _is_lexicon,
          {"lexicon": "wfst_hmm.graph.lexicon_sources:lexicon_from_spec"}, marked=False),
     Kind("a phrase list", _is_phrase_list, {"grammar": _GRAPH + "phrases:read_phrases"},

@@ -120,7 +120,7 @@ def test_mistakes_are_located(tmp_path: Path) -> None:
     path.write_text("one (u1)\ntwo (u1)\n")
     with pytest.raises(DataError, match=r"r\.trn:2: id 'u1' twice"):
         read_source(path)
-    with pytest.raises(FormatError, match="a directory without transcripts"):
+    with pytest.raises(FormatError, match="a directory of an unknown kind"):
         read_source(tmp_path)
     grid = tmp_path / "g.TextGrid"
     grid.write_text('File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = nothing\n')

@@ -269,9 +269,9 @@ def _grammar(path: Path) -> dict[str, Any]:
 
 
 def _transcripts(path: Path) -> dict[str, Any]:
-    found = read_as(path, "transcripts")
-    words = [word for text in found.values() for word in text]
-    return {"utterances": len(found), "running_words": len(words),
+    said = read_as(path, "transcripts").said()
+    words = [word for transcript in said.values() for word in transcript.words()]
+    return {"utterances": len(said), "running_words": len(words),
             "distinct_words": len(set(words))}  # fmt: skip
 
 

@@ -3,19 +3,19 @@
 In: a Kaldi ``text``, a data directory, a manifest, NIST's trn, stm or ctm, a TextGrid or a folder of
 them, a folder of results. Out: for each utterance what was said, and what was heard.
 
-Public names: `Source`, `paired`, `read_source`.
+Public names: `Source`, `paired`, `read_source`; and the readers of single kinds: `ctm_source`,
+`folder_source`, `stm_source`, `text_source`, `textgrid_source`, `trn_source`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wfst_hmm.errors import DataError, FormatError
-from wfst_hmm.files import read_lines
+from wfst_hmm.files import read_head
 from wfst_hmm.formats.ctm import CtmRow
 from wfst_hmm.formats.data import read_transcripts
 from wfst_hmm.formats.nist import (
@@ -29,12 +29,22 @@ from wfst_hmm.formats.nist import (
     read_trn,
 )
 from wfst_hmm.formats.text import read_table, read_text
-from wfst_hmm.formats.textgrid import is_textgrid, read_textgrid
+from wfst_hmm.formats.textgrid import read_textgrid
+from wfst_hmm.kinds import read_as
 from wfst_hmm.orthography import fields
 
-__all__ = ["Source", "paired", "read_source"]
+__all__ = [
+    "Source",
+    "ctm_source",
+    "folder_source",
+    "paired",
+    "read_source",
+    "stm_source",
+    "text_source",
+    "textgrid_source",
+    "trn_source",
+]
 
-_HEAD = 50
 _NUMBER = re.compile(r"^[0-9]+(\.[0-9]*)?$|^\.[0-9]+$")
 #: Labels of intervals in which nothing is said.
 _QUIET = ("", "sil", "sp", "spn", "<sil>", "<eps>", "<p:>", "_")
@@ -60,44 +70,70 @@ class Source:
     segments: Sequence[Segment] = ()
     timed: Mapping[tuple[str, str], Sequence[CtmRow]] | None = None
 
+    def said(self, *, all_kinds: bool = False) -> dict[str, Transcript]:
+        """Return the utterances; of a ctm what was said in every channel.
+
+        `all_kinds`: noises of a ctm count as words.
+        """
+        if self.timed is None or self.utterances:
+            return dict(self.utterances)
+        return {id_: Transcript(_heard(rows, all_kinds))
+                for id_, rows in _by_recording(self.timed).items()}  # fmt: skip
+
+
+def _heard(rows: Sequence[CtmRow], all_kinds: bool) -> tuple[Token, ...]:
+    return tuple(heard_token(row) for row in rows if all_kinds or row.is_word)
+
 
 def read_source(path: str | Path) -> Source:
-    """Read transcripts, by what the file holds, whatever its name.
+    """Read transcripts, by what the file or folder holds, whatever its name (`kinds`).
 
     Raises
     ------
     FormatError, DataError
-        Nothing lies there, or what lies there cannot be understood.
+        Nothing lies there, or what lies there is something else or cannot be understood.
     """
     path = Path(path)
-    if path.is_dir():
-        return _folder(path)
-    if is_textgrid(path):
-        return Source("TextGrid", {path.stem: _spoken(path)})
-    lines = (line for _, line in read_lines(path) if line.strip() and not line.startswith(";;"))
-    head = list(itertools.islice(lines, _HEAD))
-    rows = [fields(line) for line in head]
-    if rows and all(_is_time(row, 3, 4) and float(row[3]) <= float(row[4]) for row in rows):
-        segments = read_stm(path)
-        said = {s.id: s.transcript for s in segments if s.transcript is not None}
-        return Source("stm", said, segments)
-    if rows and all(_is_time(row, 2, 3) or row[2:4] == ["*", "*"] for row in rows):
-        return Source("ctm", timed=read_timed(path))
-    if head and all(re.search(r"\(\S+\)\s*$", line) for line in head):
-        return Source("trn", read_trn(path))
+    if path.is_file() and not read_head(path, 1 << 12).strip():
+        return Source("text")
+    return read_as(path, "transcripts")  # type: ignore[no-any-return]
+
+
+def text_source(path: str | Path) -> Source:
+    """Read a Kaldi ``text`` or a manifest."""
     return Source("text", {id_: Transcript(words) for id_, words in read_transcripts(path).items()})
 
 
-def _is_time(row: Sequence[str], *places: int) -> bool:
-    return len(row) > max(places) and all(_NUMBER.match(row[place]) for place in places)
+def trn_source(path: str | Path) -> Source:
+    """Read a trn."""
+    return Source("trn", read_trn(path))
 
 
-def _folder(path: Path) -> Source:
+def stm_source(path: str | Path) -> Source:
+    """Read an stm."""
+    segments = read_stm(path)
+    said = {s.id: s.transcript for s in segments if s.transcript is not None}
+    return Source("stm", said, segments)
+
+
+def ctm_source(path: str | Path) -> Source:
+    """Read a ctm."""
+    return Source("ctm", timed=read_timed(path))
+
+
+def textgrid_source(path: str | Path) -> Source:
+    """Read a TextGrid, whose name is the utterance's id."""
+    return Source("TextGrid", {Path(path).stem: _spoken(Path(path))})
+
+
+def folder_source(path: str | Path) -> Source:
+    """Read a data directory, results, or a folder of TextGrids."""
+    path = Path(path)
     for name in ("text", "hyp.txt", "words.ctm"):
         if not (path / name).is_file():
             continue
         if name == "words.ctm":
-            return Source("ctm", timed=read_timed(path / name))
+            return ctm_source(path / name)
         speakers = _second_fields(path / "utt2spk")
         said = {id_: Transcript(words, speakers.get(id_, ""))
                 for id_, words in read_text(path / name).items()}  # fmt: skip
@@ -115,6 +151,10 @@ def _folder(path: Path) -> Source:
 
 def _second_fields(path: Path) -> dict[str, str]:
     return {key: rest for key, (rest, _) in read_table(path).items()} if path.is_file() else {}
+
+
+def _is_time(row: Sequence[str], *places: int) -> bool:
+    return len(row) > max(places) and all(_NUMBER.match(row[place]) for place in places)
 
 
 def _segments(path: Path, said: Mapping[str, Transcript]) -> list[Segment]:
@@ -166,13 +206,7 @@ def paired(
     if left_out:
         notes.append(f"{left_out} noises (non-lex, misc, noise) are left out")
 
-    def words(rows: Sequence[CtmRow]) -> tuple[Token, ...]:
-        return tuple(heard_token(row) for row in rows if all_kinds or row.is_word)
-
-    if said.timed is not None and not said.utterances:
-        spoken = {id_: Transcript(words(rows)) for id_, rows in _by_recording(said.timed).items()}
-    else:
-        spoken = dict(said.utterances)
+    spoken = said.said(all_kinds=all_kinds)
     if said.segments and heard.timed is not None and not set(heard.utterances) & set(spoken):
         inside = in_segments(said.segments, heard.timed)
         recordings = {(s.recording, s.channel) for s in said.segments}
@@ -180,15 +214,12 @@ def paired(
             notes.append(
                 f"recording {recording!r}, channel {channel!r} has no segment in {reference}"
             )
-        return spoken, {id_: words(rows) for id_, rows in inside.items()}, notes
+        return spoken, {id_: _heard(rows, all_kinds) for id_, rows in inside.items()}, notes
     if said.kind == "stm" and not set(heard.utterances) & set(spoken):
         raise DataError("an stm is scored by times, which these hypotheses lack",
                         where=str(hypothesis), got=heard.kind, expected="a ctm",
                         fix="decode --form ctm writes one.")  # fmt: skip
-    if heard.timed is not None and not heard.utterances:
-        found = {id_: words(rows) for id_, rows in _by_recording(heard.timed).items()}
-    else:
-        found = {id_: transcript.tokens for id_, transcript in heard.utterances.items()}
+    found = {id_: own.tokens for id_, own in heard.said(all_kinds=all_kinds).items()}
     return spoken, found, notes
 
 

@@ -84,6 +84,16 @@ class Transcript:
     tokens: tuple[Token, ...]
     speaker: str = ""
 
+    def words(self) -> Iterator[str]:
+        """Yield its words, of alternatives the first."""
+        rest = list(reversed(self.tokens))
+        while rest:
+            token = rest.pop()
+            if isinstance(token, Choice):
+                rest += reversed(token.ways[0])
+            elif not isinstance(token, Silent):
+                yield str(token)
+
 
 @dataclasses.dataclass(frozen=True)
 class Segment:

@@ -3,7 +3,7 @@
 In: tiers of timed labels (words, phones). Out: a ``.TextGrid`` file in Praat's long text form; and
 back, from the long and the short form.
 
-Public names: `Label`, `Timed`, `is_textgrid`, `read_textgrid`, `textgrid_text`, `write_textgrid`.
+Public names: `Label`, `Timed`, `read_textgrid`, `textgrid_text`, `write_textgrid`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Protocol
 from wfst_hmm.errors import DataError, FormatError
 from wfst_hmm.files import atomic_file, read_lines
 
-__all__ = ["Label", "Timed", "is_textgrid", "read_textgrid", "textgrid_text", "write_textgrid"]
+__all__ = ["Label", "Timed", "read_textgrid", "textgrid_text", "write_textgrid"]
 
 _SAME = 1e-6  # seconds: times closer than this are one boundary
 
@@ -44,15 +44,6 @@ class Label:
     text: str
     start: float
     end: float
-
-
-def is_textgrid(path: str | Path) -> bool:
-    """Tell whether a file begins as Praat's text files do."""
-    try:
-        first = next((line for _, line in read_lines(path) if line.strip()), "")
-    except FormatError:
-        return False
-    return "ooTextFile" in first
 
 
 def read_textgrid(path: str | Path) -> dict[str, list[Label]]:
