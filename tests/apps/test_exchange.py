@@ -131,6 +131,87 @@ def test_a_graph_goes_to_kaldi_and_decodes_there(tiny_speech: TinySpeech, tmp_pa
         break
 
 
+def test_what_went_to_kaldi_comes_back_and_decodes_the_same(
+    tiny_speech: TinySpeech, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert run("export", "kaldi", tiny_speech.graph, "--out", "there").exit_code == 0
+    result = run("import", "kaldi", "there", "--graph", "there", "--out", "back")
+    assert result.exit_code == 0, result.output
+    assert "conf/mfcc.conf says" in result.output
+    ours, back = Recognizer.load(tiny_speech.graph), Recognizer.load("back")
+    front = dataclasses.replace(ours.model.front_end, resample=False)
+    assert back.model.front_end == front  # 8000 Hz, its own bins, deltas, normalization
+    for graph, out in ((tiny_speech.graph, "ours"), ("back", "again")):
+        done = run("decode", graph, tiny_speech.test, "--out", out, "--search", "exact")
+        assert done.exit_code == 0, done.output
+    for name in ("hyp.txt", "words.ctm", "phones.ctm"):
+        assert (tmp_path / "again" / name).read_text() == (tmp_path / "ours" / name).read_text()
+    costs = [[row["total_cost"] for row in json.loads((tmp_path / out / "decode.json").read_text())]
+             for out in ("ours", "again")]  # fmt: skip
+    np.testing.assert_allclose(costs[1], costs[0], rtol=1e-4)
+
+
+@pytest.fixture
+def kaldi_folder(tiny_speech: TinySpeech, tmp_path):
+    """A Kaldi directory of which nothing says which phones are silence, but their names."""
+    export_kaldi(tiny_speech.model, tmp_path / "kaldi")
+    for file in (tmp_path / "kaldi" / "phones").iterdir():
+        file.unlink()
+    return tmp_path / "kaldi"
+
+
+def test_silence_is_found_or_asked_for(kaldi_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = kaldi_folder / "phones.txt"
+    result = run("import", "kaldi", "kaldi", "--out", "by-name")
+    assert result.exit_code == 0, result.output
+    assert "silence phones by their names: SIL" in result.output
+    assert load_model("by-name").silence_phones == ("SIL",)
+    number = names.read_text().split()[names.read_text().split().index("SIL") + 1]
+    names.write_text(names.read_text().replace("SIL", "QUIET"))
+    with pytest.raises(ModelError, match="--silence PHONE"):
+        import_kaldi("kaldi", "none")
+    assert run("import", "kaldi", "kaldi", "--silence", "QUIET", "--out", "asked").exit_code == 0
+    assert load_model("asked").silence_phones == ("QUIET",)
+    with pytest.raises(UsageError, match="silence phones that the model lacks"):
+        import_kaldi("kaldi", "none", silence_phones=["LOUD"])
+    (kaldi_folder / "silphones.csl").write_text(f"{number}\n")  # the flat lists of old recipes
+    assert import_kaldi("kaldi", "flat").silence_phones == ("QUIET",)
+    lang = tmp_path / "lang"
+    lang.mkdir()
+    for name in ("phones.txt", "silphones.csl"):
+        (kaldi_folder / name).rename(lang / name)
+    (lang / "words.txt").write_text("<eps> 0\nba 1\n")
+    assert import_kaldi("kaldi", "old", lang="lang").silence_phones == ("QUIET",)
+
+
+def test_lda_is_final_mat_by_another_name(tmp_path):
+    rng = np.random.default_rng(3)
+    hmms = (PhysicalHmm(0, 0, (0, 1)), PhysicalHmm(1, 0, (2, 3)))
+    context = ContextMap.monophones(("SIL", "A"), (CHAIN, CHAIN), ((0, 1), (2, 3)))
+    assert len(context.hmms) == len(hmms)
+    mixtures = MixtureSet.from_gaussians(rng.normal(size=(4, 20)), np.ones((4, 20)))
+    transform = rng.normal(size=(20, 13 * 7)).astype(np.float32)
+    options = FeatureOptions(delta_order=0)
+    model = ContextModel(context, ("SIL",), mixtures, options, transform, splice=3)
+    model.save(tmp_path / "model")
+    export_kaldi(tmp_path / "model", tmp_path / "kaldi")
+    first = import_kaldi(tmp_path / "kaldi", tmp_path / "first")
+    (tmp_path / "kaldi" / "final.mat").rename(tmp_path / "kaldi" / "lda.mat")
+    second = import_kaldi(tmp_path / "kaldi", tmp_path / "second")
+    assert first.hash == second.hash
+    assert second.transform is not None
+    assert second.front_end == options
+
+
+def test_networks_are_called_by_their_name(kaldi_folder, tmp_path):
+    for mark, message in ((b"<Nnet3> ", "nnet3"), (b"<SGMM> ", "subspace")):
+        (kaldi_folder / "final.mdl").write_bytes(b"\0B" + mark)
+        with pytest.raises(FormatError, match=message):
+            import_kaldi(kaldi_folder, tmp_path / "net")
+
+
 def tiny_speech_features(model, utterance):
     from wfst_hmm.signal.extract import utterance_cepstra
 
@@ -210,10 +291,13 @@ def test_options_of_features(tmp_path):
         "# a comment\n--sample-frequency=8000\n--frame-length=20 # ms\n--snip-edges=false\n"
     )
     (tmp_path / "cmvn_opts").write_text("--norm-means=true --norm-vars=true")
-    found = read_feature_options(tmp_path / "mfcc.conf", tmp_path)
+    found = read_feature_options(tmp_path / "mfcc.conf", tmp_path).features
     assert (found.rate, found.frame_length, found.snip_edges) == (8000, 0.02, False)
     assert (found.use_energy, found.cmvn_variance, found.n_dims) == (True, True, 39)
-    plain = read_feature_options(None, tmp_path, rate=11025)
+    assert read_feature_options(None, tmp_path).features == found  # found by itself, and said
+    (tmp_path / "mfcc.conf").unlink()
+    plain, assumed = read_feature_options(None, tmp_path, rate=11025)
+    assert "11025 Hz" in assumed[0]
     assert (plain.use_energy, plain.rate) == (False, 11025)
 
 
@@ -224,7 +308,7 @@ def test_what_cannot_be_exported(tmp_path, tiny_speech):
         with pytest.raises(ModelError, match="one stream"):
             export_kaldi(tmp_path / "model", tmp_path / "kaldi")
         assert not (tmp_path / "kaldi").exists()
-    with pytest.raises(UsageError, match="cannot export"):
+    with pytest.raises(FormatError, match="a data directory, not a model or graph"):
         export_kaldi(tiny_speech.test, tmp_path / "kaldi")
 
 

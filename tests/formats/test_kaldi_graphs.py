@@ -7,9 +7,15 @@ from mutations import check_reader
 from wfst_hmm.errors import FormatError, GraphError
 from wfst_hmm.formats.kaldi.archives import read_cmvn, read_integer_lists, read_script
 from wfst_hmm.formats.kaldi.export import export_model
-from wfst_hmm.formats.kaldi.graph import export_graph, read_kaldi_graph, to_transition_ids
+from wfst_hmm.formats.kaldi.graph import (
+    _loops_come_first,
+    export_graph,
+    read_kaldi_graph,
+    to_transition_ids,
+)
 from wfst_hmm.formats.kaldi.lang import read_lang
 from wfst_hmm.formats.kaldi.model import read_kaldi_model
+from wfst_hmm.fst.binary import read_fst
 from wfst_hmm.graph.compiler import build_graph
 from wfst_hmm.graph.grammar import grammar_from_spec
 from wfst_hmm.graph.lexicon import Entry, Lexicon
@@ -20,6 +26,7 @@ from wfst_hmm.models.topology import Topology
 from wfst_hmm.search.decode import decode_exact
 from wfst_hmm.search.exact import viterbi_path
 from wfst_hmm.search.options import SearchOptions
+from wfst_hmm.search.result import NoPath
 from wfst_hmm.signal.features import add_deltas
 from wfst_hmm.signal.kaldi import FeatureOptions
 
@@ -79,6 +86,36 @@ def test_exported_graphs_come_back(model, graph, tmp_path):
     export_graph(found, kaldi.transitions, tmp_path / "again")
     again = (tmp_path / "again" / "HCLG.fst").read_bytes()
     assert again == (tmp_path / "graph" / "HCLG.fst").read_bytes()
+
+
+def test_graphs_that_come_back_decode_alike_in_words_times_phones_and_costs(model, graph, tmp_path):
+    export_model(model, tmp_path / "mdl")
+    export_graph(graph, read_kaldi_model(tmp_path / "mdl").transitions, tmp_path / "graph")
+    kaldi = read_kaldi_model(tmp_path / "mdl", tmp_path / "graph")
+    found = read_kaldi_graph(tmp_path / "graph", kaldi)
+    rng = np.random.default_rng(2)
+    n_paths = 0
+    for n_frames in range(1, 40):
+        scores = Scores((rng.normal(size=(n_frames, 9)) * 5).astype(np.float32))
+        ours, theirs = (decode_exact(g, scores) for g in (graph, found))
+        if isinstance(ours, NoPath):
+            assert isinstance(theirs, NoPath)
+            continue
+        n_paths += 1
+        assert theirs.words == ours.words
+        assert theirs.phones == ours.phones
+        assert theirs.total_cost == pytest.approx(ours.total_cost, rel=1e-5)
+    assert n_paths > 30
+
+
+def test_the_order_of_self_loops_is_seen(model, graph, tmp_path, shared):
+    export_model(model, tmp_path / "mdl")
+    kaldi = read_kaldi_model(tmp_path / "mdl")
+    assert _loops_come_first(to_transition_ids(graph, kaldi.transitions), kaldi.transitions)
+    yesno = shared / "yesno" / "kaldi"
+    real = read_kaldi_model(yesno / "exp" / "mono", yesno / "data" / "lang")
+    fst = read_fst(yesno / "exp" / "mono" / "graph_tgpr" / "HCLG.fst")
+    assert not _loops_come_first(fst, real.transitions)
 
 
 def test_graphs_that_do_not_fit(model, graph, tmp_path):

@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wfst_hmm.apps.recognizer import Recognizer, check_new
-from wfst_hmm.errors import ModelError
+from wfst_hmm.errors import ModelError, UsageError
 from wfst_hmm.files import atomic_directory
 from wfst_hmm.formats.htk.model import read_htk_model
-from wfst_hmm.formats.kaldi.config import read_feature_options
+from wfst_hmm.formats.kaldi.config import read_feature_options, write_feature_options
 from wfst_hmm.formats.kaldi.export import export_model, write_kaldi_model
 from wfst_hmm.formats.kaldi.graph import read_kaldi_graph, write_graph_files
+from wfst_hmm.formats.kaldi.lang import silence_by_name
 from wfst_hmm.formats.kaldi.model import KaldiModel, read_kaldi_model
 from wfst_hmm.formats.sphinx import wheel
 from wfst_hmm.formats.sphinx.model import read_sphinx_model
@@ -30,6 +31,7 @@ from wfst_hmm.graph.compact import AnyGraph, CompactGraph, load_graph
 from wfst_hmm.kinds import kind_of, wrong_kind
 from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.loading import SpeechModel, load_model
+from wfst_hmm.signal.kaldi import FeatureOptions
 
 __all__ = ["export_kaldi", "export_openfst", "import_htk", "import_kaldi", "import_sphinx"]
 
@@ -60,6 +62,7 @@ def import_kaldi(
     config: str | Path | None = None,
     rate: int | None = None,
     graph: str | Path | None = None,
+    silence_phones: Sequence[str] = (),
 ) -> SpeechModel | Recognizer:
     """Import a Kaldi model directory, or with `graph` a decoding graph and its model.
 
@@ -70,34 +73,69 @@ def import_kaldi(
     out : path
         A model directory, or with `graph` a graph directory.
     lang : path, optional
-        Says which phones are silence; by default `graph`.
+        Says which phones are silence; by default `graph`, then the model directory, then the
+        phones' names.
     config : path, optional
         ``conf/mfcc.conf`` (`formats.kaldi.config.read_feature_options`).
     rate : int, optional
         Samples per second, where `config` does not say.
     graph : path, optional
         A directory with ``HCLG.fst``.
+    silence_phones : sequence of str, optional
+        Overrules what is found.
+
+    Returns
+    -------
+    SpeechModel or Recognizer
+        The model's ``info["assumed"]`` says what no file said.
 
     Raises
     ------
     FormatError
         A file is missing or damaged, or the parts do not belong together.
     ModelError
-        The tree looks further than one phone to either side, or features do not fit.
+        The tree looks further than one phone to either side, features do not fit, or nothing
+        tells which phones are silence.
     """
     mark, what = ("graph.json", "graph") if graph is not None else ("model.json", "model")
     check_new(out, mark, what)
     kaldi = read_kaldi_model(source, lang if lang is not None else graph)
-    model = kaldi.context_model(read_feature_options(config, source, rate=rate))
+    kaldi, assumed = _with_silence(kaldi, silence_phones, str(source))
+    features, more = read_feature_options(config, source, rate=rate)
+    model = kaldi.context_model(features)
+    if assumed or more:
+        model = dataclasses.replace(model, info={**model.info, "assumed": [*assumed, *more]})
     if graph is None:
         model.save(out)
         _keep(kaldi, Path(out))
         return model
-    made = read_kaldi_graph(graph, kaldi, model_hash=model.hash, frame_shift=model.frame_shift)
+    made = read_kaldi_graph(graph, kaldi, model_hash=model.hash, frame_shift=model.frame_shift,
+                            acoustic_scale=model.acoustic_scale)  # fmt: skip
     recognizer = Recognizer(made, model)
     recognizer.save(out)
     _keep(kaldi, Path(out) / _MODEL)
     return recognizer
+
+
+def _with_silence(
+    kaldi: KaldiModel, wanted: Sequence[str], where: str
+) -> tuple[KaldiModel, tuple[str, ...]]:
+    """Return the model with its silence phones, and what was assumed about them."""
+    names = [kaldi.phones[number] for number in kaldi.phone_numbers]
+    unknown = [phone for phone in wanted if phone not in names]
+    if unknown:
+        raise UsageError("silence phones that the model lacks", where=where,
+                         got=", ".join(unknown), expected=", ".join(names[:20]))  # fmt: skip
+    assumed: tuple[str, ...] = ()
+    silence = tuple(wanted) or kaldi.silence_phones
+    if not silence:
+        silence = silence_by_name(names)
+        assumed = (f"silence phones by their names: {', '.join(silence)}",)
+    if not silence:
+        raise ModelError("nothing tells which phones are silence", where=where,
+                         got=f"phones {', '.join(names[:12])} ...",
+                         fix="Name the lang directory (--lang), or --silence PHONE.")  # fmt: skip
+    return dataclasses.replace(kaldi, silence_phones=silence), assumed
 
 
 def _keep(kaldi: KaldiModel, model: Path) -> None:
@@ -160,7 +198,7 @@ def export_kaldi(source: str | Path, out: str | Path, *, binary: bool = True) ->
     source : path
         A model directory, or a graph directory with its model inside.
     out : path
-        ``final.mdl``, ``tree``, ``phones.txt`` of a model; of a graph ``HCLG.fst`` and
+        ``final.mdl``, ``tree``, ``phones.txt``, ``conf/mfcc.conf`` of a model; of a graph ``HCLG.fst`` and
         ``words.txt`` as well.
     binary : bool
         Kaldi's binary form, or text.
@@ -192,6 +230,8 @@ def export_kaldi(source: str | Path, out: str | Path, *, binary: bool = True) ->
             write_kaldi_model(kept, temporary, binary=binary)
         else:
             export_model(model, temporary, binary=binary)
+        if isinstance(model.front_end, FeatureOptions):
+            write_feature_options(model.front_end, temporary)
         if graph is not None:
             transitions = read_kaldi_model(temporary).transitions
             whole = graph.expanded() if isinstance(graph, CompactGraph) else graph

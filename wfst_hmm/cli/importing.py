@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfst_hmm.cli.parameters import Json
-from wfst_hmm.cli.shell import print_json, say
+from wfst_hmm.cli.shell import print_json, say, warn
 from wfst_hmm.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ __all__ = ["app"]
 app = typer.Typer(help="Bring in models of Sphinx, Kaldi and HTK.", no_args_is_help=True)
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="The model directory to write.")]
+Silence = Annotated[
+    list[str] | None,
+    typer.Option(help="A silence phone, the one between words first. May be repeated."),
+]
 Rate = Annotated[int | None, typer.Option(help="Samples per second that the model hears.")]
 
 
@@ -67,6 +71,7 @@ def kaldi(
     ] = None,
     mfcc: Annotated[Path | None, typer.Option(help="The recipe's conf/mfcc.conf.")] = None,
     rate: Rate = None,
+    silence: Silence = None,
     as_json: Json = False,
 ) -> None:
     """Import a GMM model of Kaldi, or with --graph its decoding graph, too.
@@ -75,7 +80,8 @@ def kaldi(
     """
     from wfst_hmm.apps.exchange import import_kaldi
 
-    made = import_kaldi(source, out, lang=lang, config=mfcc, rate=rate, graph=graph)
+    made = import_kaldi(source, out, lang=lang, config=mfcc, rate=rate, graph=graph,
+                        silence_phones=silence or ())  # fmt: skip
     _tell(made, out, as_json)
 
 
@@ -88,10 +94,7 @@ def htk(
     hmm_list: Annotated[
         Path | None, typer.Option("--list", help="The list of HMMs, such as tiedlist.")
     ] = None,
-    silence: Annotated[
-        list[str] | None,
-        typer.Option(help="A silence phone, the one between words first. May be repeated."),
-    ] = None,
+    silence: Silence = None,
     rate: Rate = None,
     as_json: Json = False,
 ) -> None:
@@ -113,6 +116,9 @@ def _tell(made: SpeechModel | Recognizer, out: Path, as_json: bool) -> None:
     from wfst_hmm.apps.info import describe
 
     facts = describe(out)
+    model = getattr(made, "model", made)
+    for assumption in model.info.get("assumed", ()):
+        warn(f"assumed: {assumption}")
     if as_json:
         print_json(facts)
         return

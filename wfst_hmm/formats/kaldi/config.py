@@ -1,21 +1,22 @@
 """Kaldi's options of features: ``conf/mfcc.conf`` and the notes in model directories.
 
-In: files of ``--name=value`` lines. Out: `FeatureOptions`.
+In: files of ``--name=value`` lines. Out: `FeatureOptions`; and back.
 
-Public names: `read_feature_options`.
+Public names: `read_feature_options`, `transform_file`, `write_feature_options`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from wfst_hmm.errors import FormatError, UsageError
 from wfst_hmm.files import read_lines
 from wfst_hmm.signal.kaldi import FeatureOptions
 
-__all__ = ["read_feature_options"]
+__all__ = ["read_feature_options", "transform_file", "write_feature_options"]
 
 
 def _flag(text: str) -> bool:
@@ -58,16 +59,35 @@ _HARMLESS: dict[str, tuple[str, ...] | None] = {
 }  # fmt: skip
 
 
+#: Which of our options stand in which file beside a model; all others in ``conf/mfcc.conf``.
+_BESIDE = {"cmvn_variance": "cmvn_opts", "delta_order": "delta_opts", "delta_window": "delta_opts"}
+#: Kaldi cannot say in a file whose means are taken: a remark for `read_feature_options`.
+_WHOSE = re.compile(r"^\s*# means of each: (\w+)", re.M)
+_CONFIGS = ("conf/mfcc.conf", "mfcc.conf")
+
+
+class ReadOptions(NamedTuple):
+    """Features of a Kaldi model, and in words what was assumed about them."""
+
+    features: FeatureOptions
+    assumed: tuple[str, ...]
+
+
+def transform_file(model: Path) -> Path | None:
+    """Return a model directory's LDA and MLLT: ``final.mat``, or ``lda.mat`` as others call it."""
+    return next((model / n for n in ("final.mat", "lda.mat") if (model / n).is_file()), None)
+
+
 def read_feature_options(
     config: str | Path | None, model: str | Path, *, rate: int | None = None
-) -> FeatureOptions:
+) -> ReadOptions:
     """Return how the features of a Kaldi model were made.
 
     Parameters
     ----------
     config : path, optional
-        The recipe's ``conf/mfcc.conf``; by default what most recipes have: Kaldi's defaults,
-        but no energy.
+        The recipe's ``conf/mfcc.conf``; by default the one in the model directory, else what most
+        recipes have: Kaldi's defaults, but no energy.
     model : path
         The model directory: ``cmvn_opts`` and ``delta_opts`` are looked for. Deltas are only
         added where there is no ``final.mat``.
@@ -80,23 +100,54 @@ def read_feature_options(
         An option is unknown, or cannot be done: features would be others than the model's.
     """
     model = Path(model)
+    assumed = []
+    if config is None:
+        found = next((model / name for name in _CONFIGS if (model / name).is_file()), None)
+        if found is not None:
+            config = found
+            assumed.append(f"features as {found} says")
+        else:
+            hertz = 16000 if rate is None else rate
+            assumed.append(f"features: Kaldi's defaults without energy, {hertz} Hz "
+                           "(a recipe's conf/mfcc.conf says it: --mfcc)")  # fmt: skip
     values: dict[str, Any] = {"use_energy": config is not None, "resample": False}
     if rate is not None:
         values["rate"] = rate
-    values["delta_order"] = 0 if (model / "final.mat").is_file() else 2
+    values["delta_order"] = 2 if transform_file(model) is None else 0
     if config is not None:
         values |= _read(Path(config))
+        whose = _WHOSE.search(Path(config).read_text(encoding="utf-8", errors="replace"))
+        if whose is not None:
+            values["cmvn"] = whose[1]
     for name in ("cmvn_opts", "delta_opts"):
         if (model / name).is_file():
             values |= _read(model / name)
     if not values.pop("norm_means", True):
         values["cmvn"] = "none"
     try:
-        return FeatureOptions(**values)
+        return ReadOptions(FeatureOptions(**values), tuple(assumed))
     except UsageError as error:
         where = str(config) if config is not None else str(model)
         raise FormatError(error.what, where=where, got=error.got,
                           expected=error.expected) from None  # fmt: skip
+
+
+def write_feature_options(features: FeatureOptions, folder: Path) -> None:
+    """Write ``conf/mfcc.conf``, ``cmvn_opts`` and ``delta_opts`` into a model directory."""
+    lines: dict[str, list[str]] = {"conf/mfcc.conf": [], "cmvn_opts": [], "delta_opts": []}
+    for name, (ours, read) in _OPTIONS.items():
+        value = getattr(features, ours)
+        if isinstance(value, bool):
+            value = str(value).lower()
+        elif read is _seconds:
+            value = f"{1000 * value:.12g}"
+        lines[_BESIDE.get(ours, "conf/mfcc.conf")].append(f"--{name}={value}")
+    lines["conf/mfcc.conf"].append(f"# means of each: {features.cmvn}")
+    lines["cmvn_opts"].append(f"--norm-means={str(features.cmvn != 'none').lower()}")
+    (folder / "conf").mkdir(exist_ok=True)
+    for name, options in lines.items():
+        text = "\n".join(options) if name == "conf/mfcc.conf" else " ".join(options)
+        (folder / name).write_text(text + "\n", encoding="utf-8")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -169,6 +169,22 @@ def _constants(
     )
 
 
+#: how files begin, or go on after the transition model, that hold no diagonal mixtures
+_OTHERS = {
+    "<Nnet3>": "a neural network (nnet3, also of chain models)",
+    "<Nnet>": "a neural network (nnet1 or nnet2)", "<NNET>": "a neural network (nnet2)",
+    "<SGMM>": "a subspace Gaussian mixture model", "<FullGMM>": "full-covariance mixtures",
+}  # fmt: skip
+
+
+def _refuse_others(reader: KaldiReader) -> None:
+    what = _OTHERS.get(reader.peek())
+    if what is not None:
+        raise reader.error(f"{what}, not diagonal Gaussian mixtures", got=reader.peek(),
+                           expected="a GMM system such as mono, tri or sat",
+                           fix="Import the GMM system of the same recipe; networks cannot be.")  # fmt: skip
+
+
 def read_model(path: str | Path) -> tuple[TransitionModel, DiagonalMixtures]:
     """Read a ``final.mdl`` with diagonal Gaussian mixtures, text or binary.
 
@@ -183,8 +199,10 @@ def read_model(path: str | Path) -> tuple[TransitionModel, DiagonalMixtures]:
         raise FormatError("a link that was stored as a file", where=str(path), got=repr(name),
                           fix=f"Copy {name} itself, or name it.")  # fmt: skip
     reader = KaldiReader(data, str(path))
+    _refuse_others(reader)
     transitions = TransitionModel.read(reader)
     kind = reader.peek()
+    _refuse_others(reader)
     if kind != "<DIMENSION>":
         raise reader.error("no diagonal Gaussian mixtures behind the transition model",
                            got=repr(kind), expected="<DIMENSION>",

@@ -23,14 +23,21 @@ from wfst_hmm.formats.kaldi.transitions import TransitionModel
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.binary import read_fst
 from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.fst.trim import trim
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.lexicon import Entry, Lexicon
+from wfst_hmm.models.scores import ACOUSTIC_SCALE
 
 __all__ = ["export_graph", "read_kaldi_graph", "to_transition_ids", "write_graph_files"]
 
 
 def read_kaldi_graph(
-    path: str | Path, model: KaldiModel, *, model_hash: str = "", frame_shift: float = 0.01
+    path: str | Path,
+    model: KaldiModel,
+    *,
+    model_hash: str = "",
+    frame_shift: float = 0.01,
+    acoustic_scale: float = ACOUSTIC_SCALE,
 ) -> Graph:
     """Read a graph directory: ``HCLG.fst``, ``words.txt``, ``phones/align_lexicon.txt``.
 
@@ -40,6 +47,8 @@ def read_kaldi_graph(
         Whose transition-ids the graph uses.
     model_hash : str
         Of the imported model that will be used with the graph.
+    frame_shift, acoustic_scale : float
+        Of that model.
 
     Raises
     ------
@@ -58,13 +67,57 @@ def read_kaldi_graph(
         if fst.n_arcs and fst.arcs[name].max() >= limit:
             raise FormatError(what, where=where, got=int(fst.arcs[name].max()),
                               expected=f"below {limit}")  # fmt: skip
+    labels, info = model.state_labels(), {"made_by": "Kaldi"}
+    if _loops_come_first(fst, model.transitions):
+        fst = _with_entries(fst, model.transitions)
+        labels = model.transitions.state_labels(model.phones, reordered=False)
+        info["self_loops"] = "before the transition out of their state"
     # Kaldi numbers phones from 1; index i of these names is its phone i + 1.
     phones = tuple(list(model.phones)[1:])
     return Graph(
-        fst, model.state_labels(), lang.words, phones, lang.silence_phones or model.silence_phones,
+        fst, labels, lang.words, phones, lang.silence_phones or model.silence_phones,
         _lexicon(path / "phones" / "align_lexicon.txt"), model_hash, frame_shift,
-        {"made_by": "Kaldi"},
+        info, acoustic_scale,
     )  # fmt: skip
+
+
+def _loops_come_first(fst: Fst, transitions: TransitionModel) -> bool:
+    """Tell the order of a graph's ids: whether self-loops stand before the way out of their state.
+
+    A loop stands on an FST state. Where loops come first, the way out of the same HMM state is on
+    an arc that leaves that FST state; in graphs that were reordered, Kaldi's usual ones, it is on
+    an arc that has led there.
+    """
+    sources, ids, goals = fst.sources(), fst.arcs["ilabel"], fst.arcs["nextstate"]
+    loop = transitions.is_self_loop[ids]
+    stays = loop & (sources == goals)
+    leaves = (ids > 0) & ~loop
+    n_states = len(transitions.tuples)
+    place = sources.astype(np.int64) * n_states + transitions.state_of[ids]
+    came = goals.astype(np.int64) * n_states + transitions.state_of[ids]
+    before = np.isin(place[stays], place[leaves]).sum()
+    after = np.isin(place[stays], came[leaves]).sum()
+    return bool(before > after)
+
+
+def _with_entries(fst: Fst, transitions: TransitionModel) -> Fst:
+    """Return the graph with other labels, ``id + n_ids``, for the first frame of each phone.
+
+    Every state is split by whether the id before it ended a phone; then its arcs carry first
+    frames. (In graphs whose self-loops come first, an id by itself does not tell.)
+    """
+    sources, arcs, n = fst.sources(), fst.arcs, transitions.n_ids
+    ids = arcs["ilabel"].astype(np.int64)
+    rows = []
+    for ended in (0, 1):
+        goes = np.where(ids > 0, transitions.is_final[ids], ended)
+        rows.append((2 * sources + ended, np.where(ids > 0, ids + n * ended, 0), arcs["olabel"],
+                     arcs["weight"], 2 * arcs["nextstate"] + goes))  # fmt: skip
+    columns = [np.concatenate(pair) for pair in zip(*rows, strict=True)]
+    order = np.argsort(columns[0], kind="stable")
+    source, label, word, cost, goal = (column[order] for column in columns)
+    final = np.repeat(fst.states["final"], 2)
+    return trim(Fst.from_arcs(2 * fst.start + 1, source, label, word, cost, goal, final))
 
 
 def _lexicon(path: Path) -> Lexicon:
@@ -195,8 +248,14 @@ def export_graph(graph: Graph, transitions: TransitionModel, path: str | Path) -
 
 def write_graph_files(graph: Graph, transitions: TransitionModel, folder: Path) -> None:
     """Write into a folder what `export_graph` writes, but for ``phones.txt``."""
-    own_ids = len(graph.labels) == transitions.n_ids and graph.info.get("made_by") == "Kaldi"
-    fst = graph.fst if own_ids else to_transition_ids(graph, transitions)
+    n_ids = transitions.n_ids
+    if graph.info.get("made_by") == "Kaldi" and len(graph.labels) in (n_ids, 2 * n_ids):
+        arcs = graph.fst.arcs.copy()
+        arcs["ilabel"] -= np.where(arcs["ilabel"] > n_ids, n_ids, 0).astype(np.int32)
+        counts = graph.fst.states["n_arcs"]
+        fst = Fst.from_runs(graph.fst.start, counts, arcs, graph.fst.states["final"])
+    else:
+        fst = to_transition_ids(graph, transitions)
     fst.write(folder / "HCLG.fst")
     graph.words.write(folder / "words.txt")
     (folder / "phones").mkdir(exist_ok=True)

@@ -2,7 +2,7 @@
 
 In: a ``lang`` or graph directory. Out: `KaldiLang`.
 
-Public names: `KaldiLang`, `read_lang`, `read_silence_phones`,
+Public names: `KaldiLang`, `read_lang`, `read_silence_phones`, `silence_by_name`,
 `write_silence_phones`.
 """
 
@@ -18,7 +18,12 @@ from wfst_hmm.files import read_lines
 from wfst_hmm.formats.kaldi.topologies import HmmTopologies, read_topologies
 from wfst_hmm.fst.symbols import Symbols
 
-__all__ = ["KaldiLang", "read_lang", "read_silence_phones", "write_silence_phones"]
+__all__ = [
+    "KaldiLang", "read_lang", "read_silence_phones", "silence_by_name", "write_silence_phones",
+]  # fmt: skip
+
+#: what recipes call phones of silence and noise, in the order of who fills pauses
+_SILENT = ("sil", "<sil>", "silence", "sp", "pau", "spn", "<spn>", "nsn", "<nsn>", "noise")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,11 +77,35 @@ def read_lang(path: str | Path) -> KaldiLang:
 
 
 def read_silence_phones(path: str | Path, phones: Symbols) -> tuple[str, ...]:
-    """Return the silence phones that the lists in ``phones/`` name, the optional one first."""
-    folder = Path(path) / "phones"
-    silence = _phone_list(folder, "silence", phones)
-    optional = _phone_list(folder, "optional_silence", phones)
+    """Return the silence phones that a directory's lists name, the optional one first.
+
+    The lists lie in ``phones/``; in directories of older recipes and of decoding graphs they lie
+    flat, ``silphones.csl`` or ``silence.csl``.
+    """
+    path = Path(path)
+    silence = next(filter(None, (_phone_list(folder, name, phones) for folder, name in (
+        (path / "phones", "silence"), (path, "silence"), (path, "silphones"),
+    ))), [])  # fmt: skip
+    optional = _phone_list(path / "phones", "optional_silence", phones)
     return (*optional, *(phone for phone in silence if phone not in optional))
+
+
+def silence_by_name(phones: Sequence[str]) -> tuple[str, ...]:
+    """Return those of `phones` that are called like silence or noise, in every place of a word.
+
+    Examples
+    --------
+    >>> silence_by_name(["AA_B", "SPN_B", "SIL", "SIL_B"])
+    ('SIL', 'SIL_B', 'SPN_B')
+    """
+    bases = {phone: _base(phone) for phone in phones}
+    return tuple(phone for name in _SILENT for phone in phones if bases[phone] == name)
+
+
+def _base(phone: str) -> str:
+    """Return a phone's name without the mark of its place in the word."""
+    name, _, place = phone.rpartition("_")
+    return (name if name and place in ("B", "E", "I", "S") else phone).lower()
 
 
 def write_silence_phones(silence: Sequence[str], folder: Path) -> None:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from wfst_hmm.errors import FormatError, ModelError
 from wfst_hmm.files import read_lines
 from wfst_hmm.formats.kaldi.archives import read_object
+from wfst_hmm.formats.kaldi.config import transform_file
 from wfst_hmm.formats.kaldi.gmm import DiagonalMixtures, read_model
 from wfst_hmm.formats.kaldi.lang import KaldiLang, read_lang, read_silence_phones
 from wfst_hmm.formats.kaldi.transitions import TransitionModel
@@ -49,7 +50,7 @@ class KaldiModel:
     silence_phones : tuple of str
         Empty when no ``lang`` directory was given.
     transform : ndarray or None
-        ``final.mat`` (LDA+MLLT), of the spliced features.
+        ``final.mat`` or ``lda.mat`` (LDA+MLLT), of the spliced features.
     splice : (int, int) or None
         Frames to the left and right, of ``splice_opts``.
     unadapted : DiagonalMixtures or None
@@ -263,7 +264,8 @@ def read_kaldi_model(path: str | Path, lang: str | Path | None = None) -> KaldiM
     Parameters
     ----------
     path : path
-        Holds ``final.mdl``, ``tree``, ``phones.txt`` and perhaps ``final.mat``, ``splice_opts``.
+        Holds ``final.mdl``, ``tree``, ``phones.txt`` and perhaps ``final.mat`` (or
+        ``lda.mat``), ``splice_opts``.
     lang : path, optional
         A ``lang`` or graph directory: says which phones are silence, and brings ``phones.txt``
         when `path` has none. By default the lists in `path` itself, where there are some.
@@ -289,14 +291,14 @@ def read_kaldi_model(path: str | Path, lang: str | Path | None = None) -> KaldiM
     if leaves >= mixtures.n_mixtures:
         raise FormatError("tree and final.mdl are of different models", where=str(path),
                           got=f"leaf {leaves}", expected=f"below {mixtures.n_mixtures}")  # fmt: skip
-    transform = path / "final.mat"
+    transform = transform_file(path)
     return KaldiModel(
         transitions,
         mixtures,
         tree,
         phones,
-        names.silence_phones if names is not None else read_silence_phones(path, phones),
-        read_object(transform) if transform.is_file() else None,
+        (names.silence_phones if names is not None else ()) or read_silence_phones(path, phones),
+        None if transform is None else read_object(transform),
         _splice(path / "splice_opts"),
         _unadapted(path / "final.alimdl", mixtures),
     )

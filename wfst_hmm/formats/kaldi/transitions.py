@@ -174,13 +174,19 @@ class TransitionModel:
                              got=int(ids[wrong][0]), expected=f"1 to {self.n_ids}",
                              fix="Was it made with another model?")  # fmt: skip
 
-    def state_labels(self, phones: Symbols | Sequence[str]) -> StateLabels:
+    def state_labels(
+        self, phones: Symbols | Sequence[str], *, reordered: bool = True
+    ) -> StateLabels:
         """Return labels that *are* the transition-ids, for graphs made by Kaldi.
 
         Parameters
         ----------
         phones : Symbols or sequence of str
             The names by Kaldi's phone number (0 is ``<eps>``).
+        reordered : bool
+            Whether self-loops follow the transition out of their state, as usual. If they come
+            first, no id tells the first frame of a phone: there are then two labels for each
+            id, the second ones, from ``n_ids + 1`` on, for first frames.
 
         Notes
         -----
@@ -189,25 +195,37 @@ class TransitionModel:
         state 0 can be entered again from another state, the ids do not tell, and `is_entry`
         is False throughout.
         """
-        names = []
+        if not reordered:
+            return self._labels(phones, np.zeros(self.n_ids, bool), np.ones(self.n_ids, bool))
         entry = (self.hmm_state_of[1:] == 0) & ~self.is_self_loop[1:]
         again = (self.destination_of[1:] == 0) & ~self.is_self_loop[1:]
         if again.any():
             entry[:] = False
-        for tid in range(1, self.n_ids + 1):
-            phone = self.phone_of[tid]
-            if phone >= len(phones):
-                raise ModelError(
-                    f"phone number {phone} has no name", expected="a longer phones.txt"
-                )
-            mark = "^" if entry[tid - 1] else ""
-            state, pdf, goal = self.hmm_state_of[tid], self.pdf_of[tid], self.destination_of[tid]
-            base = f"{mark}{phones[int(phone)]}.{state}/{pdf}>{goal}"
-            names.append(base if self.topologies.plain else f"{base}#{self.state_of[tid]}")
+        return self._labels(phones, entry)
+
+    def _labels(
+        self, phones: Symbols | Sequence[str], *entries: npt.NDArray[np.bool_]
+    ) -> StateLabels:
+        """Return a row for every id, once for each array that says which of them are entries."""
+        names = []
+        for entry in entries:
+            for tid in range(1, self.n_ids + 1):
+                phone = self.phone_of[tid]
+                if phone >= len(phones):
+                    raise ModelError(
+                        f"phone number {phone} has no name", expected="a longer phones.txt"
+                    )
+                mark = "^" if entry[tid - 1] else ""
+                state, goal = self.hmm_state_of[tid], self.destination_of[tid]
+                base = f"{mark}{phones[int(phone)]}.{state}/{self.pdf_of[tid]}>{goal}"
+                names.append(base if self.topologies.plain else f"{base}#{self.state_of[tid]}")
+        rows = (
+            np.tile(a[1:], len(entries)) for a in (self.phone_of, self.hmm_state_of, self.pdf_of)
+        )
+        phone_rows, state_rows, pdf_rows = rows
         return StateLabels(
-            self.phone_of[1:] - 1, self.hmm_state_of[1:].copy(), self.pdf_of[1:].copy(), entry,
-            Symbols(names),
-        )  # fmt: skip
+            phone_rows - 1, state_rows, pdf_rows, np.concatenate(entries), Symbols(names)
+        )
 
 
 def _check_tuples(
