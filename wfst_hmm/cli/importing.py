@@ -116,7 +116,7 @@ def _tell(made: SpeechModel | Recognizer, out: Path, as_json: bool) -> None:
     from wfst_hmm.apps.info import describe
 
     facts = describe(out)
-    model = getattr(made, "model", made)
+    model: SpeechModel = getattr(made, "model", made)
     for assumption in model.info.get("assumed", ()):
         warn(f"assumed: {assumption}")
     if as_json:
