@@ -46,3 +46,19 @@ def test_apostrophes_case_and_hidden_marks() -> None:
 def test_the_first_form_stays() -> None:
     form = orthography.FirstForms()
     assert [form(word) for word in (NFD, NFC, "a")] == [NFD, NFD, "a"]
+
+
+def test_only_similar_names_are_proposed() -> None:
+    assert orthography.did_you_mean("lout", ["soft", "loud"]) == "Did you mean 'loud'?"
+    assert orthography.did_you_mean("anna", ["6848", "61"]) is None
+
+
+@given(st.lists(st.sampled_from([NFC, NFD, "don't", "don\u2019t", "a"]), max_size=4),
+       st.sampled_from([NFC, NFD, "don't", "don\u2019t", "b"]))  # fmt: skip
+def test_spellings_are_found(words: list[str], word: str) -> None:
+    """The slow twin looks at every word."""
+    same = [
+        w for w in words if orthography.plain_apostrophes(w) == orthography.plain_apostrophes(word)
+    ]
+    found = orthography.Spellings(words).find(word)
+    assert found == (word if word in words else same[0] if same else None)

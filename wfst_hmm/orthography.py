@@ -6,17 +6,21 @@ characters that nobody sees.
 A word is compared by a key and kept in the form in which it came: Unicode writes *é* as one character
 or as two (Unicode Standard Annex 15), and typographers' apostrophes are not those of dictionaries.
 
-Public names: `FirstForms`, `fields`, `folded`, `hidden`, `is_spelled`, `is_symbol`, `key`,
-`plain_apostrophes`, `without_hidden`.
+Public names: `FirstForms`, `NEAR`, `Spellings`, `did_you_mean`, `fields`, `folded`, `hidden`,
+`is_spelled`, `is_symbol`, `key`, `plain_apostrophes`, `without_hidden`.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 __all__ = [
+    "NEAR",
     "FirstForms",
+    "Spellings",
+    "did_you_mean",
     "fields",
     "folded",
     "hidden",
@@ -27,6 +31,8 @@ __all__ = [
     "without_hidden",
 ]
 
+#: Similarity (twice the common letters by all letters, in per cent) from which a spelling is near.
+NEAR = 60
 #: A no-break space (10 000) or an ideographic one belongs to its word, as in Kaldi's and NIST's tools.
 _BLANK = " \t\r\n\v\f"
 _BLANKS = re.compile(f"[{_BLANK}]+")
@@ -102,6 +108,36 @@ def _is_hidden(mark: str) -> bool:
 def is_spelled(word: str) -> bool:
     """Tell whether a word has a letter or digit that could be pronounced, and is no ``<mark>``."""
     return word[:1] not in ("<", "[", "{", "(") and any(letter.isalnum() for letter in word)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """Return the question after the most similar of some names, None when none is similar."""
+    from rapidfuzz import fuzz, process  # here: only mistakes need it
+
+    found = process.extractOne(name, list(known), scorer=fuzz.ratio, processor=folded,
+                               score_cutoff=NEAR)  # fmt: skip
+    return f"Did you mean {found[0]!r}?" if found else None
+
+
+class Spellings:
+    r"""Finds words in whatever encoding, and with whatever apostrophe, they are asked for.
+
+    Examples
+    --------
+    >>> known = Spellings(["caf\u00e9", "don't"])
+    >>> known.find("cafe\u0301"), known.find("don\u2019t"), known.find("do")
+    ('café', "don't", None)
+    """
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._words = dict.fromkeys(words)
+        self._by_key: dict[str, str] = {}
+        for word in self._words:
+            self._by_key.setdefault(plain_apostrophes(word), word)
+
+    def find(self, word: str) -> str | None:
+        """Return the spelling that the words have, None when they lack it."""
+        return word if word in self._words else self._by_key.get(plain_apostrophes(word))
 
 
 class FirstForms:

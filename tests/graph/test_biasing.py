@@ -42,3 +42,10 @@ def test_what_cannot_be_spelled_is_told() -> None:
     assert str(unknown[0]) == (
         "'x a x <eps>' cannot be boosted: the graph lacks 'x', '<eps>'"
     )  # fmt: skip
+
+
+def test_phrases_in_another_encoding() -> None:
+    words = Symbols(["caf\u00e9", "don't"])
+    known, unknown = spelled([Phrase(("cafe\u0301", "don\u2019t"), 1.0)], words)
+    assert [phrase.words for phrase in known] == [("caf\u00e9", "don't")]
+    assert not unknown

@@ -153,3 +153,11 @@ def test_any_bytes_are_read_or_refused(
             read_grammar(path)
         except WfstHmmError as error:
             assert str(path) in str(error)  # noqa: PT017
+
+
+def test_words_for_silence_and_unknown_ones_are_not_in_a_loop() -> None:
+    """Kaldi's lexicon.txt begins with them."""
+    entries = [("<SIL>", "sil"), ("<UNK>", "spn"), ("!SIL", "sil"), ("one", "W"), ("sil", "S")]
+    lexicon = Lexicon(Entry(word, (phone,)) for word, phone in entries)
+    found = grammar_from_spec("loop", lexicon, silence_phones=["SIL"])
+    assert found.words == ("one", "sil")

@@ -286,3 +286,9 @@ def test_report() -> None:
     assert set(data["findings"][0]) == {"rule", "severity", "what", "where", "remedy"}
     assert str(report[0]).startswith("error: drift.fst: determinizing G passed 100 states")
     assert str(LintReport([])) == "nothing found"
+
+
+def test_encodings_are_no_findings() -> None:
+    lexicon = Lexicon([Entry("caf\u00e9", ("A", "B"))])
+    report = lint(lexicon, word_loop(["cafe\u0301"]), MODEL)
+    assert not [finding for finding in report if finding.rule.startswith("words-not-in")]

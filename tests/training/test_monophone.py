@@ -11,7 +11,7 @@ import pytest
 from training_problems import WORDS, small_options, spoken
 
 from wfst_hmm.errors import DataError, UsageError
-from wfst_hmm.graph.lexicon import Lexicon
+from wfst_hmm.graph.lexicon import Entry, Lexicon
 from wfst_hmm.models.acoustic import AcousticModel
 from wfst_hmm.training.features import Take
 from wfst_hmm.training.journal import Journal
@@ -270,3 +270,13 @@ def test_words_of_the_lexicon_only_need_phones() -> None:
     wide, narrow = (train_on(takes, lex, None, small_options()) for lex in (WORDS, fewer))
     assert wide.phones == ("SIL", "A", "B", "C")
     assert narrow.phones == wide.phones
+
+
+def test_the_lexicon_s_own_silence_is_used() -> None:
+    """Kaldi's lexicons have a line <SIL> sil: sil became a phone beside SIL."""
+    lexicon = Lexicon([*WORDS, Entry("<SIL>", ("sil",))])
+    watcher = Notes()
+    model = train_on(spoken(5), lexicon, None, small_options(), watcher=watcher)
+    assert model.silence_phones == ("sil",)
+    assert "SIL" not in model.phones
+    assert "silence is the lexicon's own phone 'sil', not 'SIL'" in watcher.notes

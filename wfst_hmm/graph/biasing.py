@@ -20,7 +20,7 @@ from wfst_hmm.errors import FormatError, UsageError
 from wfst_hmm.files import read_lines
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.word_machine import Phrase
-from wfst_hmm.orthography import fields
+from wfst_hmm.orthography import Spellings, fields
 
 __all__ = ["Unspelled", "read_boosts", "spelled"]
 
@@ -81,12 +81,17 @@ def read_boosts(path: str | Path, *, boost: float) -> tuple[Phrase, ...]:
 def spelled(
     phrases: Iterable[Phrase], words: Symbols
 ) -> tuple[tuple[Phrase, ...], tuple[Unspelled, ...]]:
-    """Sort phrases into those that a graph with these words can put out, and the others."""
+    """Sort phrases into those that a graph with these words can put out, and the others.
+
+    Words are the graph's, whatever their encoding and apostrophes.
+    """
     known, unknown = [], []
+    own = Spellings(list(words)[1:])
     for phrase in phrases:
-        missing = tuple(w for w in phrase.words if w not in words or not words.id(w))
+        found = tuple(map(own.find, phrase.words))
+        missing = tuple(w for w, f in zip(phrase.words, found, strict=True) if f is None)
         if missing:
             unknown.append(Unspelled(phrase, tuple(dict.fromkeys(missing))))
         else:
-            known.append(phrase)
+            known.append(dataclasses.replace(phrase, words=tuple(filter(None, found))))
     return tuple(known), tuple(unknown)

@@ -18,7 +18,7 @@ from typing import Any
 
 from wfst_hmm.errors import UsageError
 from wfst_hmm.graph.lexicon import Lexicon
-from wfst_hmm.graph.oov import with_known_words
+from wfst_hmm.graph.oov import SILENCE_WORDS, UNKNOWN_WORDS, with_known_words
 from wfst_hmm.graph.phrases import Grammar, fixed_length, word_list, word_loop
 from wfst_hmm.kinds import kind_for, read_as, reader_of
 
@@ -99,7 +99,8 @@ def grammar_from_spec(
         the cost of each word in nats.
     lexicon : Lexicon
     silence_phones : sequence of str
-        Words that consist of these only are no words of a built-in grammar.
+        Words that consist of these only are no words of a built-in grammar, nor, where there
+        are any, those that lexicons have for silence and unknown words (``<SIL>``, ``<UNK>`` ...).
     on_oov : {"raise", "skip", "guess", "unk"}, optional
         What to do about words of a file that the lexicon lacks (`graph.oov.OovOptions`); None
         leaves them to `graph.oov.grammar_vocabulary`.
@@ -121,9 +122,11 @@ def grammar_from_spec(
         grammar = read_grammar(spec)
         return grammar if on_oov is None else with_known_words(grammar, lexicon, on_oov)
     silent = frozenset(silence_phones)
+    marks = (*SILENCE_WORDS, *UNKNOWN_WORDS) if silent else ()
+    named = {word for word in marks if not word.isalpha()}
     words = [
-        word for word in lexicon.words
-        if not all(silent.issuperset(entry.phones) for entry in lexicon.prons(word))
+        word for word in lexicon.words if word not in named
+        and not all(silent.issuperset(entry.phones) for entry in lexicon.prons(word))
     ]  # fmt: skip
     kind, value = match["kind"], match["value"]
     if kind == "length":

@@ -32,8 +32,6 @@ __all__ = [
 
 _VARIANT = re.compile(r"^(?P<word>.+)\((?P<number>[0-9]+)\)$")
 _NUMBER = re.compile(r"^[+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$")
-#: Similarity (twice the common letters by all letters, in per cent) from which a spelling is near.
-_NEAR = 60
 #: Nothing near begins alike: in so few words a mistake in the first letter is looked for, too.
 _SMALL = 5000
 #: A number written as a fraction, which no phone is.
@@ -290,10 +288,14 @@ class Lexicon:
         same, alike = self._spelled
         begins = alike.get(bare[:1], {})
         near = {w: seen for w, seen in begins.items() if abs(len(seen) - len(bare)) <= 2}
-        found = process.extract(bare, near, scorer=fuzz.ratio, score_cutoff=_NEAR, limit=n)
+        found = process.extract(
+            bare, near, scorer=fuzz.ratio, score_cutoff=orthography.NEAR, limit=n
+        )
         if not found and len(self._by_word) <= _SMALL:
             every = {w: seen for group in alike.values() for w, seen in group.items()}
-            found = process.extract(bare, every, scorer=fuzz.ratio, score_cutoff=_NEAR, limit=n)
+            found = process.extract(
+                bare, every, scorer=fuzz.ratio, score_cutoff=orthography.NEAR, limit=n
+            )
         names = (*same.get(bare, ()), *(name for _, _, name in found))
         return tuple(dict.fromkeys(name for name in names if name != word))[:n]
 

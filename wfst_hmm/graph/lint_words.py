@@ -20,6 +20,7 @@ from wfst_hmm.graph.lexicon_fst import BACKOFF
 from wfst_hmm.graph.ngram import UNKNOWN_WORDS
 from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.graph.sentences import n_spelled, shortest_sentence
+from wfst_hmm.orthography import Spellings
 
 __all__ = ["vocabulary_findings"]
 
@@ -33,7 +34,9 @@ def vocabulary_findings(
         _words_of(l_fst) if l_fst is not None else dict.fromkeys(lexicon.words if lexicon else ())
     )
     used = grammar.words
-    missing = [word for word in used if word not in known and not _unknown(word, grammar)]
+    spellings = Spellings(known)
+    found = {word: spellings.find(word) for word in used}
+    missing = [word for word in used if found[word] is None and not _unknown(word, grammar)]
     if missing:
         listed = shown(missing) if lexicon is None else format_missing(
             lexicon.missing(missing)[:20] or Lexicon(()).missing(missing)[:20])  # fmt: skip
@@ -41,7 +44,7 @@ def vocabulary_findings(
                       f"{len(missing)} of {len(used)} words of the grammar are not in the lexicon: "
                       f"{listed}", name,
                       "Add them to the lexicon, guess them with a G2P model, or leave them out.")  # fmt: skip
-    in_grammar = frozenset(used)
+    in_grammar = frozenset(found.values())
     unused = [word for word in known if word not in in_grammar and not word.startswith("#0")]
     if unused:
         yield Finding("words-not-in-grammar", "note",

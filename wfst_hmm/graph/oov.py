@@ -4,7 +4,7 @@ In: the words of transcripts or of a grammar, a `Lexicon`, what to do about thos
 `Vocabulary`: pronunciations of every word under the very spelling that was asked for, and what
 there is to tell. Every command and recipe asks here, so that they all behave alike.
 
-Public names: `ON_OOV`, `OovOptions`, `Vocabulary`, `grammar_vocabulary`, `places_of`, `silence_phone`,
+Public names: `ON_OOV`, `SILENCE_WORDS`, `UNKNOWN_WORDS`, `OovOptions`, `Vocabulary`, `grammar_vocabulary`, `places_of`, `silence_phone`,
 `vocabulary`, `with_known_words`.
 """
 
@@ -17,14 +17,16 @@ from typing import Protocol
 
 from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.files import atomic_file
+from wfst_hmm.graph import ngram
 from wfst_hmm.graph.lexicon import Entry, Lexicon, MissingWord, format_missing
 from wfst_hmm.graph.lexicon_sources import Guess, with_guesses
-from wfst_hmm.graph.ngram import UNKNOWN_WORDS
 from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.orthography import is_spelled, key
 
 __all__ = [
     "ON_OOV",
+    "SILENCE_WORDS",
+    "UNKNOWN_WORDS",
     "OovOptions",
     "Vocabulary",
     "grammar_vocabulary",
@@ -37,8 +39,16 @@ __all__ = [
 #: What may be done about a word without a pronunciation.
 ON_OOV = ("raise", "skip", "guess", "unk")
 #: How lexicons name what stands for any other word, and for silence.
-_UNKNOWN = (*UNKNOWN_WORDS, "[unk]", "[UNK]", "<oov>", "<OOV>", "<spoken_noise>", "<SPOKEN_NOISE>")
-_SILENCE = ("<SIL>", "!SIL", "<sil>", "SIL", "sil", "<silence>", "[SIL]")
+UNKNOWN_WORDS = (
+    *ngram.UNKNOWN_WORDS,
+    "[unk]",
+    "[UNK]",
+    "<oov>",
+    "<OOV>",
+    "<spoken_noise>",
+    "<SPOKEN_NOISE>",
+)
+SILENCE_WORDS = ("<SIL>", "!SIL", "<sil>", "SIL", "sil", "<silence>", "[SIL]")
 _MAX_NAMED = 10
 
 
@@ -259,10 +269,10 @@ def _pronounceable(
 
 
 def _unknown(lexicon: Lexicon, phones: Collection[str] | None) -> tuple[list[Entry], str]:
-    word = next((word for word in _UNKNOWN if word in lexicon), None)
+    word = next((word for word in UNKNOWN_WORDS if word in lexicon), None)
     if word is None:
         raise DataError("the lexicon has no word for unknown ones", where="on_oov=unk",
-                        expected="one of " + " ".join(_UNKNOWN),
+                        expected="one of " + " ".join(UNKNOWN_WORDS),
                         fix="Add a line such as '<unk> spn', with a phone of the model.")  # fmt: skip
     kept, reasons = _pronounceable(list(lexicon.prons(word)), phones, [])
     if not kept:
@@ -314,7 +324,7 @@ def _count(words: Collection[object]) -> str:
 
 def silence_phone(lexicon: Lexicon) -> str | None:
     """Return the phone of the lexicon's word for silence, such as Kaldi's ``<SIL> sil``."""
-    for word in _SILENCE:
+    for word in SILENCE_WORDS:
         for entry in lexicon.prons(word):
             if len(entry.phones) == 1:
                 return entry.phones[0]
@@ -338,7 +348,7 @@ def grammar_vocabulary(
     """
     words = grammar.words
     if grammar.has_backoff:
-        words = tuple(w for w in words if w not in UNKNOWN_WORDS or w in lexicon)
+        words = tuple(w for w in words if w not in ngram.UNKNOWN_WORDS or w in lexicon)
     found = vocabulary(lexicon, words, options, of="the grammar", where=grammar.source or None,
                        phones=phones)  # fmt: skip
     out = [word for word in grammar.words if word not in found.lexicon]

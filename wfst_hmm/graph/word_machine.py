@@ -30,6 +30,7 @@ from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.lexicon_fst import BACKOFF
 from wfst_hmm.graph.ngram import NgramModel
 from wfst_hmm.graph.ngram_fst import ngram_to_fst
+from wfst_hmm.orthography import Spellings
 
 __all__ = ["Phrase", "WordMachine", "ngram_machine", "phrase_machine", "step"]
 
@@ -164,12 +165,14 @@ def ngram_machine(
     backoff = table.id(BACKOFF)
     other = table.id(model.unknown) if model.unknown else 0
     own = frozenset((model.bos, model.eos, BACKOFF))
+    known = Spellings(table)
+    found = [known.find(word) for word in words]
     label = np.array(
-        [table.id(word) if word in table and word not in own else other for word in words],
+        [table.id(word) if word is not None and word not in own else other for word in found],
         dtype=np.int32,
     )
     label[0] = 0
-    unknown = tuple(word for word in words if word not in table)
+    unknown = tuple(word for word, spelling in zip(words, found, strict=True) if spelling is None)
     fail = np.full(fst.n_states, -1, dtype=np.int32)
     fail_cost = np.zeros(fst.n_states, dtype=np.float32)
     source = fst.sources()

@@ -19,6 +19,7 @@ from wfst_hmm.arrays import Frozen
 from wfst_hmm.errors import DataError, ModelError, UsageError
 from wfst_hmm.models.gmm import GaussianMixture
 from wfst_hmm.models.mixtures import MixtureSet
+from wfst_hmm.orthography import did_you_mean
 
 __all__ = ["AdaptedModels"]
 
@@ -90,11 +91,7 @@ class AdaptedModels(Frozen):
         """Return the row of `name`; a `UsageError` names the nearest when there is none."""
         if name in self.names:
             return self.names.index(name)
-        import difflib
-
-        near = difflib.get_close_matches(name, self.names, 1, cutoff=0.0)
-        raise UsageError(f"nobody is called {name!r}",
-                         fix=f"Did you mean {near[0]!r}?" if near else None)  # fmt: skip
+        raise UsageError(f"nobody is called {name!r}", fix=did_you_mean(name, self.names))
 
     @functools.cached_property
     def _mixtures(self) -> MixtureSet:

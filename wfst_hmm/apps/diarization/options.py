@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import configparser
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from wfst_hmm.errors import FormatError, UsageError
 from wfst_hmm.files import read_lines
+from wfst_hmm.orthography import did_you_mean
 from wfst_hmm.signal.audio import RawFormat
 from wfst_hmm.signal.kaldi import FeatureOptions
 from wfst_hmm.signal.speech import SpeechOptions
@@ -181,9 +181,8 @@ def _typed(name: str, text: str, path: Path) -> Any:
             raise FormatError("an empty path", where=where)
         return path.parent / text
     if name not in kinds:
-        near = difflib.get_close_matches(name, [*kinds, *_PATHS, "basename"], 1, cutoff=0.0)
         raise FormatError(f"unknown setting {name!r}", where=str(path),
-                          fix=f"Did you mean {near[0]!r}?")  # fmt: skip
+                          fix=did_you_mean(name, [*kinds, *_PATHS, "basename"]))  # fmt: skip
     try:
         return {"int": int, "float": float}[kinds[name]](text)
     except ValueError:

@@ -11,7 +11,6 @@ Public names: `Hit`, `Ranking`, `TagModel`, `TagOptions`, `area_under_curve`, `r
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from wfst_hmm.models.gmm import GaussianMixture
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.storage import load_arrays, save_arrays
 from wfst_hmm.models.threads import map_threads
+from wfst_hmm.orthography import did_you_mean
 
 __all__ = ["Hit", "Ranking", "TagModel", "TagOptions", "area_under_curve", "rank", "train_tag"]
 
@@ -152,9 +152,7 @@ def train_tag(
     has = library.tagged(tag)
     n_matching, n = int(has.sum()), len(library)
     if not n_matching:
-        near = difflib.get_close_matches(tag, library.tag_counts(), 1, cutoff=0.0)
-        raise UsageError(f"no song is tagged {tag!r}",
-                         fix=f"Did you mean {near[0]!r}?" if near else None)  # fmt: skip
+        raise UsageError(f"no song is tagged {tag!r}", fix=did_you_mean(tag, library.tag_counts()))
     if n_matching < options.n_components:
         raise DataError(f"too few songs are tagged {tag!r}", got=n_matching,
                         expected=f"{options.n_components}, one for each component, or more",
