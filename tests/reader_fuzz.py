@@ -52,7 +52,6 @@ from wfst_hmm.cluster.values import pack, unpack
 from wfst_hmm.errors import WfstHmmError
 from wfst_hmm.formats.ctm import read_ctm, write_ctm
 from wfst_hmm.formats.data import read_corpus, read_transcripts
-from wfst_hmm.formats.htk.features import HtkFeatures, read_htk_features, write_htk_features
 from wfst_hmm.formats.htk.labels import read_labels, read_mlf
 from wfst_hmm.formats.htk.mmf import read_mmf
 from wfst_hmm.formats.htk.model import read_hmm_list
@@ -98,6 +97,7 @@ from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.topology import Topology
 from wfst_hmm.search.result import Word
 from wfst_hmm.signal.audio import read_audio
+from wfst_hmm.signal.htk_files import HtkFeatures, read_htk_features, write_htk_features
 from wfst_hmm.signal.kaldi import FeatureOptions
 
 MAX_SECONDS = 5.0

@@ -735,7 +735,7 @@ KINDS: tuple[Kind, ...] = (
          fix="Name the folder that it lies in: wfst-hmm import sphinx DIR."),
     Kind("a recording", _is_audio, {"audio": "wfst_hmm.signal.audio:read_audio"}),
     Kind("an HTK feature file", _is_htk_features,
-         {"features": "wfst_hmm.formats.htk.features:read_htk_features"}),
+         {"features": "wfst_hmm.signal.htk_files:read_htk_features"}),
     Kind("a feature file of Sphinx", _is_sphinx_features,
          fix="Decode the recording that it was made of."),
     # texts with a mark

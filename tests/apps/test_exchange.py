@@ -11,7 +11,7 @@ from sphinx_models import write_model as write_sphinx_model
 from tiny_speech import TinySpeech
 from typer.testing import CliRunner
 
-from wfst_hmm.apps.exchange import export_kaldi, import_htk, import_kaldi, import_sphinx
+from wfst_hmm.apps.exchange import export_kaldi, import_kaldi, import_sphinx
 from wfst_hmm.apps.recognize import decode_corpus
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.cli.app import assemble
@@ -245,28 +245,6 @@ def test_commands_of_sphinx(tmp_path):
         import_sphinx(tmp_path / "sphinx", tmp_path / "sphinx")
     for wrong in ([], [tmp_path / "sphinx", "--model", "en-us"], ["--model", "de-de"]):
         assert isinstance(run("import", "sphinx", *wrong).exception, UsageError)
-
-
-HTK = """~o <VECSIZE> 4 <MFCC_0_D_Z>
-~h "a" <BEGINHMM> <NUMSTATES> 3 <STATE> 2 <MEAN> 4 1 2 3 4 <VARIANCE> 4 1 2 1 4
-<TRANSP> 3 0 1 0 0 0.5 0.5 0 0 0 <ENDHMM>
-~h "sil" <BEGINHMM> <NUMSTATES> 3 <STATE> 2 <MEAN> 4 0 0 0 0 <VARIANCE> 4 1 1 1 1
-<TRANSP> 3 0 1 0 0 0.5 0.5 0 0 0 <ENDHMM>
-"""
-
-
-def test_commands_of_htk(tmp_path):
-    (tmp_path / "hmmdefs").write_text(HTK)
-    result = run("import", "htk", tmp_path / "hmmdefs", "--rate", "8000", "--out", tmp_path / "model")  # fmt: skip
-    assert result.exit_code == 0, result.output
-    model = load_model(tmp_path / "model")
-    assert (model.silence_phones, model.rate, model.n_dims) == (("sil",), 8000, 4)
-    assert model.densities.means[0].tolist() == [2, 1, 4, 3]  # C0 goes to the front
-    assert model.front_end.cmvn == "utterance"
-    export_kaldi(tmp_path / "model", tmp_path / "kaldi")
-    (tmp_path / "user").write_text(HTK.replace("MFCC_0_D_Z", "USER"))
-    with pytest.raises(ModelError, match="cannot be computed here"):
-        import_htk([tmp_path / "user"], tmp_path / "user-model")
 
 
 @pytest.mark.parametrize(

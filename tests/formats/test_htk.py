@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 from mutations import check_reader
 
 from wfst_hmm.errors import DataError, FormatError, GraphError, ModelError
-from wfst_hmm.formats.htk.features import (
+from wfst_hmm.formats.htk.labels import Label, read_labels, read_mlf, write_mlf
+from wfst_hmm.formats.htk.mmf import read_mmf
+from wfst_hmm.formats.htk.model import read_hmm_list, read_htk_model, split_name
+from wfst_hmm.formats.htk.slf import LINK, SlfLattice, read_slf, write_slf
+from wfst_hmm.signal.htk_files import (
     HtkFeatures,
     kind_code,
     kind_name,
     read_htk_features,
     write_htk_features,
 )
-from wfst_hmm.formats.htk.labels import Label, read_labels, read_mlf, write_mlf
-from wfst_hmm.formats.htk.mmf import read_mmf
-from wfst_hmm.formats.htk.model import read_hmm_list, read_htk_model, split_name
-from wfst_hmm.formats.htk.slf import LINK, SlfLattice, read_slf, write_slf
 
 SMALL = settings(deadline=None, max_examples=40)
 WORDS = st.text(st.characters(min_codepoint=97, max_codepoint=122), min_size=1, max_size=4)

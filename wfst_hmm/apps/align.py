@@ -123,8 +123,9 @@ def _compiler(
     def graph_of(words: Sequence[str]) -> Graph:
         fst = compiler(words).fst
         table = fst.osymbols or Symbols(dict.fromkeys(words))
-        return Graph(fst, compiler.labels, table, model.phones, model.silence_phones, lexicon,
-                     model.hash, model.frame_shift, acoustic_scale=model.acoustic_scale)  # fmt: skip
+        return Graph(fst, compiler.labels, table, model.phones, model.silence_phones,
+                     compiler.lexicon, model.hash, model.frame_shift,
+                     acoustic_scale=model.acoustic_scale)  # fmt: skip
 
     return graph_of
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from wfst_hmm.apps.recognizer import Recognizer, check_new
 from wfst_hmm.errors import ModelError, UsageError
 from wfst_hmm.files import atomic_directory
+from wfst_hmm.formats.htk.config import read_htk_config
 from wfst_hmm.formats.htk.model import read_htk_model
 from wfst_hmm.formats.kaldi.config import read_feature_options, write_feature_options
 from wfst_hmm.formats.kaldi.export import export_model, write_kaldi_model
@@ -158,9 +159,10 @@ def import_htk(
     *,
     hmm_list: str | Path | None = None,
     silence_phones: Sequence[str] = (),
-    rate: int = 16000,
+    config: str | Path | None = None,
+    rate: int | None = None,
 ) -> ContextModel:
-    """Import HTK model files.
+    """Import HTK model files; ``info["assumed"]`` says what no file did, or was left aside.
 
     Parameters
     ----------
@@ -171,21 +173,33 @@ def import_htk(
         ``tiedlist``: which logical models share which physical ones.
     silence_phones : sequence of str, optional
         By default those of ``sil`` and ``sp`` that there are.
-    rate : int
-        Samples per second: the files name the kind of features only.
+    config : path, optional
+        HTK's configuration file, which says how features were made: the model files name their
+        kind only. By default the HTK Book's recipe (`formats.htk.model.HtkModel.front_end`).
+    rate : int, optional
+        Samples per second, where the configuration does not say; 16000 by default.
 
     Raises
     ------
     FormatError
-        See `formats.htk.model.read_htk_model`.
+        See `formats.htk.model.read_htk_model` and `formats.htk.config.read_htk_config`.
     ModelError
-        Features of the models' kind cannot be computed here.
+        Models and configuration do not fit.
     """
     check_new(out, "model.json", "model")
     htk = read_htk_model(files, hmm_list)
     silence = tuple(silence_phones) or tuple(p for p in ("sil", "sp") if p in htk.phones)
-    htk, options = htk.like_kaldi(rate)
-    model = htk.context_model(options, silence)
+    settings = None if config is None else read_htk_config(config, rate=rate)
+    front_end = htk.front_end(settings, rate=rate)
+    assumed = [] if settings is None else list(settings.notes)
+    if settings is None:
+        assumed.append(f"{front_end.targetkind} by the HTK Book's recipe, windows of 25 ms, "
+                       f"{front_end.numchans} filters; --config names another")  # fmt: skip
+    if rate is None and (settings is None or "rate" not in settings.given):
+        assumed.append(f"{front_end.rate} samples per second; --rate says otherwise")
+    model = htk.context_model(front_end, silence)
+    if assumed:
+        model = dataclasses.replace(model, info={**model.info, "assumed": assumed})
     model.save(out)
     return model
 

@@ -26,6 +26,7 @@ from wfst_hmm.apps.librispeech import is_librispeech, read_librispeech
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.errors import UsageError, WfstHmmError
 from wfst_hmm.formats.data import read_corpus
+from wfst_hmm.formats.htk.script import is_script, read_script
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.kinds import Look
 from wfst_hmm.lattice.answer import Alternative, Answer, AnswerOptions, answer
@@ -171,6 +172,8 @@ def corpus_of_inputs(
     for path in map(Path, paths):
         if is_librispeech(path):
             utterances += read_librispeech(path, on_error=on_error)
+        elif is_script(path):
+            utterances += read_script(path)
         elif is_folder(path) or _is_manifest(path):
             utterances += read_corpus(path, on_error=on_error)
         else:

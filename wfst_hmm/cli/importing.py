@@ -8,7 +8,7 @@ Public names: `app`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -95,20 +95,23 @@ def htk(
         Path | None, typer.Option("--list", help="The list of HMMs, such as tiedlist.")
     ] = None,
     silence: Silence = None,
+    config: Annotated[
+        Path | None, typer.Option(help="HTK's configuration file: how features were made.")
+    ] = None,
     rate: Rate = None,
     as_json: Json = False,
 ) -> None:
     """Import models of HTK.
 
-    The files name the kind of features only: MFCC_0_D_A and its like are computed at --rate.
+    The files name the kind of features only (MFCC_0_D_A and its like); --config says the rest.
 
-    Example: wfst-hmm import htk macros hmmdefs --list tiedlist --rate 16000 --out MODEL
+    Example: wfst-hmm import htk macros hmmdefs --list tiedlist --config config --out MODEL
     """
     from wfst_hmm.apps.exchange import import_htk
 
     made = import_htk(
-        files, out, hmm_list=hmm_list, silence_phones=silence or (), rate=rate or 16000
-    )
+        files, out, hmm_list=hmm_list, silence_phones=silence or (), config=config, rate=rate
+    )  # fmt: skip
     _tell(made, out, as_json)
 
 
@@ -116,7 +119,7 @@ def _tell(made: SpeechModel | Recognizer, out: Path, as_json: bool) -> None:
     from wfst_hmm.apps.info import describe
 
     facts = describe(out)
-    model: SpeechModel = getattr(made, "model", made)
+    model: Any = getattr(made, "model", made)
     for assumption in model.info.get("assumed", ()):
         warn(f"assumed: {assumption}")
     if as_json:

@@ -28,7 +28,13 @@ from wfst_hmm.graph.epsilons import join_epsilons
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.items import Items, grammar_items, printed_words
 from wfst_hmm.graph.lexicon import Lexicon
-from wfst_hmm.graph.lexicon_fst import LexiconOptions, lexicon_fst, optional_silence, phone_numbers
+from wfst_hmm.graph.lexicon_fst import (
+    LexiconOptions,
+    lexicon_fst,
+    optional_silence,
+    phone_numbers,
+    spoken_lexicon,
+)
 from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.graph.spelling import Pauses, phone_labels, spell_grammar
 from wfst_hmm.graph.stages import OnStage, Stages
@@ -169,7 +175,7 @@ def build_compact(
     words = printed_words(grammar)
     return CompactGraph(
         fst.with_symbols(None, words), units, labels, words, tuple(model.phones),
-        tuple(model.silence_phones), lexicon.restricted(grammar.words), model.hash,
+        tuple(model.silence_phones), build.lexicon.restricted(grammar.words), model.hash,
         model.frame_shift, build.info(), getattr(model, "acoustic_scale", 1.0),
     )  # fmt: skip
 
@@ -181,6 +187,7 @@ class _Build:
         self, model: AnyModel, lexicon: Lexicon, grammar: Grammar, options: GraphOptions,
         cache: StageCache | None, on_stage: OnStage | None,
     ) -> None:  # fmt: skip
+        lexicon = spoken_lexicon(model, lexicon)
         self.model, self.lexicon, self.grammar = model, lexicon, grammar
         self.options, self.cache = options, cache
         self.context: ContextMap | None = getattr(model, "context", None)

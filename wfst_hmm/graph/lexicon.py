@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from wfst_hmm import orthography
@@ -329,6 +330,36 @@ class Lexicon:
         kept = (entry for entry in self.entries if entry.word not in out)
         return Lexicon([*kept, *additions.entries], (*self.notes, *additions.notes))
 
+    def with_optional(self, passed_by: Mapping[str, float]) -> Lexicon:
+        """Return each pronunciation with and without the phones that may be passed by.
+
+        Parameters
+        ----------
+        passed_by : mapping of str to float
+            Phone -> probability, in (0, 1), that it takes no frame.
+
+        Examples
+        --------
+        >>> short = Lexicon([Entry("a", ("AH", "sp"))]).with_optional({"sp": 0.4})
+        >>> [(entry.phones, entry.probability) for entry in short]
+        [(('AH', 'sp'), 0.6), (('AH',), 0.4)]
+        """
+
+        def ways(entry: Entry) -> Iterator[Entry]:
+            choices = [
+                [((phone,), 1 - passed_by[phone]), ((), passed_by[phone])]
+                if phone in passed_by
+                else [((phone,), 1.0)]
+                for phone in entry.phones
+            ]
+            for way in itertools.product(*choices):
+                phones = tuple(phone for part, _ in way for phone in part)
+                probability = entry.probability * math.prod(p for _, p in way)
+                if phones and probability > 0:
+                    yield dataclasses.replace(entry, phones=phones, probability=probability)
+
+        return Lexicon((way for entry in self.entries for way in ways(entry)), self.notes)
+
     def write(self, path: str | Path) -> None:
         """Write a Kaldi ``lexiconp.txt``: word, probability and phones, separated by spaces.
 
@@ -381,7 +412,8 @@ def read_lexicon(path: str | Path, *, probabilities: bool | None = None) -> Lexi
         factors (the Montreal Forced Aligner, ``lexiconp_silprob.txt``), which are left out. Lines of
         all three kinds may be mixed. ``;;;`` or ``##`` begins a comment line, a lone ``#`` among the
         phones a comment, unless only phones follow; ``# silence 0.8`` gives the probability
-        of silence. ``WORD(2)`` is another pronunciation of ``WORD`` where that, or ``WORD``
+        of silence. Output symbols in brackets behind most words (HTK: ``WELL [WELL] w eh l sp``)
+        are passed over. ``WORD(2)`` is another pronunciation of ``WORD`` where that, or ``WORD``
         with another number, is in the file. UTF-8, with or without a byte order mark; plain or
         gzip. Encodings of one word (NFC, NFD) are one word, in the form that comes first.
     probabilities : bool, optional
@@ -403,6 +435,10 @@ def read_lexicon(path: str | Path, *, probabilities: bool | None = None) -> Lexi
     if not rows:
         raise FormatError("no pronunciations in this lexicon", where=str(path),
                           expected="lines of a word and its phones")  # fmt: skip
+    bracketed = [row for row in rows if len(row.rest) > 1 and re.match(r"\[.*\]$", row.rest[0])]
+    if 2 * len(bracketed) > len(rows):
+        for row in bracketed:
+            del row.rest[0]
     if probabilities is None:
         plausible = sum(len(row.rest) > 1 and _probability(row.rest[0]) > 0 for row in rows)
         whole = 2 * plausible > len(rows)

@@ -4,7 +4,7 @@ In: a `Lexicon`, the model's phones and options. Out: an `Fst` with the optional
 disambiguation symbols that make it determinizable, and the ``#0`` self-loop for backoff.
 
 Public names: `BACKOFF`, `LexiconOptions`, `LexiconFst`, `lexicon_fst`, `disambiguation`, `phone_numbers`,
-`optional_silence`, `silence_costs`.
+`optional_silence`, `silence_costs`, `spoken_lexicon`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ __all__ = [
     "optional_silence",
     "phone_numbers",
     "silence_costs",
+    "spoken_lexicon",
 ]
 
 #: The word and the phone symbol that stand for a backoff arc of the grammar.
@@ -89,6 +90,12 @@ def silence_costs(entry: Entry, silence: tuple[int, float, float]) -> tuple[floa
         return silence[1], silence[2]
     pause = -math.log(entry.silence) if entry.silence else math.inf
     return pause, -math.log1p(-entry.silence) + 0.0
+
+
+def spoken_lexicon(model: AnyModel, lexicon: Lexicon) -> Lexicon:
+    """Return the lexicon with the ways around phones that the model may pass by (HTK's ``sp``)."""
+    passed_by = getattr(model, "optional_phones", None)
+    return lexicon.with_optional(passed_by) if passed_by else lexicon
 
 
 def phone_numbers(phones: Sequence[str], lexicon: Lexicon) -> dict[str, int]:

@@ -28,6 +28,7 @@ from wfst_hmm.graph.lexicon_fst import (
     optional_silence,
     phone_numbers,
     silence_costs,
+    spoken_lexicon,
 )
 from wfst_hmm.graph.units import Moves, PhoneModel, Units
 from wfst_hmm.models.context import WORD_POSITIONS
@@ -110,6 +111,7 @@ class TranscriptCompiler:
         self, model: PhoneModel, lexicon: Lexicon, options: LexiconOptions | None = None
     ) -> None:
         options = options or LexiconOptions()
+        lexicon = spoken_lexicon(model, lexicon)
         self._prepare(lexicon, phone_numbers(model.phones, lexicon),
                       optional_silence(model, options))  # fmt: skip
         self.labels = model.state_labels()

@@ -24,7 +24,12 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, ModelError
 from wfst_hmm.graph.lexicon import Lexicon
-from wfst_hmm.graph.lexicon_fst import LexiconOptions, optional_silence, phone_numbers
+from wfst_hmm.graph.lexicon_fst import (
+    LexiconOptions,
+    optional_silence,
+    phone_numbers,
+    spoken_lexicon,
+)
 from wfst_hmm.graph.transcript import Piece, Plan, TranscriptCompiler, TranscriptGraph, pieces_of
 from wfst_hmm.graph.units import AnyModel, PhoneModel, PhonesInContext, Units
 from wfst_hmm.models.context import ContextMap
@@ -77,6 +82,7 @@ class ContextTranscriptCompiler(TranscriptCompiler):
         found: ContextMap | None = getattr(model, "context", None) if context is None else context
         if found is None:
             raise ModelError("the model has no map of phones in context")
+        lexicon = spoken_lexicon(model, lexicon)
         self._prepare(lexicon, phone_numbers(model.phones, lexicon),
                       optional_silence(model, options))  # fmt: skip
         self.context = found

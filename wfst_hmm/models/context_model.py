@@ -65,6 +65,9 @@ class ContextModel:
     unadapted : MixtureSet or None
         Of a model trained speaker-adaptively: densities of the same states for features of a
         speaker whose transform (fMLLR) is not known yet, for a first pass.
+    optional_phones : mapping of str to float
+        Phones that may be passed by without a frame, with the probability of that; the HMMs'
+        own probabilities are those given that they are entered.
     tree : Tree or None
         The decision tree that tied the states, to look at; not part of `hash`.
     acoustic_scale : float
@@ -89,8 +92,13 @@ class ContextModel:
     unadapted: MixtureSet | None = None
     tree: Tree | None = None
     acoustic_scale: float = ACOUSTIC_SCALE
+    optional_phones: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for phone, probability in self.optional_phones.items():
+            if phone not in self.phones or not 0 < probability < 1:
+                raise ModelError(f"phone {phone!r} cannot be passed by", got=probability,
+                                 expected="one of the phones, a probability in (0, 1)")  # fmt: skip
         for phone in self.silence_phones:
             if phone not in self.phones:
                 raise ModelError(f"silence phone {phone!r} is none of the model's phones")
@@ -248,6 +256,7 @@ class ContextModel:
             "feature_options": self.front_end.to_dict(),
             "fillers": {word: list(phones) for word, phones in self.fillers.items()},
             **({"splice": self.splice} if self.splice else {}),
+            **({"optional_phones": optional} if (optional := dict(self.optional_phones)) else {}),
         }
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -311,4 +320,5 @@ class ContextModel:
             MixtureSet(**first) if (first := part("unadapted_")) else None,
             Tree.from_arrays(tree) if (tree := part("tree_")) else None,
             float(header.get("acoustic_scale", ACOUSTIC_SCALE)),
+            {phone: float(p) for phone, p in header.get("optional_phones", {}).items()},
         )

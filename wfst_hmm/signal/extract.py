@@ -19,6 +19,7 @@ from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.features import Features
 from wfst_hmm.signal.front_end import FrontEnd
+from wfst_hmm.signal.htk_files import is_htk_features, read_htk_features
 
 __all__ = ["corpus_features", "speaker_stats", "utterance_cepstra"]
 
@@ -28,7 +29,7 @@ Raw = npt.NDArray[np.float32]
 def utterance_cepstra(
     utterance: Utterance, front_end: FrontEnd, *, resample: bool = False, warp: float = 1.0
 ) -> Raw:
-    """Read one utterance's audio and compute its raw cepstra.
+    """Read one utterance's audio and compute its raw cepstra, or read them from HTK's files.
 
     Parameters
     ----------
@@ -51,6 +52,8 @@ def utterance_cepstra(
     warp *= utterance.warp
     try:
         front_end.require_warp(warp)
+        if is_htk_features(utterance.audio):
+            return _stored(utterance, front_end, warp)
         audio = utterance.read(front_end.rate, resample=resample or front_end.resample)
         return front_end.cepstra(audio, warp=warp)
     except WfstHmmError as error:
@@ -58,6 +61,22 @@ def utterance_cepstra(
         raise DataError(
             what, where=utterance.place, got=error.got, expected=error.expected, fix=error.fix
         ) from None
+
+
+def _stored(utterance: Utterance, front_end: FrontEnd, warp: float) -> Raw:
+    """Return what a file of features holds of an utterance."""
+    if warp != 1.0 or utterance.channel not in (None, 0):
+        raise DataError("a file of features has no channels and cannot be warped",
+                        where=str(utterance.audio), fix="Name the recording.")  # fmt: skip
+    file = read_htk_features(utterance.audio)
+    frames = front_end.stored(file, str(utterance.audio))
+    first = 0 if utterance.start is None else round(utterance.start / file.frame_shift)
+    end = len(frames) if utterance.end is None else round(utterance.end / file.frame_shift)
+    if not 0 <= first < end <= len(frames) + 1:
+        raise DataError("no frames there", where=str(utterance.audio),
+                        got=f"{utterance.start:g} to {utterance.end or 0:g} s",
+                        expected=f"within {len(frames) * file.frame_shift:g} s")  # fmt: skip
+    return frames[first:end]
 
 
 def corpus_features(

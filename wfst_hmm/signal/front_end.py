@@ -25,6 +25,7 @@ from wfst_hmm.errors import DataError, FormatError, UsageError
 from wfst_hmm.signal.audio import Audio
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.features import Features
+from wfst_hmm.signal.htk_files import HtkFeatures
 
 __all__ = [
     "NORMALIZATIONS",
@@ -39,7 +40,11 @@ Array = npt.NDArray[np.float32]
 #: Whose mean is subtracted from the cepstra.
 NORMALIZATIONS = ("speaker", "utterance", "none")
 #: Module that defines the front end of a kind.
-_HOMES = {"kaldi": "wfst_hmm.signal.kaldi", "sphinx": "wfst_hmm.signal.sphinx"}
+_HOMES = {
+    "kaldi": "wfst_hmm.signal.kaldi",
+    "sphinx": "wfst_hmm.signal.sphinx",
+    "htk": "wfst_hmm.signal.htk",
+}
 _CLASSES: dict[str, type[FrontEnd]] = {}
 
 
@@ -185,6 +190,17 @@ class FrontEnd(abc.ABC):
         stats : CmvnStats, optional
             Of the speaker. Without them an utterance is normalized by itself.
         """
+
+    def stored(self, file: HtkFeatures, where: str = "") -> Array:
+        """Return what a feature file holds of these features, for `finish`.
+
+        Raises
+        ------
+        DataError
+            Nothing: the features are of another kind.
+        """
+        raise DataError(f"features of HTK, but the model's front end is {self.kind!r}",
+                        where=where or None, got=file.kind, fix="Name the recording.")  # fmt: skip
 
     def features(self, audio: Audio) -> Features:
         """Return the features of one recording, normalized by itself."""

@@ -20,7 +20,6 @@ from wfst_hmm.apps.diarization.options import DiarizerOptions, Job, diarizer_fea
 from wfst_hmm.apps.diarization.regions import read_regions
 from wfst_hmm.apps.diarization.resegmentation import viterbi_speakers
 from wfst_hmm.errors import DataError
-from wfst_hmm.formats.htk.features import read_htk_features
 from wfst_hmm.formats.rttm import Turn, write_rttm
 from wfst_hmm.models.bank import Bank
 from wfst_hmm.models.checks import as_frames
@@ -28,6 +27,7 @@ from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.storage import save_arrays
 from wfst_hmm.models.threads import map_threads
 from wfst_hmm.signal.audio import Audio, read_audio
+from wfst_hmm.signal.htk_files import read_htk_features
 from wfst_hmm.signal.silero import silero_regions
 from wfst_hmm.signal.speech import SpeechOptions, frames_of, speech_regions, stretches
 

@@ -1,1 +1,1 @@
-"""HTK: models, features, labels, lattices."""
+"""HTK: models, configuration, labels, lattices."""

@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import FormatError
-from wfst_hmm.formats.htk.features import kind_code, kind_name
 from wfst_hmm.formats.htk.tokens import MAX_SIZE, Token, TokenReader, real_of
+from wfst_hmm.signal.htk_files import kind_code, kind_name
 
 __all__ = ["HtkHmm", "HtkModels", "HtkState", "read_mmf"]
 

@@ -15,11 +15,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from wfst_hmm.errors import FormatError, ModelError
+from wfst_hmm.errors import FormatError, ModelError, UsageError
 from wfst_hmm.files import read_lines
+from wfst_hmm.formats.htk.config import HtkConfig
 from wfst_hmm.formats.htk.labels import split_htk
 from wfst_hmm.formats.htk.mmf import HtkHmm, HtkModels, read_mmf
 from wfst_hmm.models.codebooks import CodebookSet
@@ -27,7 +29,8 @@ from wfst_hmm.models.context import ContextMap, PhysicalHmm
 from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.topology import Topology
-from wfst_hmm.signal.kaldi import FeatureOptions
+from wfst_hmm.signal.front_end import FrontEnd
+from wfst_hmm.signal.htk import HtkOptions
 
 __all__ = ["HtkModel", "read_hmm_list", "read_htk_model", "split_name"]
 
@@ -90,58 +93,74 @@ class HtkModel:
         )  # fmt: skip
 
     def context_model(
-        self, options: FeatureOptions, silence_phones: Sequence[str] = ()
+        self, front_end: FrontEnd, silence_phones: Sequence[str] = ()
     ) -> ContextModel:
         """Return the set as this package saves, scores and builds graphs for it.
 
         Parameters
         ----------
-        options : FeatureOptions
-            How the features were made; the files name their kind only.
+        front_end : FrontEnd
+            How the features were made (`front_end`); the files name their kind only.
         silence_phones : sequence of str
         """
         return ContextModel(
-            self.context_map(), tuple(silence_phones), self.mixture_set(), options,
-            info={"made_by": "HTK", "kind": self.models.kind},
+            self.context_map(), tuple(silence_phones), self.mixture_set(), front_end,
+            info={"made_by": "HTK", "kind": self.models.kind}, optional_phones=self.passed_by(),
         )  # fmt: skip
 
-    def like_kaldi(self, rate: int = 16000) -> tuple[HtkModel, FeatureOptions]:
-        """Return the set with its dimensions in Kaldi's order, and features of that kind.
+    def front_end(self, config: HtkConfig | None = None, *, rate: int | None = None) -> HtkOptions:
+        """Return how the features were made: the models' kind, the rest as a configuration says.
 
-        HTK puts C0 or the energy behind the other cepstra, Kaldi before them. The front ends
-        differ in details beyond that (HTK sums magnitudes, Kaldi powers), so that a model
-        trained on HTK's own features fits these only roughly.
+        Without one it is the recipe of the HTK Book's tutorial: windows of 25 ms, a frame each
+        10 ms, 26 filters, liftering by 22, energy that is not normalized.
+
+        Parameters
+        ----------
+        config : HtkConfig, optional
+        rate : int, optional
+            Samples per second, where the configuration does not say.
 
         Raises
         ------
         ModelError
-            The kind is not MFCC with C0 or energy and slopes.
+            The models have another kind of features than the configuration makes, or another
+            number of them.
         """
-        base, *qualifiers = self.models.kind.upper().split("_")
-        order = 3 if "T" in qualifiers else 2 if "A" in qualifiers else int("D" in qualifiers)
-        last = {"0", "E"} & set(qualifiers)
-        n_static, rest = divmod(self.models.n_dims, order + 1)
-        if base != "MFCC" or len(last) != 1 or rest or "N" in qualifiers:
-            raise ModelError("features of this kind cannot be computed here",
-                             got=f"{self.models.kind}, {self.models.n_dims} dimensions",
-                             expected="MFCC_0 or MFCC_E with _D, _A, _T, _Z",
-                             fix="Score HTK's own feature files (formats.htk).")  # fmt: skip
-        options = FeatureOptions(
-            rate=rate, n_ceps=n_static, n_mels=26, window="hamming", remove_dc=False,
-            use_energy=last == {"E"}, delta_order=order,
-            cmvn="utterance" if "Z" in qualifiers else "none",
-        )  # fmt: skip
-        static = np.roll(np.arange(n_static), 1)
-        dims = np.concatenate([static + n_static * block for block in range(order + 1)])
-        models = dataclasses.replace(self.models, means=self.models.means[:, dims],
-                                     variances=self.models.variances[:, dims])  # fmt: skip
-        return dataclasses.replace(self, models=models), options
+        given: frozenset[str] = frozenset() if config is None else config.given
+        if config is None:
+            made = HtkOptions(rate=rate or 16000, windowsize=250000.0, numchans=26,
+                              enormalise=False)  # fmt: skip
+        else:
+            made = config.options
+        kind = self.models.kind or (made.targetkind if "targetkind" in given else "")
+        if not kind:
+            raise ModelError("the model files do not say what kind of features they want",
+                             fix="Name the configuration (--config) that has TARGETKIND.")  # fmt: skip
+        base, *marks = kind.split("_")
+        marks = sorted(mark for mark in marks if mark not in "CK")  # those say how files are packed
+        kind = "_".join([base, *marks])
+        if "targetkind" in given and base != made.targetkind.split("_")[0]:
+            raise ModelError("the configuration makes another kind of features",
+                             got=made.targetkind, expected=kind)  # fmt: skip
+        orders = 1 + len({"D", "A", "T"} & set(marks))
+        n_static, rest = divmod(self.models.n_dims + ("N" in marks), orders)
+        n_static -= len({"0", "E"} & set(marks))
+        size = "numchans" if base in ("FBANK", "MELSPEC") else "numceps"
+        if rest or n_static < 1 or (size in given and getattr(made, size) != n_static):
+            raise ModelError("features of this kind have another number of dimensions",
+                             got=f"{kind}, {self.models.n_dims} dimensions",
+                             expected=f"{size.upper()} = {getattr(made, size)}")  # fmt: skip
+        try:
+            changes: dict[str, Any] = {"targetkind": kind, size: n_static}
+            return dataclasses.replace(made, **changes)
+        except UsageError as error:
+            raise ModelError(error.what, got=error.got, expected=error.expected) from None
 
     def passed_by(self) -> dict[str, float]:
         """Return the phones that may be passed by without a frame, and with what probability.
 
-        Such models (``sp``) are entered in the context map as if they could not be: the graph
-        has to offer the way around them.
+        Such models (``sp``) are entered in the context map as if they could not be: graphs offer
+        the way around them (`ContextModel.optional_phones`).
         """
         found = {}
         for name, physical in self.logical.items():

@@ -3,7 +3,8 @@
 In: a file. Out: `HtkFeatures`; and back. Compressed files (``_C``) are unpacked, a checksum
 (``_K``) is passed over without a look: HTK itself can be told to ignore it.
 
-Public names: `HtkFeatures`, `read_htk_features`, `write_htk_features`, `kind_name`, `kind_code`.
+Public names: `HtkFeatures`, `is_htk_features`, `read_htk_features`, `write_htk_features`, `kind_name`,
+`kind_code`.
 
 Notes
 -----
@@ -22,9 +23,15 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, FormatError
 from wfst_hmm.files import atomic_file, read_bytes
-from wfst_hmm.formats.cursor import Cursor
 
-__all__ = ["HtkFeatures", "kind_code", "kind_name", "read_htk_features", "write_htk_features"]
+__all__ = [
+    "HtkFeatures",
+    "is_htk_features",
+    "kind_code",
+    "kind_name",
+    "read_htk_features",
+    "write_htk_features",
+]
 
 _BASES = (
     "WAVEFORM", "LPC", "LPREFC", "LPCEPSTRA", "LPDELCEP", "IREFC", "MFCC", "FBANK", "MELSPEC",
@@ -35,6 +42,7 @@ _QUALIFIERS = {
     "0": 0o20000, "V": 0o40000, "T": 0o100000,
 }  # fmt: skip
 _SHORT_KINDS = {0: 1.0, 5: 32767.0, 10: 1.0}  # stored as int16, divided by this
+_HEAD = 12  # bytes of the header
 _TICKS = 1e7  # HTK counts time in units of 100 ns
 
 
@@ -73,6 +81,49 @@ class HtkFeatures:
     kind: str
 
 
+@dataclasses.dataclass(frozen=True)
+class _Header:
+    """Byte order, frames (those that scale a compressed file counted), ticks, bytes, code."""
+
+    order: str
+    count: int
+    ticks: int
+    size: int
+    code: int
+
+    @property
+    def tail(self) -> int:
+        """Bytes of the checksum."""
+        return 2 if self.code & _QUALIFIERS["K"] else 0
+
+
+def _header(head: bytes, length: int) -> _Header | None:
+    """Return the header of a file of `length` bytes in the byte order in which it fits."""
+    if len(head) < _HEAD:
+        return None
+    for order in "><":
+        found = _Header(order, *struct.unpack_from(order + "iihH", head))
+        fits = found.count >= 0 and found.size > 0 and found.ticks > 0
+        if (
+            fits
+            and _HEAD + found.count * found.size + found.tail == length
+            and found.code & 0o77 < len(_BASES)
+        ):
+            return found
+    return None
+
+
+def is_htk_features(path: str | Path) -> bool:
+    """Tell whether a file is an HTK parameter file of features, by its header and length."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            found = _header(file.read(_HEAD), path.stat().st_size)
+    except OSError:
+        return False
+    return found is not None and found.code & 0o77 not in _SHORT_KINDS
+
+
 def read_htk_features(path: str | Path) -> HtkFeatures:
     """Read an HTK parameter file.
 
@@ -81,50 +132,47 @@ def read_htk_features(path: str | Path) -> HtkFeatures:
     FormatError
         The length does not match the header, or the kind is unknown.
     """
-    cursor = Cursor(read_bytes(path), str(path))
-    if cursor.end < 12:
-        raise FormatError("too short for an HTK header", where=str(path), got=f"{cursor.end} bytes",
-                          expected="12 or more")  # fmt: skip
-    for order in "><":
-        count, ticks, size, code = struct.unpack_from(order + "iihH", cursor.data)
-        tail = 2 if code & _QUALIFIERS["K"] else 0
-        fits = count >= 0 and size > 0 and 12 + count * size + tail == cursor.end
-        if fits and code & 0o77 < len(_BASES) and ticks > 0:
-            break
-    else:
-        count, _, size, _ = struct.unpack_from(">iihH", cursor.data)
+    data = read_bytes(path)
+    if len(data) < _HEAD:
+        raise FormatError("too short for an HTK header", where=str(path), got=f"{len(data)} bytes",
+                          expected=f"{_HEAD} or more")  # fmt: skip
+    header = _header(data, len(data))
+    if header is None:
+        count, _, size, _ = struct.unpack_from(">iihH", data)
         raise FormatError("its length does not match its header", where=str(path),
-                          got=f"{cursor.end} bytes", expected=f"12 + {count} x {size} bytes",
+                          got=f"{len(data)} bytes", expected=f"12 + {count} x {size} bytes",
                           fix="Truncated, or no HTK file.")  # fmt: skip
-    cursor.at, cursor.order = 12, order
-    cursor.end -= tail
-    values = _values(cursor, count, size, code)
+    values = _values(data, header, str(path))
     if not np.isfinite(values).all():
         raise FormatError("a feature is not finite", where=str(path))
-    kind = kind_name(code & ~(_QUALIFIERS["C"] | _QUALIFIERS["K"]))
-    return HtkFeatures(values, ticks / _TICKS, kind)
+    kind = kind_name(header.code & ~(_QUALIFIERS["C"] | _QUALIFIERS["K"]))
+    return HtkFeatures(values, header.ticks / _TICKS, kind)
 
 
-def _values(cursor: Cursor, count: int, size: int, code: int) -> npt.NDArray[np.float32]:
-    base = code & 0o77
-    compressed = bool(code & _QUALIFIERS["C"]) and base not in _SHORT_KINDS
-    width = 2 if compressed or base in _SHORT_KINDS else 4
-    if size % width:
-        raise cursor.error("a frame holds no whole number of values", got=f"{size} bytes")
-    n_dims = size // width
-    if width == 4:
-        return cursor.array("f4", (count, n_dims), "features")
+def _values(data: bytes, header: _Header, where: str) -> npt.NDArray[np.float32]:
+    """Unpack the frames; the length was checked against the header."""
+    base, count = header.code & 0o77, header.count
+    compressed = bool(header.code & _QUALIFIERS["C"]) and base not in _SHORT_KINDS
+    kind = header.order + ("i2" if compressed or base in _SHORT_KINDS else "f4")
+    n_dims, rest = divmod(header.size, np.dtype(kind).itemsize)
+    if rest:
+        raise FormatError("a frame holds no whole number of values", where=where,
+                          got=f"{header.size} bytes")  # fmt: skip
+    if compressed and count < 4:
+        raise FormatError("too short for a compressed file", where=where, got=f"{count} frames",
+                          expected="4 or more")  # fmt: skip
+    at = _HEAD + (8 * n_dims if compressed else 0)  # scales and shifts stand for four frames
+    n_frames = count - 4 if compressed else count
+    stored = np.frombuffer(data, kind, n_frames * n_dims, at).reshape(n_frames, n_dims)
     if not compressed:
-        shorts = cursor.array("i2", (count, n_dims), "features")
-        return np.asarray(shorts / np.float32(_SHORT_KINDS[base]), dtype=np.float32)
-    if count < 4:
-        raise cursor.error("too short for a compressed file", got=f"{count} frames", expected="4 or more")  # fmt: skip
-    scale, shift = (cursor.array("f4", n_dims, "scales") for _ in range(2))
-    shorts = cursor.array("i2", (count - 4, n_dims), "features")
+        if base in _SHORT_KINDS:
+            stored = stored / np.float32(_SHORT_KINDS[base])
+        return np.array(stored, dtype=np.float32)
+    scale, shift = np.frombuffer(data, header.order + "f4", 2 * n_dims, _HEAD).reshape(2, n_dims)
     if not np.all(np.abs(scale) > 0):
-        raise cursor.error("a scale of the compression is 0")
+        raise FormatError("a scale of the compression is 0", where=where)
     with np.errstate(over="ignore", invalid="ignore"):  # the caller looks for what is not finite
-        return np.asarray((shorts + shift) / scale, dtype=np.float32)
+        return np.asarray((stored + shift) / scale, dtype=np.float32)
 
 
 def write_htk_features(path: str | Path, features: HtkFeatures, *, compress: bool = False) -> None:
