@@ -73,6 +73,7 @@ from wfst_hmm.formats.kaldi.lattices import read_lattices as read_kaldi_lattices
 from wfst_hmm.formats.kaldi.model import read_kaldi_model
 from wfst_hmm.formats.kaldi.tree import PDF_CLASS, DecisionTree, Node
 from wfst_hmm.formats.msd import read_timbre_csv, read_track
+from wfst_hmm.formats.nist import read_stm, read_timed, read_trn
 from wfst_hmm.formats.rttm import read_rttm, read_uem
 from wfst_hmm.formats.sphinx.container import read_cepstra, write_cepstra
 from wfst_hmm.formats.sphinx.mdef import read_mdef
@@ -84,6 +85,7 @@ from wfst_hmm.formats.sphinx.parameters import (
     read_transitions,
 )
 from wfst_hmm.formats.subtitles import read_srt, read_vtt
+from wfst_hmm.formats.textgrid import read_textgrid, textgrid_text
 from wfst_hmm.graph.biasing import read_boosts
 from wfst_hmm.graph.compiler import build_graph
 from wfst_hmm.graph.grammar import grammar_from_spec
@@ -196,6 +198,11 @@ def _lists() -> dict[str, Reader]:
         "transcripts": text(read_transcripts, "u1 one two\nu2\n"),
         "rttm": text(read_rttm, "SPEAKER rec 1 0.50 1.25 <NA> <NA> spk0 <NA> <NA>\n" * 3),
         "uem": text(read_uem, "rec 1 0.0 30.0\nrec 1 40 50\n"),
+        "trn": text(read_trn, "one { two / too too / @ } (uh) (u1)\n;; comment\n(u2)\n"),
+        "stm": text(read_stm, "rec 1 anna 0.5 1.25 <o,f0> one { two / @ }\nrec 1 bert 2 3\n"),
+        "textgrid": text(read_textgrid, textgrid_text({"words": [Word("one", 0.1, 0.5)]}, duration=1)),
+        "ctm_choices": text(read_timed, "f 1 * * <ALT_BEGIN>\nf 1 0.1 0.2 a\nf 1 * * <ALT>\n"
+                            "f 1 * * <ALT_END>\nf 1 0.5 0.1 no NA lex NA\n"),
         "ctm": text(read_ctm, "rec 1 0.50 0.25 one 0.9\nrec 1 0.75 0.25 two\n"),
         "srt": text(read_srt, "1\n00:00:00,500 --> 00:00:01,000\none\ntwo\n\n"),
         "vtt": text(read_vtt, "WEBVTT\n\n00:00.500 --> 00:01.000\none &lt;two\n\nNOTE x\n"),

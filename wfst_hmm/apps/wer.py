@@ -371,11 +371,14 @@ def score_files(
         for id_, said in references.items()
     }
     quoted = sum(
-        orthography.key(w.reference).casefold() != orthography.key(w.hypothesis).casefold()
-        for part in utterances.values() for w in part.alignment if w.same and w.reference and w.hypothesis
+        w.same and not w.reference.startswith("(")
+        and orthography.key(w.reference).casefold() != orthography.key(w.hypothesis).casefold()
+        for part in utterances.values() for w in part.alignment if w.reference and w.hypothesis
     )  # fmt: skip
     if quoted:
-        notes.append(f"{quoted} words are taken for equal although their apostrophes differ")
+        notes.append(
+            f"{quoted} word{'s' * (quoted > 1)} taken for equal although apostrophes differ"
+        )
     speakers: dict[str, list[WordErrors]] = {}
     for id_, said in references.items():
         speakers.setdefault(said.speaker or id_, []).append(utterances[id_])

@@ -57,7 +57,7 @@ def read_textgrid(path: str | Path) -> dict[str, list[Label]]:
     FormatError
         The file is missing or is no TextGrid.
     """
-    from praatio.utilities import textgrid_io  # here: few commands read TextGrids
+    from praatio.utilities import errors, textgrid_io  # here: few commands read TextGrids
 
     text = "\n".join(line for _, line in read_lines(path))
     try:
@@ -72,7 +72,7 @@ def read_textgrid(path: str | Path) -> dict[str, list[Label]]:
                 name = f"{tier['name']}_{number}"
             tiers[name] = [Label(str(text), float(start), float(end))
                            for start, end, text in tier["entries"]]  # fmt: skip
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, errors.PraatioException) as error:
         raise FormatError(f"a damaged TextGrid ({error})", where=str(path),
                           expected="interval tiers in Praat's long or short text form") from None  # fmt: skip
     return tiers
