@@ -1,9 +1,10 @@
-"""Arrays at the public edge: what callers give becomes plain numbers, once, or one clear error.
+"""The public edge: what callers give becomes plain numbers, words, paths, or one clear error.
 
-In: anything array-like: lists, generators, columns, subclasses of numpy's arrays. Out: plain
-arrays of a known type; values whose arrays stay read-only after a copy.
+In: anything array-like: lists, generators, columns, subclasses of numpy's arrays; words, paths,
+or several of them. Out: plain arrays of a known type; lists of words and paths; values whose
+arrays stay read-only after a copy.
 
-Public names: `Frozen`, `as_numbers`, `read_only`.
+Public names: `Frozen`, `as_numbers`, `as_paths`, `as_words`, `read_only`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import numbers
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +22,7 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, WfstHmmError
 
-__all__ = ["Frozen", "as_numbers", "read_only"]
+__all__ = ["Frozen", "as_numbers", "as_paths", "as_words", "read_only"]
 
 #: kinds of numpy's types that are no numbers to us, by what they are
 _FOREIGN = {
@@ -135,6 +138,30 @@ def _check_whole(
             raise error(f"{place} is no whole number", got=array[at], expected="integers")
         raise error(f"{place} is out of range", got=array[at],
                     expected=f"{limits.min} to {limits.max}")  # fmt: skip
+
+
+def as_words(words: str | Iterable[str]) -> list[str]:
+    """Return words as a list: a text is split where it has white space, never into letters.
+
+    Examples
+    --------
+    >>> as_words("one two"), as_words(("one two", "three"))
+    (['one', 'two'], ['one two', 'three'])
+    """
+    return words.split() if isinstance(words, str) else list(words)
+
+
+def as_paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Return paths as a list; one path is a list of one.
+
+    Examples
+    --------
+    >>> [path.name for path in as_paths("in/a.wav")], as_paths([])
+    (['a.wav'], [])
+    """
+    if isinstance(paths, (str, os.PathLike)):
+        return [Path(paths)]
+    return [Path(path) for path in paths]
 
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

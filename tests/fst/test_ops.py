@@ -345,8 +345,13 @@ def test_symbol_tables_must_agree() -> None:
     a, b = Symbols(["a", "b"]), Symbols(["b", "a"])
     one = Fst.from_arcs(0, [0], [1], [1], [0], [0], [0.0], a, a)
     other = one.with_symbols(b, b)
-    with pytest.raises(GraphError, match=r"cannot compose.*the same symbols in another order"):
-        ops.compose(one, other)
+    with pytest.raises(GraphError, match=r"cannot concatenate.*the same symbols in another order"):
+        ops.concat(one, other)
+    assert ops.compose(one, other).n_arcs == 0  # by name: "a" is not "b"
+    same = ops.relabel(other, {1: 2}, {1: 2})
+    assert relation(ops.compose(one, same), 1) == {((), ()): 0.0, ((1,), (2,)): 0.0}
+    with pytest.raises(GraphError, match=r"cannot compose.*'a' is in one only"):
+        ops.compose(one, one.with_symbols(Symbols(["c"]), a))
     with pytest.raises(GraphError, match="cannot unite"):
         ops.union(one, other)
     made = ops.compose(one, one.with_symbols(a, b))

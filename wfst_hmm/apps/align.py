@@ -131,7 +131,7 @@ def _compiler(
 
 
 def write_alignments(
-    outcomes: Iterable[Outcome], folder: str | Path, forms: Iterable[str] = ALIGNMENT_FORMS
+    outcomes: Iterable[Outcome], folder: str | Path, forms: str | Iterable[str] = ALIGNMENT_FORMS
 ) -> list[Path]:
     """Write the alignments into `folder`.
 
@@ -149,7 +149,9 @@ def write_alignments(
         return writer.finish()
 
 
-def alignment_writer(folder: str | Path, forms: Iterable[str] = ALIGNMENT_FORMS) -> ResultsWriter:
+def alignment_writer(
+    folder: str | Path, forms: str | Iterable[str] = ALIGNMENT_FORMS
+) -> ResultsWriter:
     """Return what writes the same files as `write_alignments`, utterance by utterance."""
     return ResultsWriter(folder, check_forms(forms), tiers=TIERS, json_name="alignments.json",
                          plain=False)  # fmt: skip

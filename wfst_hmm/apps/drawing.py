@@ -27,7 +27,6 @@ from wfst_hmm.graph.lexicon import Lexicon
 from wfst_hmm.graph.lexicon_fst import LexiconOptions, lexicon_fst
 from wfst_hmm.kinds import kind_of, read_as
 from wfst_hmm.lattice.lattice import Lattice
-from wfst_hmm.models.topology import StateLabels, Topology
 
 __all__ = ["draw_file"]
 
@@ -191,22 +190,6 @@ def _phone_picture(
     return topology_picture(model.topology_of(name), options)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Phones:
-    """Just enough of a model for L: the phones of the lexicon itself."""
-
-    phones: tuple[str, ...]
-    silence_phones: tuple[str, ...]
-    topologies: tuple[Topology, ...] = ()
-    hash: str = ""
-    frame_shift: float = 0.01
-
-    def state_labels(self) -> StateLabels:
-        return StateLabels.build((), (), ())
-
-
 def _l_of(lexicon: Lexicon, silence: str | None, disambiguate: bool) -> Fst:
-    phones = tuple(dict.fromkeys([*([silence] if silence else []), *lexicon.phones]))
-    model = _Phones(phones, (silence,) if silence else ())
-    options = LexiconOptions(silence_probability=0.5 if silence else 0.0)
-    return lexicon_fst(lexicon, model, options, disambiguate=disambiguate).fst
+    options = LexiconOptions(silence_phone=silence)
+    return lexicon_fst(lexicon, None, options, disambiguate=disambiguate).fst

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wfst_hmm.apps.recognizer import Recognizer, check_new
+from wfst_hmm.arrays import as_words
 from wfst_hmm.errors import ModelError, UsageError
 from wfst_hmm.files import atomic_directory
 from wfst_hmm.formats.htk.config import read_htk_config
@@ -154,11 +155,11 @@ def _kept(path: Path, model: SpeechModel) -> KaldiModel | None:
 
 
 def import_htk(
-    files: Sequence[str | Path],
+    files: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
     hmm_list: str | Path | None = None,
-    silence_phones: Sequence[str] = (),
+    silence_phones: str | Sequence[str] = (),
     config: str | Path | None = None,
     rate: int | None = None,
 ) -> ContextModel:
@@ -166,7 +167,7 @@ def import_htk(
 
     Parameters
     ----------
-    files : sequence of path
+    files : path, or sequence of paths
         ``macros`` before ``hmmdefs``.
     out : path
     hmm_list : path, optional
@@ -188,7 +189,7 @@ def import_htk(
     """
     check_new(out, "model.json", "model")
     htk = read_htk_model(files, hmm_list)
-    silence = tuple(silence_phones) or tuple(p for p in ("sil", "sp") if p in htk.phones)
+    silence = tuple(as_words(silence_phones)) or tuple(p for p in ("sil", "sp") if p in htk.phones)
     settings = None if config is None else read_htk_config(config, rate=rate)
     front_end = htk.front_end(settings, rate=rate)
     assumed = [] if settings is None else list(settings.notes)

@@ -152,7 +152,7 @@ def heard(stream: Stream, pieces: Iterable[Piece]) -> Iterator[Partial | Segment
 
 
 def speaker_stats(
-    model: SpeechModel, recordings: Iterable[str | Path], *, resample: bool = True
+    model: SpeechModel, recordings: str | Path | Iterable[str | Path], *, resample: bool = True
 ) -> CmvnStats:
     """Return the statistics of recordings of a speaker, for normalization from the first frame on.
 

@@ -15,7 +15,7 @@ import dataclasses
 import functools
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from wfst_hmm.apps.adaptation import AdaptationOptions, SpeakerReport, adapted_f
 from wfst_hmm.apps.codebook_speakers import SpeakerModels
 from wfst_hmm.apps.librispeech import is_librispeech, read_librispeech
 from wfst_hmm.apps.recognizer import Recognizer
+from wfst_hmm.arrays import as_paths
 from wfst_hmm.errors import UsageError, WfstHmmError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.formats.htk.script import is_script, read_script
@@ -131,7 +132,7 @@ class Outcome:
         return made
 
 
-def corpus_of_files(paths: Iterable[str | Path]) -> Corpus:
+def corpus_of_files(paths: str | Path | Iterable[str | Path]) -> Corpus:
     """Return a corpus of one utterance per audio file, each with a speaker of its own.
 
     Ids are the files' names without endings; where two are alike, the folder's name and then a
@@ -139,8 +140,7 @@ def corpus_of_files(paths: Iterable[str | Path]) -> Corpus:
     """
     utterances: list[Utterance] = []
     taken: set[str] = set()
-    for name in paths:
-        path = Path(name)
+    for path in as_paths(paths):
         plain = re.sub(r"\s+", "_", path.stem) or "audio"
         parent = re.sub(r"\s+", "_", path.absolute().parent.name)
         numbered = (f"{plain}-{number}" for number in range(2, len(utterances) + 3))
@@ -151,7 +151,7 @@ def corpus_of_files(paths: Iterable[str | Path]) -> Corpus:
 
 
 def corpus_of_inputs(
-    paths: Iterable[str | Path],
+    paths: str | Path | Iterable[str | Path],
     *,
     channel: int | None = None,
     raw: RawFormat | None = None,
@@ -161,7 +161,7 @@ def corpus_of_inputs(
 
     Parameters
     ----------
-    paths : iterable of path
+    paths : path, or iterable of paths
     channel, raw
         How recordings are read, as for `Corpus.recorded`.
     on_error : callable, optional
@@ -169,7 +169,7 @@ def corpus_of_inputs(
     """
     utterances: list[Utterance] = []
     recordings: list[Path] = []
-    for path in map(Path, paths):
+    for path in as_paths(paths):
         if is_librispeech(path):
             utterances += read_librispeech(path, on_error=on_error)
         elif is_script(path):
@@ -312,7 +312,7 @@ def _placed(error: WfstHmmError, utterance: Utterance) -> WfstHmmError:
 
 def decode_corpus(
     recognizer: Recognizer,
-    corpus: Corpus | Sequence[str | Path],
+    corpus: Corpus | str | Path | Iterable[str | Path],
     options: SearchOptions | None = None,
     *,
     check: bool = False,
@@ -330,7 +330,8 @@ def decode_corpus(
     Parameters
     ----------
     recognizer : Recognizer
-    corpus : Corpus, or sequence of paths to audio files
+    corpus : Corpus, path, or iterable of paths
+        Recordings, manifests and data directories.
     options : SearchOptions, optional
     check : bool
         Run all three searches on every utterance and compare them.
@@ -369,7 +370,7 @@ def decode_corpus(
             "costs of words are for the beam search and its best path alone",
             fix="Leave out the other searches, confidences, n-best lists and lattices.",
         )
-    corpus = corpus if isinstance(corpus, Corpus) else corpus_of_files(corpus)
+    corpus = corpus if isinstance(corpus, Corpus) else corpus_of_inputs(corpus)
     model = recognizer.model
     score: Callable[[Features], Scores] = model.score
     speakers = None

@@ -18,6 +18,7 @@ from pathlib import Path
 from wfst_hmm.apps.recognize import Outcome
 from wfst_hmm.apps.result_texts import end_of, shifted, subtitles_text, tiers_of
 from wfst_hmm.apps.result_writer import ResultsWriter
+from wfst_hmm.arrays import as_words
 from wfst_hmm.errors import UsageError
 from wfst_hmm.formats.ctm import ctm_text
 from wfst_hmm.formats.subtitles import SubtitleOptions
@@ -52,9 +53,9 @@ def check_folder(folder: str | Path) -> None:
         raise UsageError("is no folder", where=str(folder), fix="Name a folder for the results.")
 
 
-def check_forms(forms: Iterable[str], known: Sequence[str] = FORMS) -> tuple[str, ...]:
+def check_forms(forms: str | Iterable[str], known: Sequence[str] = FORMS) -> tuple[str, ...]:
     """Return `forms`, each once; a `UsageError` names one that is not among `known`."""
-    wanted = tuple(dict.fromkeys(forms))
+    wanted = tuple(dict.fromkeys(as_words(forms)))
     unknown = [form for form in wanted if form not in known]
     if unknown:
         raise UsageError("unknown form of results", got=unknown[0], expected=", ".join(known))
@@ -64,7 +65,7 @@ def check_forms(forms: Iterable[str], known: Sequence[str] = FORMS) -> tuple[str
 def write_results(
     outcomes: Iterable[Outcome],
     folder: str | Path,
-    forms: Iterable[str] = ("ctm", "json"),
+    forms: str | Iterable[str] = ("ctm", "json"),
     *,
     subtitles: SubtitleOptions | None = None,
 ) -> list[Path]:
@@ -96,7 +97,7 @@ def write_results(
 
 def results_writer(
     folder: str | Path,
-    forms: Iterable[str] = ("ctm", "json"),
+    forms: str | Iterable[str] = ("ctm", "json"),
     *,
     subtitles: SubtitleOptions | None = None,
 ) -> ResultsWriter:
@@ -115,7 +116,7 @@ def results_writer(
 def write_forms(
     outcomes: Iterable[Outcome],
     folder: str | Path,
-    forms: Iterable[str],
+    forms: str | Iterable[str],
     *,
     subtitles: SubtitleOptions | None = None,
     tiers: Sequence[str] = TIERS[:2],

@@ -14,12 +14,13 @@ Public names: `WordTest`, `evaluate_words`, `held_out`, `recognize_words`, `trai
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import as_paths
 from wfst_hmm.errors import DataError, UsageError, WfstHmmError
 from wfst_hmm.models.word_models import WordGuess, WordModels, WordOptions
 from wfst_hmm.signal.containers import SUFFIXES, RawFormat
@@ -229,7 +230,7 @@ def evaluate_words(
 
 def recognize_words(
     models: WordModels,
-    files: Sequence[str | Path],
+    files: str | Path | Iterable[str | Path],
     *,
     resample: bool = False,
     channel: int | None = None,
@@ -238,7 +239,7 @@ def recognize_words(
     on_error: OnError | None = None,
 ) -> list[tuple[Path, WordGuess]]:
     """Say which word each file holds; files that `on_error` was told of are left out."""
-    corpus = Corpus(tuple(_utterance(Path(f), None) for f in files), "the files given")
+    corpus = Corpus(tuple(_utterance(f, None) for f in as_paths(files)), "the files given")
     corpus = corpus.recorded(channel, raw)
     arrays = corpus_features(
         corpus, models.features, resample=resample, n_workers=n_workers, on_error=on_error

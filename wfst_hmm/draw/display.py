@@ -25,6 +25,8 @@ from wfst_hmm.errors import UsageError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.graph.compact import CompactGraph
 from wfst_hmm.graph.graph import Graph
+from wfst_hmm.graph.lexicon_fst import LexiconFst
+from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.models.chain import Chain
 from wfst_hmm.models.gmm_hmm import GmmHmm
@@ -70,6 +72,8 @@ def draw(
         Fst
         | Graph
         | CompactGraph
+        | Grammar
+        | LexiconFst
         | Lattice
         | Tree
         | Topology
@@ -78,6 +82,7 @@ def draw(
         | GmmHmm
         | Decoded
         | Picture
+        | Any
     ),
     *,
     names: Sequence[str] | None = None,
@@ -93,7 +98,8 @@ def draw(
 
     Parameters
     ----------
-    value : Fst, Graph, CompactGraph, Lattice, Tree, Topology, Chain, DiscreteHmm, GmmHmm, Decoded or Picture
+    value : Fst, Graph, CompactGraph, Grammar, LexiconFst, Lattice, Tree, Topology, Chain, DiscreteHmm, GmmHmm, Decoded or Picture
+        Or an FST of pynini.
     names : sequence of str, optional
         Of the states of a chain or HMM.
     accept : str or sequence of str
@@ -134,11 +140,13 @@ def draw(
     if isinstance(value, Lattice):
         machine = lattice_machine(value, posteriors="weights" not in options)
         options.setdefault("weights", "probabilities")
-    elif isinstance(value, Fst | Graph | CompactGraph):
+    elif isinstance(value, Fst | Graph | CompactGraph | Grammar | LexiconFst) or hasattr(
+        value, "write_to_string"
+    ):
         machine = machine_of(value)
     else:
         raise UsageError("cannot draw this", got=type(value).__name__,
-                         expected="an Fst, graph, lattice, topology, HMM, Decoded or Picture")  # fmt: skip
+                         expected="an Fst, graph, grammar, lattice, topology, HMM, Decoded or Picture")  # fmt: skip
     fst, chosen = machine.fst, DrawOptions(**options)
     if around is not None:
         return Drawing(view(fst, around, radius=radius, max_states=chosen.max_states,
@@ -157,6 +165,8 @@ for _drawable in (
     Fst,
     Graph,
     CompactGraph,
+    Grammar,
+    LexiconFst,
     Lattice,
     Tree,
     Topology,

@@ -1,6 +1,6 @@
 """Everything that is a machine, as an `Fst` with names that people can read.
 
-In: a graph, compact graph, lattice, HMM or transducer. Out: `Machine`: its arcs as an `Fst`, and
+In: a graph, compact graph, grammar, L, lattice, HMM or transducer, pynini's own too. Out: `Machine`: its arcs as an `Fst`, and
 what its states are called where their numbers say little.
 
 Public names: `Drawable`, `Machine`, `lattice_machine`, `machine_of`.
@@ -19,6 +19,8 @@ from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.compact import CompactGraph
 from wfst_hmm.graph.graph import Graph
+from wfst_hmm.graph.lexicon_fst import LexiconFst
+from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.lattice.posteriors import arc_posteriors
 from wfst_hmm.models.chain import Chain
@@ -27,7 +29,9 @@ from wfst_hmm.models.hmm import DiscreteHmm
 
 __all__ = ["Drawable", "Machine", "lattice_machine", "machine_of"]
 
-Drawable = Fst | Graph | CompactGraph | Lattice | Chain | DiscreteHmm | GmmHmm
+Drawable = (
+    Fst | Graph | CompactGraph | Grammar | LexiconFst | Lattice | Chain | DiscreteHmm | GmmHmm
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,6 +62,12 @@ def machine_of(value: Drawable) -> Machine:
     """
     if isinstance(value, Fst):
         return Machine(value)
+    if isinstance(value, Grammar):
+        return Machine(value.fst, kind="grammar")
+    if isinstance(value, LexiconFst):
+        return Machine(value.fst, kind="lexicon")
+    if hasattr(value, "write_to_string"):
+        return Machine(Fst.from_pynini(value))
     if isinstance(value, Graph):
         return Machine(value.fst, kind="decoding graph")
     if isinstance(value, CompactGraph):
@@ -69,7 +79,7 @@ def machine_of(value: Drawable) -> Machine:
         chain = value if isinstance(value, Chain) else value.chain
         return Machine(chain.to_fst(), kind="HMM")
     raise UsageError("this is no machine", got=type(value).__name__,
-                     expected="an Fst, Graph, CompactGraph, Lattice or HMM")  # fmt: skip
+                     expected="an Fst, Graph, CompactGraph, Grammar, Lattice or HMM, or pynini's Fst")  # fmt: skip
 
 
 def unit_names(graph: CompactGraph) -> Symbols:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import dataclasses
 import mmap
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.arrays import Frozen, as_numbers
+from wfst_hmm.arrays import Frozen, as_numbers, as_words
 from wfst_hmm.errors import FormatError, GraphError
 from wfst_hmm.files import atomic_file
 from wfst_hmm.fst.symbols import Symbols
@@ -145,6 +146,76 @@ class Fst(Frozen):
             order = np.lexsort((arcs["ilabel"], src))
             arcs, src = arcs[order], src[order]
         return cls._of_sorted(start, src, arcs, finals, isymbols, osymbols)
+
+    @classmethod
+    def from_string(
+        cls, text: str | Iterable[str], out: str | Iterable[str] | None = None, cost: float = 0.0
+    ) -> Fst:
+        """Return the machine of one sequence of symbols, in place of `out` if that is given.
+
+        Parameters
+        ----------
+        text, out : str or iterable of str
+            Symbols; a text is split where it has white space. The shorter side is filled up
+            with epsilons.
+        cost : float
+            Nats, at the end.
+
+        Examples
+        --------
+        >>> fst = Fst.from_string("HH AY", "hi")
+        >>> fst, list(fst.isymbols), list(fst.osymbols)
+        (Fst(3 states, 2 arcs, start 0), ['<eps>', 'HH', 'AY'], ['<eps>', 'hi'])
+        """
+        sides = [as_words(text), as_words(text if out is None else out)]
+        tables = [Symbols(dict.fromkeys(side)) for side in sides]
+        n = max(map(len, sides))
+        ilabel, olabel = (
+            [*table.ids(side), *[0] * (n - len(side))]
+            for table, side in zip(tables, sides, strict=True)
+        )
+        return cls.from_arcs(0, range(n), ilabel, olabel, 0.0, range(1, n + 1),
+                             [np.inf] * n + [cost], tables[0], tables[1])  # fmt: skip
+
+    @classmethod
+    def from_text(cls, text: str, *, acceptor: bool | None = None) -> Fst:
+        r"""Return the machine that a text in the form of ``fstprint`` describes.
+
+        See `fst.text.read_fst_text`.
+
+        Examples
+        --------
+        >>> Fst.from_text("0 1 a b 0.5\n0 1 c d\n1")
+        Fst(2 states, 2 arcs, start 0)
+        """
+        from wfst_hmm.fst.text import read_fst_text
+
+        return read_fst_text(text.splitlines(), acceptor=acceptor)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Fst:
+        """Read an OpenFst file, binary or text, with the tables inside or beside it."""
+        from wfst_hmm.fst.tables import read_any_fst
+
+        return read_any_fst(path).fst
+
+    @classmethod
+    def from_pynini(cls, machine: Any) -> Fst:
+        """Return a machine of pynini or pywrapfst, with the symbol tables that it carries.
+
+        Raises
+        ------
+        GraphError
+            It is no such machine.
+        FormatError
+            Its semiring is another than the standard one, or a table lacks a label.
+        """
+        from wfst_hmm.fst.binary import fst_of_bytes
+
+        write = getattr(machine, "write_to_string", None)
+        if write is None:
+            raise GraphError("not a machine of pynini or pywrapfst", got=type(machine).__name__)
+        return fst_of_bytes(write(), f"the {type(machine).__name__}")
 
     @classmethod
     def from_runs(

@@ -4,7 +4,7 @@ In: a path to a ``vector`` or ``const`` FST over the standard (tropical) or the 
 weights are the same negative logarithms. Out: an `Fst`. Every count is checked against the file's length before it is believed: OpenFst itself
 aborts the process on some damaged files.
 
-Public names: `FST_MAGIC`, `read_fst`.
+Public names: `FST_MAGIC`, `fst_of_bytes`, `read_fst`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import numpy.typing as npt
 from wfst_hmm.errors import FormatError, WfstHmmError
 from wfst_hmm.files import read_bytes
 from wfst_hmm.fst.arrays import ARC, STATE, Fst
-from wfst_hmm.fst.symbols import Symbols, renumbered
+from wfst_hmm.fst.symbols import EPSILON, EPSILONS, Symbols, renumbered
 
-__all__ = ["FST_MAGIC", "read_fst"]
+__all__ = ["FST_MAGIC", "fst_of_bytes", "read_fst"]
 
 #: The first four bytes of every OpenFst file.
 FST_MAGIC = struct.pack("<i", 2125659606)
@@ -82,10 +82,14 @@ def read_fst(path: str | Path) -> Fst:
     FormatError
         Not a whole ``vector`` or ``const`` FST over the standard or log semiring.
     """
-    data = read_bytes(path)
-    cursor = _Cursor(data, str(path))
+    return fst_of_bytes(read_bytes(path), str(path))
+
+
+def fst_of_bytes(data: bytes, where: str) -> Fst:
+    """Read an OpenFst file's bytes; see `read_fst`."""
+    cursor = _Cursor(data, where)
     if data[:4] != FST_MAGIC:
-        raise FormatError("not an OpenFst file", where=str(path))
+        raise FormatError("not an OpenFst file", where=where)
     cursor.at = 4
     kind, semiring = cursor.text(), cursor.text()
     if kind not in ("vector", "const") or semiring not in _ARCS:
@@ -95,7 +99,7 @@ def read_fst(path: str | Path) -> Fst:
         elif semiring not in _ARCS:
             fix = "Convert it with fstmap --map_type=to_std, or print it with fstprint."
         raise FormatError(
-            "another kind of FST", where=str(path), got=f"{kind} over {semiring}",
+            "another kind of FST", where=where, got=f"{kind} over {semiring}",
             expected=f"vector or const over {', '.join(_ARCS)}", fix=fix,
         )  # fmt: skip
     version, flags = cursor.unpack("<ii")
@@ -170,6 +174,16 @@ def _read_const(
     return states["final"].astype(np.float32), np.repeat(np.arange(n_states), counts), arcs
 
 
+def _whole(table: dict[int, str]) -> Symbols | None:
+    """Return a table that numbers its symbols as `Symbols` does, None where it does not."""
+    rest = [symbol for number, symbol in sorted(table.items()) if number]
+    if {*table} - {0} != {*range(1, len(rest) + 1)} or not all(rest):
+        return None
+    if len({EPSILON, *rest}) <= len(rest) or table.get(0, EPSILON) not in EPSILONS:
+        return None
+    return Symbols(rest, spaces=True)
+
+
 def _finished(
     cursor: _Cursor,
     start: int,
@@ -186,7 +200,9 @@ def _finished(
         for side, table in zip(("ilabel", "olabel"), tables, strict=True):
             column, names = arcs[side], None
             if table is not None:
-                column, names = renumbered(column, table)
+                names = _whole(table)
+                if names is None or column.max(initial=0) >= len(names):
+                    column, names = renumbered(column, table)
             labels.append(column)
             symbols.append(names)
         return Fst.from_arcs(start, source, labels[0], labels[1], arcs["weight"],

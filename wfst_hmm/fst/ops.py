@@ -24,7 +24,7 @@ from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.cycles import negative_cycle
 from wfst_hmm.fst.determinize import determinize_transducer
 from wfst_hmm.fst.distance import log_distance
-from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.fst.symbols import BACKOFF, Symbols
 
 __all__ = [
     "MAX_STATES",
@@ -143,15 +143,42 @@ def _same_symbols(
     )
 
 
+def _read_by_name(second: Fst, first: Fst) -> Fst:
+    """Return `second` with inputs numbered as `first` numbers its outputs."""
+    ours, theirs = first.osymbols, second.isymbols
+    if ours is None or theirs is None:
+        return second
+    label = np.arange(len(theirs))
+    if ours != theirs:
+        common = [symbol for symbol in theirs if symbol in ours]
+        if len(common) < 2 and len(ours) > 1 and len(theirs) > 1:  # epsilon is in both
+            _same_symbols(ours, theirs, "compose",
+                          ("first machine's outputs", "second one's inputs"))  # fmt: skip
+        table = ours.extended(theirs)
+        label = np.array([table.id(symbol) for symbol in theirs])
+    if BACKOFF in theirs:
+        number = ours.id(BACKOFF) if BACKOFF in ours else -1
+        if not np.any(first.arcs["olabel"] == number):
+            label[theirs.id(BACKOFF)] = 0
+    if np.array_equal(label, np.arange(len(theirs))):
+        return second
+    return relabel(second, dict(enumerate(label.tolist())), isymbols=ours)
+
+
 @_guarded
 def compose(first: Fst, second: Fst) -> Fst:
     """Return ``first ∘ second``: outputs of the first read as inputs of the second.
 
-    Only states on a successful path are kept, so an empty result has no states. The symbol
-    tables in the middle must agree where both are given.
+    Only states on a successful path are kept, so an empty result has no states. Where both tables
+    in the middle are given, labels are matched by name. A backoff arc ``#0`` of the second machine
+    is an epsilon where the first one never writes ``#0``.
+
+    Raises
+    ------
+    GraphError
+        The tables in the middle have not one symbol in common.
     """
-    _same_symbols(first.osymbols, second.isymbols, "compose",
-                  ("first machine's outputs", "second one's inputs"))  # fmt: skip
+    second = _read_by_name(second, first)
     made = pywrapfst.compose(to_openfst(first), to_openfst(second))
     return from_openfst(made, first.isymbols, second.osymbols)
 

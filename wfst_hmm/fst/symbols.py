@@ -3,7 +3,7 @@
 In: strings, or an OpenFst symbol file. Out: an immutable two-way map in which 0 is ``<eps>``
 and nothing else; or, for tables of others, any numbers' names.
 
-Public names: `EPSILON`, `EPSILONS`, `Symbols`, `read_numbers`, `renumbered`.
+Public names: `BACKOFF`, `EPSILON`, `EPSILONS`, `Symbols`, `read_numbers`, `renumbered`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from wfst_hmm.errors import DataError, FormatError
 from wfst_hmm.files import atomic_file, read_lines
 from wfst_hmm.orthography import is_symbol
 
-__all__ = ["EPSILON", "EPSILONS", "Symbols", "read_numbers", "renumbered"]
+__all__ = ["BACKOFF", "EPSILON", "EPSILONS", "Symbols", "read_numbers", "renumbered"]
 
 EPSILON = "<eps>"
 #: What others call it.
 EPSILONS = frozenset((EPSILON, "<epsilon>", "ε"))
+#: The word and the phone symbol that stand for a backoff arc of a grammar.
+BACKOFF = "#0"
 
 
 class Symbols:

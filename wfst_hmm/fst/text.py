@@ -13,7 +13,7 @@ Public names: `read_fst_text`, `write_fst_text`.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ _Row = tuple[int, list[str]]  # line number, fields
 
 
 def read_fst_text(
-    path: str | Path,
+    path: str | Path | Sequence[str],
     isymbols: Symbols | Mapping[int, str] | None = None,
     osymbols: Symbols | Mapping[int, str] | None = None,
     *,
@@ -41,8 +41,8 @@ def read_fst_text(
 
     Parameters
     ----------
-    path : path
-        UTF-8, plain or gzip.
+    path : path, or sequence of str
+        UTF-8, plain or gzip; or the lines themselves.
     isymbols, osymbols : Symbols or mapping of int to str, optional
         Tables that must hold every label (of a mapping, labels may be the numbers, which need not
         all be named); by default both sides share one table of the labels that occur, in order of
@@ -57,7 +57,9 @@ def read_fst_text(
         A line is neither an arc nor a final state, a number or label is wrong (``path:line`` is
         named), or the file is empty.
     """
-    arcs, finals = _split(path)
+    lines = read_lines(path) if isinstance(path, (str, Path)) else enumerate(path, 1)
+    path = path if isinstance(path, (str, Path)) else "the text"
+    arcs, finals = _split(lines)
     if acceptor is None:
         acceptor = _looks_like_acceptor([fields for _, fields in arcs])
     n_labels = 1 if acceptor else 2
@@ -138,10 +140,10 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
-def _split(path: str | Path) -> tuple[list[_Row], list[_Row]]:
+def _split(lines: Iterable[tuple[int, str]]) -> tuple[list[_Row], list[_Row]]:
     arcs: list[_Row] = []
     finals: list[_Row] = []
-    for number, line in read_lines(path):
+    for number, line in lines:
         fields = orthography.fields(line)
         if fields:
             (arcs if len(fields) > 2 else finals).append((number, fields))

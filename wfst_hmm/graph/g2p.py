@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from wfst_hmm import orthography
+from wfst_hmm.arrays import as_words
 from wfst_hmm.errors import DataError, FormatError
 from wfst_hmm.files import atomic_directory, read_json, write_json
 from wfst_hmm.fst.arrays import Fst
@@ -125,7 +126,7 @@ class G2p:
         letters = [letter for letter in map(searcher.known, orthography.key(word)) if letter]
         return searcher.best(letters, n) if letters else []
 
-    def entries(self, words: Iterable[str], n: int = 1) -> list[Entry]:
+    def entries(self, words: str | Iterable[str], n: int = 1) -> list[Entry]:
         """Return lexicon entries for words that a lexicon lacks.
 
         Examples
@@ -134,7 +135,7 @@ class G2p:
         ``missing``.
         """
         found = []
-        for word in words:
+        for word in as_words(words):
             guesses = self.pronounce(word, n)
             for guess in guesses:
                 share = math.exp(guesses[0].cost - guess.cost)

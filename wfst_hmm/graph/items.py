@@ -21,9 +21,8 @@ import numpy.typing as npt
 from wfst_hmm.errors import DataError, GraphError
 from wfst_hmm.fst import ops
 from wfst_hmm.fst.arrays import Fst
-from wfst_hmm.fst.symbols import EPSILON, Symbols
+from wfst_hmm.fst.symbols import BACKOFF, EPSILON, Symbols
 from wfst_hmm.graph.lexicon import Lexicon, format_missing
-from wfst_hmm.graph.lexicon_fst import BACKOFF
 from wfst_hmm.graph.phrases import Grammar
 
 __all__ = ["Items", "grammar_items", "printed_words"]

@@ -15,8 +15,10 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from wfst_hmm import orthography
+from wfst_hmm.arrays import as_words
 from wfst_hmm.errors import DataError, FormatError
 from wfst_hmm.files import atomic_file, read_lines
 from wfst_hmm.orthography import fields, is_symbol
@@ -175,6 +177,13 @@ class Lexicon:
         made._find = find
         return made
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_entries": self._fill(), "_n_merged": self._n_merged, "_by_word": self._by_word,
+                "notes": self.notes}  # fmt: skip
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _find=None, _read=tuple)
+
     def _fill(self) -> tuple[Entry, ...]:
         if self._entries is not None:
             return self._entries
@@ -269,14 +278,14 @@ class Lexicon:
             groups.setdefault(key(word), []).append(word)
         return {name: tuple(words) for name, words in groups.items()}
 
-    def missing(self, words: Iterable[str], *, n_nearest: int = 3) -> list[MissingWord]:
+    def missing(self, words: str | Iterable[str], *, n_nearest: int = 3) -> list[MissingWord]:
         """Return those of `words` that the lexicon lacks, once each, in order of appearance.
 
         A word that it has in another encoding, or with another apostrophe, is not missing.
         """
         return [
             MissingWord(word, self.nearest(word, n_nearest))
-            for word in dict.fromkeys(words) if not self.spellings(word)
+            for word in dict.fromkeys(as_words(words)) if not self.spellings(word)
         ]  # fmt: skip
 
     def nearest(self, word: str, n: int = 3) -> tuple[str, ...]:
@@ -309,10 +318,10 @@ class Lexicon:
             alike.setdefault(seen[:1], {}).update(dict.fromkeys(words, seen))
         return same, alike
 
-    def restricted(self, words: Iterable[str]) -> Lexicon:
+    def restricted(self, words: str | Iterable[str]) -> Lexicon:
         """Return the entries of `words` only, in the lexicon's own order, spelled as asked for."""
         asked: dict[str, list[str]] = {}
-        for word in dict.fromkeys(words):
+        for word in dict.fromkeys(as_words(words)):
             for own in self.spellings(word):
                 asked.setdefault(own, []).append(word)
         return Lexicon(

@@ -3,7 +3,8 @@
 In: a `Lexicon`, the model's phones and options. Out: an `Fst` with the optional silence, the
 disambiguation symbols that make it determinizable, and the ``#0`` self-loop for backoff.
 
-Public names: `BACKOFF`, `LexiconOptions`, `LexiconFst`, `lexicon_fst`, `disambiguation`, `phone_numbers`,
+Public names: `BACKOFF`, `LexiconOptions`, `LexiconFst`, `PhoneNames`,
+`lexicon_fst`, `disambiguation`, `phone_numbers`,
 `optional_silence`, `silence_costs`, `spoken_lexicon`.
 """
 
@@ -13,12 +14,13 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from wfst_hmm.errors import GraphError, ModelError, UsageError
 from wfst_hmm.fst.arrays import Fst
-from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.fst.symbols import BACKOFF, Symbols
 from wfst_hmm.graph.lexicon import Entry, Lexicon
 from wfst_hmm.graph.units import AnyModel
 from wfst_hmm.orthography import key
@@ -27,6 +29,7 @@ __all__ = [
     "BACKOFF",
     "LexiconFst",
     "LexiconOptions",
+    "PhoneNames",
     "disambiguation",
     "lexicon_fst",
     "optional_silence",
@@ -35,8 +38,6 @@ __all__ = [
     "spoken_lexicon",
 ]
 
-#: The word and the phone symbol that stand for a backoff arc of the grammar.
-BACKOFF = "#0"
 _MAX_SHOWN = 10
 
 
@@ -65,7 +66,16 @@ class LexiconOptions:
                              expected="at least 0, below 1")  # fmt: skip
 
 
-def optional_silence(model: AnyModel, options: LexiconOptions) -> tuple[int, float, float] | None:
+class PhoneNames(NamedTuple):
+    """As much of a model as L needs."""
+
+    phones: tuple[str, ...]
+    silence_phones: tuple[str, ...] = ()
+
+
+def optional_silence(
+    model: AnyModel | PhoneNames, options: LexiconOptions
+) -> tuple[int, float, float] | None:
     """Return (phone number from 0, cost of silence, cost of none), None without silence."""
     name = options.silence_phone
     if options.silence_probability == 0.0 or (name is None and not model.silence_phones):
@@ -183,7 +193,7 @@ def disambiguation(lexicon: Lexicon) -> list[int]:
 
 def lexicon_fst(
     lexicon: Lexicon,
-    model: AnyModel,
+    model: AnyModel | None = None,
     options: LexiconOptions | None = None,
     *,
     words: Symbols | None = None,
@@ -195,7 +205,9 @@ def lexicon_fst(
     Parameters
     ----------
     lexicon : Lexicon
-    model : PhoneModel
+    model : PhoneModel, optional
+        By default the phones are those of the lexicon, after the silence phone of `options`;
+        without one there is no optional silence.
     options : LexiconOptions, optional
     words : Symbols, optional
         Table of the output side; by default the lexicon's words, then the unspoken ones.
@@ -218,12 +230,27 @@ def lexicon_fst(
     As in Kaldi's recipes: state 0 starts, state 1 is between words and final, state 2 owes a
     silence. Before the first word and after every word, silence is heard with its probability.
     The word label and the cost of the pronunciation stand on the first phone.
+
+    Examples
+    --------
+    >>> from wfst_hmm.graph.lexicon import Entry
+    >>> two = Lexicon([Entry("yes", ("Y", "EH", "S")), Entry("no", ("N", "OW"))])
+    >>> made = lexicon_fst(two)
+    >>> made.fst, list(made.phones)
+    (Fst(4 states, 6 arcs, start 0), ['<eps>', 'Y', 'EH', 'S', 'N', 'OW', '#0', '#1'])
     """
     options = options or LexiconOptions()
-    numbers = phone_numbers(model.phones, lexicon)
-    silence = optional_silence(model, options)
+    source: AnyModel | PhoneNames
+    if model is None:
+        quiet_phone = () if options.silence_phone is None else (options.silence_phone,)
+        source = PhoneNames(tuple(dict.fromkeys([*quiet_phone, *lexicon.phones])), quiet_phone)
+    else:
+        source = model
+    phones = source.phones
+    numbers = phone_numbers(phones, lexicon)
+    silence = optional_silence(source, options)
     marks = disambiguation(lexicon) if disambiguate else [0] * len(lexicon)
-    n_phones = len(model.phones)
+    n_phones = len(phones)
     n_marks = max(marks, default=0)
     if words is None:
         words = Symbols([*lexicon.words, *unspoken])
@@ -232,9 +259,7 @@ def lexicon_fst(
         raise GraphError("the table of words lacks words of the lexicon", got=missing[:_MAX_SHOWN])
     # ``#0`` backs off, ``#1`` ... follow homophones, then one for silence and one for each
     # further word without a sound
-    symbols = Symbols(
-        [*model.phones, *(f"#{i}" for i in range(n_marks + 1 + max(1, len(unspoken))))]
-    )
+    symbols = Symbols([*phones, *(f"#{i}" for i in range(n_marks + 1 + max(1, len(unspoken))))])
     silence_mark = n_phones + 2 + n_marks
     quiet = [n_phones + 1, *range(silence_mark + 1, silence_mark + len(unspoken))]
 
@@ -256,15 +281,15 @@ def lexicon_fst(
         labels = [numbers[phone] + 1 for phone in entry.phones]
         if mark:
             labels.append(n_phones + 1 + mark)
-        source, word, cost = loop, words.id(entry.word), -math.log(entry.probability) + 0.0
+        state, word, cost = loop, words.id(entry.word), -math.log(entry.probability) + 0.0
         for label in labels[:-1]:
-            arcs.append((source, label, word, cost, n_states))
-            source, word, cost, n_states = n_states, 0, 0.0, n_states + 1
+            arcs.append((state, label, word, cost, n_states))
+            state, word, cost, n_states = n_states, 0, 0.0, n_states + 1
         ends = [(loop, 0.0)]
         if silence:
             pause, none = silence_costs(entry, silence)
             ends = [(loop, none), (2, pause)] if math.isfinite(pause) else [(loop, none)]
-        arcs += [(source, labels[-1], word, cost + more, target) for target, more in ends]
+        arcs += [(state, labels[-1], word, cost + more, target) for target, more in ends]
     if disambiguate:
         arcs += [(loop, mark, words.id(word), 0.0, loop)
                  for mark, word in zip(quiet, unspoken, strict=False)]  # fmt: skip

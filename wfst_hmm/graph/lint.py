@@ -14,10 +14,10 @@ import numpy as np
 
 from wfst_hmm.errors import GraphError
 from wfst_hmm.fst.arrays import Fst
+from wfst_hmm.fst.symbols import BACKOFF
 from wfst_hmm.graph.findings import Finding, LintReport, shown
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.lexicon import Lexicon
-from wfst_hmm.graph.lexicon_fst import BACKOFF
 from wfst_hmm.graph.lint_lexicon import lexicon_findings
 from wfst_hmm.graph.lint_machine import clash_told, machine_findings, path_findings
 from wfst_hmm.graph.lint_words import vocabulary_findings

@@ -13,10 +13,9 @@ import numpy as np
 
 from wfst_hmm.errors import GraphError
 from wfst_hmm.fst.arrays import Fst
-from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.fst.symbols import BACKOFF, Symbols
 from wfst_hmm.graph.findings import Finding, shown
 from wfst_hmm.graph.lexicon import Lexicon, format_missing
-from wfst_hmm.graph.lexicon_fst import BACKOFF
 from wfst_hmm.graph.ngram import UNKNOWN_WORDS
 from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.graph.sentences import n_spelled, shortest_sentence

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.arrays import Frozen
+from wfst_hmm.arrays import Frozen, as_words
 from wfst_hmm.errors import FormatError, UsageError
 from wfst_hmm.fst.symbols import EPSILON, Symbols
 
@@ -250,9 +250,9 @@ class NgramModel:
         cut = dataclasses.replace(last, backoff=np.zeros(len(last)))
         return dataclasses.replace(self, tables=(*self.tables[: order - 1], cut))
 
-    def restricted_to(self, words: Iterable[str]) -> NgramModel:
+    def restricted_to(self, words: str | Iterable[str]) -> NgramModel:
         """Return the n-grams made of `words` only (with ``<s>`` and ``</s>``), costs unchanged."""
-        chosen = {*words, self.bos, self.eos}
+        chosen = {*as_words(words), self.bos, self.eos}
         kept_words = [word for word in self.words if word in chosen]
         table = Symbols(kept_words)
         keep_word = np.array([word in chosen for word in self.words])
@@ -272,11 +272,12 @@ class NgramModel:
             keep_context, new_context = keep, np.cumsum(keep) - 1
         return dataclasses.replace(self, words=table, tables=tuple(tables))
 
-    def log_prob(self, word: str, history: Sequence[str] = ()) -> float:
+    def log_prob(self, word: str, history: str | Sequence[str] = ()) -> float:
         """Return the natural log probability of `word` after `history` (oldest word first).
 
         Words outside the vocabulary count as ``<unk>``; without one the answer is -inf.
         """
+        history = as_words(history)
         text = [*history[max(0, len(history) - self.order + 1) :], word]
         return float(self._token_log_probs(self._ids(text))[-1])
 
@@ -292,18 +293,20 @@ class NgramModel:
         text = np.concatenate((gap, rows), axis=1).ravel()  # number 0 parts the rows
         return self._token_log_probs(text)[rows.shape[1] :: rows.shape[1] + 1]
 
-    def sentence_log_prob(self, words: Sequence[str]) -> float:
+    def sentence_log_prob(self, words: str | Sequence[str]) -> float:
         """Return the natural log probability of a whole sentence, its end included."""
-        ids = self._ids([*([self.bos] if self.bos in self.words else []), *words, self.eos])
+        ids = self._ids(
+            [*([self.bos] if self.bos in self.words else []), *as_words(words), self.eos]
+        )
         start = 1 if self.bos in self.words else 0
         return float(self._token_log_probs(ids)[start:].sum())
 
-    def perplexity(self, sentences: Iterable[Sequence[str]]) -> Perplexity:
+    def perplexity(self, sentences: Iterable[str | Sequence[str]]) -> Perplexity:
         """Score a text, all positions at once.
 
         Parameters
         ----------
-        sentences : iterable of sequences of str
+        sentences : iterable of str, or of sequences of str
             Without ``<s>`` and ``</s>``; ends are predicted where the model has ``</s>``.
         """
         before = [self.bos] if self.bos in self.words else []
@@ -311,7 +314,9 @@ class NgramModel:
         text: list[str] = []
         counted: list[bool] = []  # neither sentence starts nor the gaps between sentences
         n_sentences = n_words = 0
-        for sentence in sentences:
+        if isinstance(sentences, str):
+            sentences = sentences.splitlines()
+        for sentence in map(as_words, sentences):
             text += [*before, *sentence, *after, ""]
             counted += [False] * len(before) + [True] * (len(sentence) + len(after)) + [False]
             n_sentences += 1

@@ -20,6 +20,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import as_words
 from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.files import read_lines
 from wfst_hmm.fst.symbols import Symbols
@@ -62,17 +63,17 @@ def read_sentences(path: str | Path) -> list[list[str]]:
 
 
 def estimate_ngrams(
-    sentences: Iterable[Sequence[str]],
+    sentences: Iterable[str | Sequence[str]],
     order: int = 3,
     *,
     method: Literal["kneser-ney", "witten-bell"] = "kneser-ney",
-    vocabulary: Iterable[str] | None = None,
+    vocabulary: str | Iterable[str] | None = None,
 ) -> NgramModel:
     """Estimate an n-gram model from text.
 
     Parameters
     ----------
-    sentences : iterable of sequences of str
+    sentences : iterable of str, or of sequences of str
         Without ``<s>`` and ``</s>``.
     order : int
     method : {"kneser-ney", "witten-bell"}
@@ -96,8 +97,10 @@ def estimate_ngrams(
         raise UsageError("an impossible order", got=order, expected="1 to 10")
     if method not in ("kneser-ney", "witten-bell"):
         raise UsageError("no such method", got=repr(method), expected="kneser-ney or witten-bell")
-    text = [list(sentence) for sentence in sentences]
-    words = _vocabulary(text, vocabulary)
+    if isinstance(sentences, str):  # a text: a sentence a line
+        sentences = sentences.splitlines()
+    text = [as_words(sentence) for sentence in sentences]
+    words = _vocabulary(text, None if vocabulary is None else as_words(vocabulary))
     counts = _count(text, words, order)
     discounts: list[tuple[float, float, float]] = []
     tables: list[NgramTable] = []

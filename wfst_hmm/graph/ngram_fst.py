@@ -13,8 +13,7 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import GraphError
 from wfst_hmm.fst.arrays import Fst
-from wfst_hmm.fst.symbols import Symbols
-from wfst_hmm.graph.lexicon_fst import BACKOFF
+from wfst_hmm.fst.symbols import BACKOFF, Symbols
 from wfst_hmm.graph.ngram import NgramModel
 
 __all__ = ["ngram_to_fst"]

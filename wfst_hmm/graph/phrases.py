@@ -16,11 +16,11 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import as_words
 from wfst_hmm.errors import FormatError, GraphError, UsageError
 from wfst_hmm.files import read_lines
 from wfst_hmm.fst.arrays import Fst
-from wfst_hmm.fst.symbols import Symbols
-from wfst_hmm.graph.lexicon_fst import BACKOFF
+from wfst_hmm.fst.symbols import BACKOFF, Symbols
 from wfst_hmm.graph.ngram import is_reserved
 from wfst_hmm.orthography import fields
 
@@ -128,9 +128,9 @@ class Grammar:
         )  # fmt: skip
         return dataclasses.replace(self, fst=other)
 
-    def without(self, words: Iterable[str]) -> Grammar:
+    def without(self, words: str | Iterable[str]) -> Grammar:
         """Return the grammar of the sentences that use none of `words`."""
-        out = self.isymbols.ids(word for word in words if word in self.isymbols)
+        out = self.isymbols.ids(word for word in as_words(words) if word in self.isymbols)
         fst = self.fst
         kept = ~np.isin(fst.arcs["ilabel"], out)
         arcs = fst.arcs[kept]
@@ -166,7 +166,7 @@ def _accepts_something(fst: Fst) -> bool:
     return False
 
 
-def word_loop(words: Iterable[str], costs: Mapping[str, float] | None = None) -> Grammar:
+def word_loop(words: str | Iterable[str], costs: Mapping[str, float] | None = None) -> Grammar:
     """Return the grammar of any sequence of `words`, the empty one too.
 
     Parameters
@@ -181,14 +181,14 @@ def word_loop(words: Iterable[str], costs: Mapping[str, float] | None = None) ->
     return Grammar(Fst.from_arcs(0, loop, ids, ids, weight, loop, [0.0], table, table), "loop")
 
 
-def word_list(words: Iterable[str], costs: Mapping[str, float] | None = None) -> Grammar:
+def word_list(words: str | Iterable[str], costs: Mapping[str, float] | None = None) -> Grammar:
     """Return the grammar of exactly one of `words`, by default all equally probable."""
     grammar = fixed_length(words, 1, costs=costs)
     return dataclasses.replace(grammar, source="words")
 
 
 def fixed_length(
-    words: Iterable[str],
+    words: str | Iterable[str],
     shortest: int,
     longest: int | None = None,
     *,
@@ -209,8 +209,8 @@ def fixed_length(
     return Grammar(fst, source)
 
 
-def _table_of(words: Iterable[str], source: str) -> tuple[Symbols, list[int]]:
-    table = Symbols(dict.fromkeys(words))
+def _table_of(words: str | Iterable[str], source: str) -> tuple[Symbols, list[int]]:
+    table = Symbols(dict.fromkeys(as_words(words)))
     if len(table) == 1:
         raise GraphError("an empty grammar: no words", where=source)
     return table, list(range(1, len(table)))
@@ -222,7 +222,10 @@ def _costs_of(table: Symbols, costs: Mapping[str, float] | None) -> list[float]:
 
 
 def phrase_list(
-    phrases: Iterable[tuple[Sequence[str], float]], source: str = "phrases", *, early: bool = False
+    phrases: Iterable[tuple[str | Sequence[str], float]],
+    source: str = "phrases",
+    *,
+    early: bool = False,
 ) -> Grammar:
     """Return the grammar of some phrases, each with its cost in nats.
 
@@ -241,7 +244,8 @@ def phrase_list(
     symbols: dict[str, int] = {}
     children: dict[tuple[int, int], int] = {}
     final: list[float] = [math.inf]
-    for words, cost in phrases:
+    for given, cost in phrases:
+        words = as_words(given)
         if not words:
             raise GraphError("an empty phrase", where=source)
         state = 0

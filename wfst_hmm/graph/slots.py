@@ -35,8 +35,8 @@ from wfst_hmm.orthography import fields
 __all__ = ["SlotGraph", "build_slots", "slot_names"]
 
 _SLOT = re.compile(r"^\$\w[\w-]*$")
-#: Words or phrases of a slot, all equally probable, or each with its cost in nats.
-Words = Iterable[str] | Mapping[str, float]
+#: Words or phrases of a slot (or one alone), all equally probable, or each with its cost in nats.
+Words = str | Iterable[str] | Mapping[str, float]
 
 
 def slot_names(grammar: Grammar) -> tuple[str, ...]:
@@ -125,7 +125,7 @@ class SlotGraph:
         )
 
     def _part(self, lexicon: Lexicon, name: str, words: Words) -> Graph | None:
-        listed = list(dict.fromkeys(words))
+        listed = list(dict.fromkeys([words] if isinstance(words, str) else words))
         if not listed:
             return None
         costs = (

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import as_words
 from wfst_hmm.errors import DataError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
@@ -324,8 +325,8 @@ def _places(n_phones: int) -> list[int]:
 def transcript_graph(
     model: PhoneModel,
     lexicon: Lexicon,
-    words: Sequence[str],
+    words: str | Sequence[str],
     options: LexiconOptions | None = None,
 ) -> TranscriptGraph:
     """Return the alignment graph of `words`; for many, keep one `TranscriptCompiler`."""
-    return TranscriptCompiler(model, lexicon, options)(words)
+    return TranscriptCompiler(model, lexicon, options)(as_words(words))

@@ -26,8 +26,7 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.fst.arrays import Fst
-from wfst_hmm.fst.symbols import Symbols
-from wfst_hmm.graph.lexicon_fst import BACKOFF
+from wfst_hmm.fst.symbols import BACKOFF, Symbols
 from wfst_hmm.graph.ngram import NgramModel
 from wfst_hmm.graph.ngram_fst import ngram_to_fst
 from wfst_hmm.orthography import Spellings

@@ -258,29 +258,56 @@ def _knf_options(options: FeatureOptions) -> Any:
     return out
 
 
+#: More than the frames that share a sample with the next one, for every front end.
+_KEPT_FRAMES = 16
+
+
 class _Stream:
-    """kaldi-native-fbank's own stream, emptied as it goes."""
+    """kaldi-native-fbank's own stream, emptied as it goes; it can be pickled."""
 
     def __init__(self, options: FeatureOptions) -> None:
         self._options = options
         self._computer = _computer(options)
         self._n_done = 0
+        # What a copy is made again from: a frame depends on the samples of its window alone.
+        self._n_skipped = 0  # frames before the first sample kept
+        self._n_gone = 0  # frames that this computer has never seen
+        self._kept: npt.NDArray[np.float32] = np.zeros(0, dtype=np.float32)
 
     def accept(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if len(samples):
             scaled = samples * np.float32(INT16_SCALE)
             self._computer.accept_waveform(self._options.rate, scaled)
-        return self._ready()
+            self._kept = np.concatenate([self._kept, samples])
+        raw = self._ready()
+        surplus = self._n_done - _KEPT_FRAMES - self._n_skipped
+        if surplus > 0:
+            self._kept = self._kept[surplus * self._options.n_samples_per_shift :]
+            self._n_skipped += surplus
+        return raw
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_computer"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        n_done, n_skipped, kept = state["_n_done"], state["_n_skipped"], state["_kept"]
+        self.__init__(state["_options"])  # type: ignore[misc]
+        if len(kept):
+            scaled = kept * np.float32(INT16_SCALE)
+            self._computer.accept_waveform(self._options.rate, scaled)
+        self._computer.pop(n_done - n_skipped)
+        self._kept, self._n_skipped, self._n_done = kept, n_skipped, n_done
+        self._n_gone = n_skipped
 
     def finish(self) -> npt.NDArray[np.float32]:
         self._computer.input_finished()
         return self._ready()
 
     def _ready(self) -> npt.NDArray[np.float32]:
-        n_ready = self._computer.num_frames_ready
+        n_ready = self._computer.num_frames_ready + self._n_gone
         raw = np.empty((n_ready - self._n_done, self._options.n_ceps), dtype=np.float32)
         for i in range(len(raw)):
-            raw[i] = self._computer.get_frame(self._n_done + i)
+            raw[i] = self._computer.get_frame(self._n_done + i - self._n_gone)
         self._computer.pop(len(raw))
         self._n_done = n_ready
         return raw

@@ -98,6 +98,12 @@ class SampleStream:
         last = self._resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
         return np.asarray(last, dtype=np.float32)
 
+    def __getstate__(self) -> dict[str, Any]:
+        if self._resampler is not None and self._n_samples:
+            raise UsageError("a stream that resamples cannot be copied once audio came in",
+                             fix="Give it audio of its own rate.")  # fmt: skip
+        return vars(self)
+
     def _one_channel(self, samples: npt.NDArray[Any]) -> Array:
         if samples.size == 0:
             return np.zeros(0, dtype=np.float32)

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from wfst_hmm.arrays import as_paths
 from wfst_hmm.errors import FormatError, ModelError, UsageError
 from wfst_hmm.files import read_lines
 from wfst_hmm.formats.htk.config import HtkConfig
@@ -229,7 +230,9 @@ def read_hmm_list(path: str | Path) -> dict[str, str]:
     return found
 
 
-def read_htk_model(paths: Sequence[str | Path], hmm_list: str | Path | None = None) -> HtkModel:
+def read_htk_model(
+    paths: str | Path | Sequence[str | Path], hmm_list: str | Path | None = None
+) -> HtkModel:
     """Read model files (``macros`` before ``hmmdefs``) and an HMM list.
 
     Raises
@@ -237,7 +240,7 @@ def read_htk_model(paths: Sequence[str | Path], hmm_list: str | Path | None = No
     FormatError
         As `read_mmf`, or the list names a physical model that the files lack.
     """
-    models = read_mmf(*paths)
+    models = read_mmf(*as_paths(paths))
     logical = {name: name for name in models.hmms}
     if hmm_list is not None:
         logical = read_hmm_list(hmm_list)
