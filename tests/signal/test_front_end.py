@@ -21,8 +21,11 @@ from wfst_hmm.signal.audio import Audio
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.features import Features
 from wfst_hmm.signal.front_end import FrontEnd, front_end_class, front_end_from_dict, register
+from wfst_hmm.signal.htk import HtkOptions
 from wfst_hmm.signal.kaldi import FeatureOptions
+from wfst_hmm.signal.live_cmvn import LiveCmvnOptions
 from wfst_hmm.signal.sphinx import SphinxOptions
+from wfst_hmm.signal.streaming import FeatureStream
 from wfst_hmm.training.options import TrainingOptions
 
 
@@ -104,6 +107,9 @@ FRONT_ENDS = [
     FeatureOptions(rate=8000, snip_edges=False),
     FeatureOptions(frame_length=0.032, frame_shift=0.008),
     SphinxOptions(),
+    HtkOptions(),
+    HtkOptions("MFCC_E_D_A_Z", rate=8000, windowsize=250000.0, enormalise=False),
+    HtkOptions("MFCC_0_D_N_Z", rate=8000, deltawindow=3),
     Bands(),
 ]
 
@@ -132,7 +138,7 @@ def test_a_frame_is_where_its_window_has_its_middle(front_end: FrontEnd, at: flo
     if front_end.kind == Bands.kind:
         loudness = loudness.sum(axis=1)
     else:
-        loudness = loudness[:, 0]
+        loudness = loudness[:, -1 if front_end.kind == "htk" else 0]
     frames = np.flatnonzero(loudness >= loudness.max() - 1e-4)
     middle = (frames[0] + frames[-1] + 1) / 2
     when = front_end.frame_to_time(middle)
@@ -140,6 +146,26 @@ def test_a_frame_is_where_its_window_has_its_middle(front_end: FrontEnd, at: flo
     assert front_end.frame_to_time(front_end.time_to_frame(at)) == pytest.approx(
         at, abs=front_end.frame_shift * 0.51
     )
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(FRONT_ENDS), st.integers(3000, 9000), st.integers(0, 99),
+       st.integers(1, 20), st.lists(st.integers(0, 9000), max_size=6))  # fmt: skip
+def test_live_features_are_those_of_the_whole(
+    front_end: FrontEnd, n: int, seed: int, block: int, cuts: list[int]
+) -> None:
+    """Whatever the pieces and blocks, with the same statistics, on one driver for all of them."""
+    rng = np.random.default_rng(seed)
+    samples = (0.1 * rng.standard_normal(n)).astype(np.float32)
+    cepstra = front_end.cepstra(Audio(samples, front_end.rate))
+    stats = front_end.stats(cepstra)
+    stream = FeatureStream(front_end, front_end.finish, LiveCmvnOptions("fixed"), stats=stats,
+                           block_frames=block)  # fmt: skip
+    blocks = [b for piece in np.split(samples, sorted(cuts)) for b in stream.accept(piece)]
+    blocks += stream.finish()
+    found = np.concatenate([b.array for b in blocks])
+    np.testing.assert_allclose(found, front_end.finish(cepstra, stats).array, rtol=1e-4, atol=1e-4)
+    assert {b.frame_shift for b in blocks} == {front_end.frame_shift}
 
 
 def test_boundaries_by_hand() -> None:

@@ -122,6 +122,11 @@ class FrontEnd(abc.ABC):
         return False
 
     @property
+    def n_normalized(self) -> int:
+        """Raw cepstra whose mean is subtracted, from the first; those behind them keep theirs."""
+        return self.n_ceps
+
+    @property
     def resample(self) -> bool:
         """Whether recordings of another rate are converted without being asked."""
         return False

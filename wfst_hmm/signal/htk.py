@@ -204,6 +204,11 @@ class HtkOptions(FrontEnd):
         """``utterance`` with _Z, else ``none``."""
         return "utterance" if "Z" in self._marks else "none"
 
+    @property
+    def n_normalized(self) -> int:
+        """All but the energy."""
+        return self.n_ceps - ("E" in self._marks)
+
     def cepstra(self, audio: Audio, *, warp: float = 1.0) -> npt.NDArray[np.float32]:
         """Return the statics of a recording, shape (T, n_ceps), as HCopy makes them.
 
@@ -332,9 +337,8 @@ class HtkOptions(FrontEnd):
             for window in self._windows:
                 blocks.append(_slopes(blocks[-1], window, simple=self.simplediffs))
         if "Z" in self._marks:
-            mean = (self.stats(frames[:, :n]) if stats is None else stats).mean[:n]
-            if "E" in self._marks and not suppressed:
-                mean = np.append(mean[:-1], 0.0)
+            mean = (self.stats(frames[:, :n]) if stats is None else stats).mean[:n].copy()
+            mean[self.n_normalized :] = 0.0
             blocks[0] = blocks[0] - mean
         if "N" in self._marks and not suppressed:
             blocks[0] = blocks[0][:, :-1]

@@ -82,6 +82,9 @@ class LiveCmvn:
     counted : callable, optional
         Tells which of the frames (n, D) have a say in the mean: a front end's ``counted``. By
         default all have.
+    n_dims : int, optional
+        Dimensions that are normalized, from the first; those behind them are left as they are.
+        By default all are.
 
     Raises
     ------
@@ -108,6 +111,7 @@ class LiveCmvn:
         *,
         variance: bool = False,
         counted: Counted | None = None,
+        n_dims: int | None = None,
     ) -> None:
         if options.kind == "fixed" and prior is None:
             raise UsageError("fixed normalization needs statistics",
@@ -120,6 +124,7 @@ class LiveCmvn:
         self._options = options
         self._prior = prior
         self._variance = variance
+        self._n_dims = n_dims
         self._counted: Counted = counted or (lambda frames: np.ones(len(frames), dtype=bool))
         self._waiting: list[Array] = []
         self._count = 0.0
@@ -151,6 +156,12 @@ class LiveCmvn:
         return self._normalized(frames)
 
     def _normalized(self, frames: Array) -> Array:
+        found = self._shifted(frames)
+        if self._n_dims is not None:
+            found[:, self._n_dims :] = frames[:, self._n_dims :]
+        return found
+
+    def _shifted(self, frames: Array) -> Array:
         prior = self._prior
         assert prior is not None  # accept and _begin see to it
         if self._options.kind == "fixed":

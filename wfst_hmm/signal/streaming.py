@@ -185,7 +185,7 @@ class FeatureStream:
         if front_end.normalization != "none":
             self._live = LiveCmvn(normalization or LiveCmvnOptions(), stats,
                                   variance=front_end.scales_variance,
-                                  counted=front_end.counted)  # fmt: skip
+                                  counted=front_end.counted, n_dims=front_end.n_normalized)  # fmt: skip
         self._frames = np.zeros((0, n_ceps), dtype=np.float32)  # normalized, with past context
         self._n_before = 0  # how many of them are context of the next block
 
