@@ -26,7 +26,7 @@ from wfst_hmm.graph.context import ContextTable, MapRule, context_table
 from wfst_hmm.graph.context_composition import compose_context
 from wfst_hmm.graph.epsilons import join_epsilons
 from wfst_hmm.graph.graph import Graph
-from wfst_hmm.graph.items import Items, grammar_items, printed_words
+from wfst_hmm.graph.items import Items, grammar_items, printed_words, sounds_of
 from wfst_hmm.graph.lexicon import Lexicon
 from wfst_hmm.graph.lexicon_fst import (
     LexiconOptions,
@@ -175,7 +175,7 @@ def build_compact(
     words = printed_words(grammar)
     return CompactGraph(
         fst.with_symbols(None, words), units, labels, words, tuple(model.phones),
-        tuple(model.silence_phones), build.lexicon.restricted(grammar.words), model.hash,
+        tuple(model.silence_phones), sounds_of(grammar, build.lexicon), model.hash,
         model.frame_shift, build.info(), getattr(model, "acoustic_scale", 1.0),
     )  # fmt: skip
 

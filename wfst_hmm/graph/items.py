@@ -8,7 +8,7 @@ A grammar may print something else than was said ("twenty one" prints "21"). Tak
 be determinized under a budget of states; two pairs of one input are homophones, and those the
 lexicon transducer tells apart.
 
-Public names: `Items`, `grammar_items`, `printed_words`.
+Public names: `Items`, `grammar_items`, `printed_words`, `sounds_of`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from wfst_hmm.fst.symbols import BACKOFF, EPSILON, Symbols
 from wfst_hmm.graph.lexicon import Lexicon, format_missing
 from wfst_hmm.graph.phrases import Grammar
 
-__all__ = ["Items", "grammar_items", "printed_words"]
+__all__ = ["Items", "grammar_items", "printed_words", "sounds_of"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,6 +105,23 @@ def grammar_items(grammar: Grammar, lexicon: Lexicon, *, max_states: int) -> Ite
     ]
     return Items(_deterministic(acceptor, grammar, max_states), symbols, Lexicon(entries),
                  tuple(quiet), words, word_of)  # fmt: skip
+
+
+def sounds_of(grammar: Grammar, lexicon: Lexicon) -> Lexicon:
+    """Return the part of a lexicon that explains what a grammar's words sound like.
+
+    Beside the words that are spoken, those that are printed for them have their pronunciations,
+    and ``<eps>`` those of words for which nothing is printed.
+    """
+    codes = np.unique(
+        grammar.fst.arcs["ilabel"].astype(np.int64) << 32 | grammar.fst.arcs["olabel"]
+    )
+    entries = list(lexicon.restricted(grammar.words))
+    for code in codes.tolist():
+        said, printed = grammar.isymbols[code >> 32], grammar.osymbols[code & 0xFFFFFFFF]
+        if code >> 32 and said != printed:
+            entries += [dataclasses.replace(e, word=printed) for e in lexicon.prons(said)]
+    return Lexicon(entries)
 
 
 def printed_words(grammar: Grammar) -> Symbols:

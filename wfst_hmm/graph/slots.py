@@ -178,7 +178,7 @@ def build_slots(
     fst, places = _opened(graph, len(labels), slots)
     frame = dataclasses.replace(
         graph, fst=fst.with_symbols(labels.symbols, graph.words), labels=labels,
-        phones=tuple(model.phones), lexicon=graph.lexicon.restricted(set(grammar.words) - {*slots}),
+        phones=tuple(model.phones), lexicon=Lexicon(e for e in graph.lexicon if e.word not in slots),
     )  # fmt: skip
     return SlotGraph(frame, model, options, slots, places)
 
@@ -193,6 +193,7 @@ class _WithSlots:
     labels: StateLabels
     hash: str
     frame_shift: float
+    acoustic_scale: float
 
     @classmethod
     def of(cls, model: PhoneModel, slots: tuple[str, ...]) -> _WithSlots:
@@ -208,7 +209,7 @@ class _WithSlots:
             columns.append(column)
         labels = StateLabels.build(phones, topologies, columns)
         return cls(phones, tuple(model.silence_phones), topologies, labels, model.hash,
-                   model.frame_shift)  # fmt: skip
+                   model.frame_shift, getattr(model, "acoustic_scale", 1.0))  # fmt: skip
 
     def state_labels(self) -> StateLabels:
         return self.labels

@@ -67,6 +67,8 @@ def split_into_words(
     words: Sequence[str],
     pronunciations: Callable[[str], Iterable[Sequence[str]]],
     silence: Collection[str],
+    unprinted: Iterable[Sequence[str]] = (),
+    near: Sequence[int] | None = None,
 ) -> list[tuple[int, int]] | None:
     """Find which run of phones each word is made of.
 
@@ -79,6 +81,12 @@ def split_into_words(
         Word to its pronunciations, each a sequence of phones.
     silence : collection of str
         Phones that may stand between words.
+    unprinted : iterable of sequence of str
+        Pronunciations of what is spoken and not printed, which may stand between words, too: the
+        "one" of a "twenty one" that is printed as 21. What follows a word without a pause belongs
+        to it.
+    near : sequence of int, optional
+        A phone about which each word begins, to tell the words of several splits apart.
 
     Returns
     -------
@@ -92,49 +100,50 @@ def split_into_words(
     ...                  {"no": [["N", "OW"]], "yes": [["Y", "EH", "S"]]}.get, {"SIL"})
     [(1, 3), (3, 6)]
     """
-    after: list[dict[int, int]] = []  # for each word: where it may end -> where it then starts
-    ends = [0]
-    for word in words:
-        found: dict[int, int] = {}
+    fillers = [*((phone,) for phone in silence), *map(tuple, unprinted)]
+    # for each word: where it may end -> minus how far the words so far are from where they should
+    # be, where it then starts, and where the word before ended; the greatest is the best
+    after: list[dict[int, tuple[int, int, int]]] = []
+    ends = {0: (0, 0, 0)}
+    for number, word in enumerate(words):
+        found: dict[int, tuple[int, int, int]] = {}
         wanted = [tuple(phones_of) for phones_of in pronunciations(word)]
         for end in ends:
-            for first in _behind_silence(phones, end, silence):
+            for first in _behind(phones, end, fillers):
                 for pronunciation in wanted:
                     stop = first + len(pronunciation)
-                    if tuple(phones[first:stop]) == pronunciation and found.get(stop, -1) < first:
-                        found[stop] = first
+                    if tuple(phones[first:stop]) == pronunciation:
+                        off = abs(first - near[number]) if near is not None else 0
+                        way = (ends[end][0] - off, first, end)
+                        found[stop] = max(found.get(stop, way), way)
         if not found:
             return None
         after.append(found)
-        ends = sorted(found)
-    last = [end for end in ends if len(phones) in _behind_silence(phones, end, silence)]
+        ends = dict(sorted(found.items()))
+    last = [end for end in ends if len(phones) in _behind(phones, end, fillers)]
     if not last:
         return None
-    return _walk_back(phones, after, last[0], silence)
-
-
-def _walk_back(
-    phones: Sequence[str], after: list[dict[int, int]], end: int, silence: Collection[str]
-) -> list[tuple[int, int]] | None:
     split: list[tuple[int, int]] = []
-    for number in range(len(after) - 1, -1, -1):
-        first = after[number][end]
-        split.append((first, end))
-        if number:
-            # the nearest end before `first` with nothing but silence between
-            end = first
-            while end not in after[number - 1]:
-                end -= 1
+    end, behind = max(last, key=lambda at: (ends[at][0], -at)), len(phones)
+    for reached in reversed(after):
+        stop = end
+        while stop < behind and phones[stop] not in silence:
+            stop += 1  # what is not printed
+        _, behind, end_before = reached[end]
+        split.append((behind, stop))
+        end = end_before
     return split[::-1]
 
 
-def _behind_silence(phones: Sequence[str], start: int, silence: Collection[str]) -> list[int]:
-    """Return the positions reached from `start` by skipping silence phones, none included."""
+def _behind(phones: Sequence[str], start: int, fillers: Sequence[tuple[str, ...]]) -> list[int]:
+    """Return the positions that are reached from `start` over fillers, none included."""
     positions = [start]
-    while start < len(phones) and phones[start] in silence:
-        start += 1
-        positions.append(start)
-    return positions
+    for position in positions:  # grows while it is walked
+        for filler in fillers:
+            stop = position + len(filler)
+            if tuple(phones[position:stop]) == filler and stop not in positions:
+                positions.append(stop)
+    return sorted(positions)
 
 
 def word_segments(
@@ -145,6 +154,7 @@ def word_segments(
     pronunciations: Callable[[str], Iterable[Sequence[str]]],
     silence: Collection[str],
     frame_shift: float,
+    unprinted: Iterable[Sequence[str]] = (),
 ) -> tuple[tuple[Word, ...], bool]:
     """Give words their times.
 
@@ -156,7 +166,7 @@ def word_segments(
         not explain the phones.
     phones, borders
         As `phone_segments` returns them.
-    pronunciations, silence
+    pronunciations, silence, unprinted
         As for `split_into_words`.
     frame_shift : float
 
@@ -165,16 +175,24 @@ def word_segments(
     words : tuple of Word
     exact : bool
         Whether the pronunciations gave the times; otherwise a word lasts from where the graph
-        put it out to where it put out the next one.
+        put it out to where it put out the next one, but for silence at either end.
     """
-    split = split_into_words([phone.text for phone in phones], words, pronunciations, silence)
+    texts = [phone.text for phone in phones]
+    unprinted = list(unprinted)
+    near = None
+    if unprinted:
+        near = (np.searchsorted(borders, word_frames, side="right") - 1).tolist()
+    split = split_into_words(texts, words, pronunciations, silence, unprinted, near)
     if split is not None:
         return tuple(
             Word(word, float(borders[first] * frame_shift), float(borders[end] * frame_shift))
             for word, (first, end) in zip(words, split, strict=True)
         ), True
     frames = [*word_frames, int(borders[-1])]
-    return tuple(
-        Word(word, frames[i] * frame_shift, frames[i + 1] * frame_shift)
-        for i, word in enumerate(words)
-    ), False
+    sounds = np.repeat([text not in silence for text in texts], np.diff(borders))
+    rough = []
+    for word, begin, end in zip(words, frames, frames[1:], strict=False):
+        inside = begin + np.flatnonzero(sounds[begin:end])
+        first, stop = (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (begin, end)
+        rough.append(Word(word, first * frame_shift, stop * frame_shift))
+    return tuple(rough), False

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.fst.symbols import EPSILON
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.models.scores import Scores
@@ -179,7 +180,7 @@ def decoded_from_labels(
     segments, exact = word_segments(
         texts, [int(frame) for frame in word_frames], phones, borders,
         lambda word: [entry.phones for entry in graph.lexicon.prons(word)],
-        graph.silence_phones, shift,
+        graph.silence_phones, shift, [entry.phones for entry in graph.lexicon.prons(EPSILON)],
     )  # fmt: skip
     if not exact and texts and complete:
         notes = (*notes, "the lexicon does not explain the phones: word times are rough")
