@@ -30,7 +30,7 @@ _MAX_STATES = 100_000
 _NARROWEST = 1e-2  # nats
 # What one attempt may take, so that lattices of many equal paths end in seconds, not hours:
 _MAX_VISITS = 50_000_000  # arcs looked at on silent stretches, and labels copied
-_MAX_STEPS = 1_000_000  # ways from an element of a subset over a word
+_MAX_STEPS = 300_000  # ways from an element of a subset over a word
 _MAX_BYTES = 200_000_000  # labels held
 
 
@@ -79,12 +79,16 @@ def determinize_lattice(
         raise UsageError("a beam must not be negative", where="beam", got=beam)
     if max_states < 1:
         raise UsageError("at least one state is needed", where="max_states", got=max_states)
-    while beam > _NARROWEST:
+    made = _determinize(lattice, beam, max_states)
+    narrowest = None if made else _determinize(lattice, min(beam, _NARROWEST), max_states)
+    if narrowest is None:  # where paths of equal cost are too many, no beam helps
+        return made or _best_path(lattice)
+    while beam > 2 * _NARROWEST:
+        beam = 0.5 * (beam if np.isfinite(beam) else 64.0)
         made = _determinize(lattice, beam, max_states)
         if made is not None:
             return made
-        beam = 0.5 * (beam if np.isfinite(beam) else 64.0)
-    return _best_path(lattice)
+    return narrowest
 
 
 def _best_path(lattice: Lattice) -> Lattice:
