@@ -245,9 +245,8 @@ def as_text(data: bytes, path: str | Path, encoding: str = "utf-8", fix: str = "
     Raises
     ------
     FormatError
-        The bytes are not in that encoding, or hold a NUL; ``path:line`` is named.
-    LookupError
-        There is no such encoding.
+        The bytes are not in that encoding, or hold a NUL (``path:line`` is named), or there is no
+        such encoding.
     """
     for mark, marked in _MARKS:
         if data.startswith(mark):
@@ -255,6 +254,9 @@ def as_text(data: bytes, path: str | Path, encoding: str = "utf-8", fix: str = "
             break
     try:
         text = data.decode(encoding)
+    except LookupError:
+        raise FormatError("an unknown character encoding", where=f"{path}:1:1",
+                          got=repr(encoding[:40]), fix="Convert the file to UTF-8.") from None  # fmt: skip
     except UnicodeError as error:
         at = getattr(error, "start", 0)
         line = data[:at].decode("latin-1").count("\n") + 1

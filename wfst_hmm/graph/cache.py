@@ -43,7 +43,7 @@ def spelling_key(
     """
     entries = [
         [e.word, *e.phones, repr(e.probability), repr(e.silence)]
-        for e in lexicon.restricted(grammar.words)
+        for e in lexicon.restricted(grammar.spoken)
     ]
     chosen = dataclasses.asdict(options)
     # these change nothing that is kept: a budget that is checked on reading, and H

@@ -37,6 +37,7 @@ from wfst_hmm.graph.lexicon_fst import (
 )
 from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.graph.spelling import Pauses, phone_labels, spell_grammar
+from wfst_hmm.graph.spotting import with_garbage
 from wfst_hmm.graph.stages import OnStage, Stages
 from wfst_hmm.graph.units import AnyModel, PhoneModel, PhonesInContext, Units
 from wfst_hmm.models.context import WORD_POSITIONS, ContextMap
@@ -162,6 +163,7 @@ def build_compact(
 
     Parameters, errors and notes are those of `build_graph`.
     """
+    grammar = grammar.at_scale(getattr(model, "acoustic_scale", 1.0))
     build = _Build(model, lexicon, grammar, options or GraphOptions(),
                    None if cache is None else StageCache(cache), on_stage)  # fmt: skip
     labels = model.state_labels()
@@ -187,14 +189,14 @@ class _Build:
         self, model: AnyModel, lexicon: Lexicon, grammar: Grammar, options: GraphOptions,
         cache: StageCache | None, on_stage: OnStage | None,
     ) -> None:  # fmt: skip
-        lexicon = spoken_lexicon(model, lexicon)
-        self.model, self.lexicon, self.grammar = model, lexicon, grammar
+        self.model, self.grammar = model, grammar
+        self.lexicon = with_garbage(spoken_lexicon(model, lexicon), grammar, model)
         self.options, self.cache = options, cache
         self.context: ContextMap | None = getattr(model, "context", None)
         self.n_positions = 1 if self.context is None else self.context.n_positions
         self.stages = Stages(max_megabytes=options.max_memory_mb, on_stage=on_stage)
         self.key = "" if cache is None else spelling_key(
-            model, lexicon, grammar, options, self.n_positions)  # fmt: skip
+            model, self.lexicon, grammar, options, self.n_positions)  # fmt: skip
 
     def spelled(self) -> Fst:
         """Return L∘G."""

@@ -4,7 +4,7 @@ In: a file of any kind of grammar that `kinds.KINDS` knows, or a specification s
 ``length:4``. Out: `Grammar`.
 
 Public names: `read_grammar`, `grammar_from_spec`; and what the table of kinds calls:
-`fst_grammar`, `fsg_grammar`, `jsgf_grammar`, `ngram_grammar`.
+`fst_grammar`, `fsg_grammar`, `jsgf_grammar`, `ngram_grammar`, `srgs_grammar`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from wfst_hmm.graph.phrases import Grammar, fixed_length, word_list, word_loop
 from wfst_hmm.kinds import kind_for, read_as, reader_of
 
 __all__ = ["fsg_grammar", "fst_grammar", "grammar_from_spec", "jsgf_grammar", "ngram_grammar",
-           "read_grammar"]  # fmt: skip
+           "read_grammar", "srgs_grammar"]  # fmt: skip
 
 _SPEC = re.compile(r"^(?P<kind>loop|words|length)(?::(?P<value>.*))?$")
 
@@ -72,7 +72,16 @@ def jsgf_grammar(path: str | Path) -> Grammar:
     """Read a JSGF grammar with its imports."""
     from wfst_hmm.graph.jsgf import read_jsgf
 
-    return Grammar(read_jsgf(path).to_fst(), str(path))
+    found = read_jsgf(path)
+    return Grammar(found.to_fst(), str(path), found.notes)
+
+
+def srgs_grammar(path: str | Path) -> Grammar:
+    """Read an SRGS grammar, XML or ABNF, with the files that it refers to."""
+    from wfst_hmm.graph.spotting import garbage_silent
+    from wfst_hmm.graph.srgs import read_srgs
+
+    return garbage_silent(Grammar(read_srgs(path).to_fst(), str(path)))
 
 
 def fsg_grammar(path: str | Path) -> Grammar:

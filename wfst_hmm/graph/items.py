@@ -72,7 +72,7 @@ def grammar_items(grammar: Grammar, lexicon: Lexicon, *, max_states: int) -> Ite
             + format_missing(missing),
             where=grammar.source or None, fix="Add them to the lexicon or change the grammar.",
         )  # fmt: skip
-    lexicon = lexicon.restricted(grammar.words)  # spelled as the grammar spells them
+    lexicon = lexicon.restricted(grammar.spoken)  # spelled as the grammar spells them
     arcs = grammar.fst.arcs
     codes = arcs["ilabel"].astype(np.int64) << 32 | arcs["olabel"]
     pairs = [(int(code) >> 32, int(code) & 0xFFFFFFFF) for code in np.unique(codes) if code]
@@ -116,7 +116,7 @@ def sounds_of(grammar: Grammar, lexicon: Lexicon) -> Lexicon:
     codes = np.unique(
         grammar.fst.arcs["ilabel"].astype(np.int64) << 32 | grammar.fst.arcs["olabel"]
     )
-    entries = list(lexicon.restricted(grammar.words))
+    entries = list(lexicon.restricted(grammar.spoken))
     for code in codes.tolist():
         said, printed = grammar.isymbols[code >> 32], grammar.osymbols[code & 0xFFFFFFFF]
         if code >> 32 and said != printed:

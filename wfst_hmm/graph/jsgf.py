@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from wfst_hmm.errors import FormatError, UsageError
@@ -19,20 +19,16 @@ from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.jsgf_fst import expansion_to_fst
 from wfst_hmm.graph.jsgf_parser import (
-    Choice,
     Expansion,
-    Optional,
     ParsedGrammar,
-    Place,
     Reference,
-    Repeat,
     Rule,
-    Tagged,
     Word,
     header_encoding,
     parse_jsgf,
+    renamed,
+    walk,
 )
-from wfst_hmm.graph.jsgf_parser import Sequence as Phrase
 
 __all__ = ["JsgfGrammar", "jsgf_from_text", "read_jsgf"]
 
@@ -55,18 +51,21 @@ class JsgfGrammar:
         Rules by their full name ``grammar.rule``; every reference in them is such a name.
     public : tuple of str
         Full names of the public rules of the grammar that was read first, in order.
+    notes : tuple of str
+        What was put up with: a reference that leads nowhere, in a rule that nothing uses ...
     """
 
     name: str
     rules: dict[str, Rule]
     public: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def words(self) -> tuple[str, ...]:
         """The words of all rules, each once, in order."""
         found: dict[str, None] = {}
         for rule in self.rules.values():
-            for piece in _walk(rule.expansion):
+            for piece in walk(rule.expansion):
                 if isinstance(piece, Word):
                     found[piece.text] = None
         return tuple(found)
@@ -99,9 +98,19 @@ class JsgfGrammar:
         if not chosen:
             raise FormatError("no public rule", where=self.name, fix="Write 'public <name> = ...;'")
         table = words if words is not None else Symbols(self.words)
-        return expansion_to_fst(
-            {name: rule.expansion for name, rule in self.rules.items()}, chosen, table, self.name
-        )
+        return expansion_to_fst(self._reached(chosen), chosen, table, self.name)
+
+    def _reached(self, chosen: Iterable[str]) -> dict[str, Expansion]:
+        """Return the rules that sentences of `chosen` may use."""
+        found: dict[str, Expansion] = {}
+        waiting = list(chosen)
+        while waiting:
+            name = waiting.pop()
+            if name in found or name not in self.rules:
+                continue
+            found[name] = self.rules[name].expansion
+            waiting += [p.name for p in walk(found[name]) if isinstance(p, Reference)]
+        return found
 
     def _full_name(self, name: str) -> str:
         for full in (f"{self.name}.{name}", name):
@@ -207,16 +216,46 @@ class _Loader:
     def linked(self, first: ParsedGrammar) -> JsgfGrammar:
         """Resolve all references of `first` and of the rules that it reaches."""
         rules: dict[str, Rule] = {}
-        waiting = [(first, rule) for rule in reversed(first.rules.values())]
+        own = {f"{first.name}.{name}": rule for name, rule in first.rules.items()}
+        public = [full for full, rule in own.items() if rule.public]
         scopes = {first.name: self._scope(first)}
-        scheduled = {f"{first.name}.{name}" for name in first.rules}
+        for full in public or own:
+            self._link(first, own[full], rules, scopes)
+        notes = [note for parsed in self.grammars.values() for note in parsed.notes]
+        for full in own if public else ():
+            if full in rules:
+                continue
+            tried, used = dict(rules), dict(self.slots)
+            try:  # nothing spoken leads here: what is wrong with it does no harm
+                self._link(first, own[full], tried, scopes)
+            except FormatError as error:
+                self.slots = used
+                notes.append(f"rule <{own[full].name}>, which nothing uses, is left out: {error}")
+            else:
+                rules = tried
+        for slot in (slot for slot, used_ in self.slots.items() if not used_):
+            defined = any(full.rpartition(".")[2] == slot for full in rules)
+            raise UsageError(
+                "a slot that a rule defines" if defined else "a slot that no rule refers to",
+                where=first.name, got=f"<{slot}>", expected="a reference to a rule not defined",
+            )  # fmt: skip
+        ordered = {full: rules.pop(full) for full in own if full in rules} | rules
+        return JsgfGrammar(first.name, ordered, tuple(public), tuple(notes))
+
+    def _link(
+        self, home: ParsedGrammar, first: Rule, rules: dict[str, Rule],
+        scopes: dict[str, dict[str, list[tuple[ParsedGrammar, Rule]]]],
+    ) -> None:  # fmt: skip
+        """Put a rule and all that it reaches into `rules`, every reference resolved."""
+        waiting = [(home, first)]
+        scheduled = {*rules, f"{home.name}.{first.name}"}
         while waiting:
             grammar, rule = waiting.pop()
             if grammar.name not in scopes:
                 scopes[grammar.name] = self._scope(grammar)
             names: dict[str, str] = {}
             open_: set[str] = set()
-            for piece in _walk(rule.expansion):
+            for piece in walk(rule.expansion):
                 if isinstance(piece, Reference) and piece.name not in _SPECIAL:
                     found = self._resolved(grammar, piece, scopes[grammar.name])
                     if found is None:
@@ -230,17 +269,7 @@ class _Loader:
                         scheduled.add(full)
                         waiting.append((home, target))
             full = f"{grammar.name}.{rule.name}"
-            rules[full] = dataclasses.replace(
-                rule, expansion=_renamed(rule.expansion, names, open_)
-            )
-        for slot in (slot for slot, used in self.slots.items() if not used):
-            defined = any(full.rpartition(".")[2] == slot for full in rules)
-            raise UsageError(
-                "a slot that a rule defines" if defined else "a slot that no rule refers to",
-                where=first.name, got=f"<{slot}>", expected="a reference to a rule not defined",
-            )  # fmt: skip
-        public = tuple(f"{first.name}.{r.name}" for r in first.rules.values() if r.public)
-        return JsgfGrammar(first.name, rules, public)
+            rules[full] = dataclasses.replace(rule, expansion=renamed(rule.expansion, names, open_))
 
     def _scope(self, grammar: ParsedGrammar) -> dict[str, list[tuple[ParsedGrammar, Rule]]]:
         """Return what each imported name, plain or qualified, may mean in `grammar`."""
@@ -297,18 +326,6 @@ class _Loader:
         return found[0]
 
 
-def _walk(expansion: Expansion) -> Iterator[Expansion]:
-    """Yield every part of an expansion, in reading order."""
-    waiting = [expansion]
-    while waiting:
-        piece = waiting.pop()
-        yield piece
-        if isinstance(piece, (Phrase, Choice)):
-            waiting.extend(reversed(piece.items))
-        elif isinstance(piece, (Optional, Repeat, Tagged)):
-            waiting.append(piece.item)
-
-
 def _slot_name(slot: str) -> str:
     """Return the name of the rule that ``contacts``, ``$contacts`` or ``<contacts>`` stands for."""
     name = slot.strip("<>").removeprefix("$")
@@ -317,26 +334,7 @@ def _slot_name(slot: str) -> str:
     return name
 
 
-def _renamed(expansion: Expansion, names: dict[str, str], slots: set[str]) -> Expansion:
-    """Return the expansion with its references under their full names, slots as words."""
-    if isinstance(expansion, Reference):
-        if expansion.name in slots:
-            return Word(f"${expansion.name}")
-        return dataclasses.replace(expansion, name=names.get(expansion.name, expansion.name))
-    if isinstance(expansion, (Phrase, Choice)):
-        items = tuple(_renamed(item, names, slots) for item in expansion.items)
-        return dataclasses.replace(expansion, items=items)
-    if isinstance(expansion, (Optional, Repeat, Tagged)):
-        return dataclasses.replace(expansion, item=_renamed(expansion.item, names, slots))
-    return expansion
-
-
 def _decoded(path: Path, data: bytes) -> str:
     """Decode by byte order mark, else by the first line, else as UTF-8."""
-    encoding = header_encoding(data.lstrip())
-    try:
-        return as_text(data, path, encoding or "utf-8",
-                       "Name the encoding in the first line, or convert to UTF-8.")  # fmt: skip
-    except LookupError:
-        raise FormatError("an unknown character encoding", where=str(Place(str(path), 1, 1)),
-                          got=repr((encoding or "")[:40]), fix="Convert the file to UTF-8.") from None  # fmt: skip
+    return as_text(data, path, header_encoding(data.lstrip()) or "utf-8",
+                   "Name the encoding in the first line, or convert to UTF-8.")  # fmt: skip

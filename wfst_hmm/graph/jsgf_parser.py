@@ -6,7 +6,8 @@ The language: Java Speech Grammar Format 1.0 (Sun Microsystems, 1998): weights `
 ``[optional]``, ``x*``, ``x+``, ``{tags}``, ``<rule>`` references, ``"quoted words"``, comments.
 
 Public names: `parse_jsgf`, `header_encoding`, `ParsedGrammar`, `Rule`, `Place`, and the kinds of `Expansion`:
-`Word`, `Reference`, `Sequence`, `Choice`, `Optional`, `Repeat`, `Tagged`.
+`Word`, `Reference`, `Sequence`, `Choice`, `Optional`, `Repeat`, `Tagged`; `walk` and `renamed`; and
+`GrammarParser`, which other notations of the same expressions share.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from wfst_hmm.orthography import fields
 __all__ = [
     "Choice",
     "Expansion",
+    "GrammarParser",
     "Optional",
     "ParsedGrammar",
     "Place",
@@ -35,6 +37,8 @@ __all__ = [
     "Word",
     "header_encoding",
     "parse_jsgf",
+    "renamed",
+    "walk",
 ]
 
 MAX_NESTING = 64  # brackets within brackets; a grammar that nests deeper is a mistake
@@ -53,7 +57,7 @@ _PIECES = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_HEADER = re.compile(r"#JSGF[ \t]+V1\.0(?:[ \t]+(?P<encoding>[^\s;]+))?(?:[ \t]+[^\s;]+)?[ \t]*;",
+_HEADER = re.compile(r"\s*#JSGF[ \t]+V1\.0(?:[ \t]+(?P<encoding>[^\s;]+))?(?:[ \t]+[^\s;]+)?[ \t]*;",
                      re.IGNORECASE)  # fmt: skip
 
 
@@ -136,11 +140,12 @@ class Rule:
 
 @dataclasses.dataclass(frozen=True)
 class ParsedGrammar:
-    """One file: its full name, what it imports, its rules in order."""
+    """One file: its full name, what it imports, its rules in order, what was put up with."""
 
     name: str
     imports: tuple[Reference, ...]
     rules: dict[str, Rule]
+    notes: tuple[str, ...] = ()
 
 
 def parse_jsgf(text: str, file: str = "JSGF") -> ParsedGrammar:
@@ -161,7 +166,7 @@ def parse_jsgf(text: str, file: str = "JSGF") -> ParsedGrammar:
     if not header:
         raise FormatError("not a JSGF grammar", where=f"{file}:1:1", got=repr(text[:20]),
                           expected="'#JSGF V1.0;' first")  # fmt: skip
-    return _Parser(text, file, header.end()).grammar()
+    return GrammarParser(text, file, header.end()).grammar()
 
 
 def header_encoding(data: bytes) -> str | None:
@@ -176,11 +181,17 @@ class _Piece(NamedTuple):
     place: Place
 
 
-class _Parser:
+class GrammarParser:
     """Recursive descent over the pieces of a text."""
 
+    pieces_of = _PIECES
+    starts: tuple[str, ...] = ("word", "quoted", "rule")  # kinds of pieces that begin an item
+
     def __init__(self, text: str, file: str, start: int) -> None:
-        self.text, self.file = text, file
+        self.text, self.file_name = text, file
+        self.notes: list[str] = []
+        if text[:start].lstrip() != text[:start]:
+            self.notes.append(f"{file}: blank lines before the header")
         self.pieces = self._scan(start)
         self.piece = next(self.pieces)
         self.depth = 0
@@ -189,8 +200,8 @@ class _Parser:
         text = self.text
         line, line_start = 1 + text.count("\n", 0, at), text.rfind("\n", 0, at) + 1
         while at < len(text):
-            found = _PIECES.match(text, at)
-            place = Place(self.file, line, at - line_start + 1)
+            found = self.pieces_of.match(text, at)
+            place = Place(self.file_name, line, at - line_start + 1)
             if not found:
                 raise self._unreadable(at, place)
             end = found.end()
@@ -206,7 +217,7 @@ class _Parser:
             if n_newlines:
                 line, line_start = line + n_newlines, text.rfind("\n", at, end) + 1
             at = end
-        yield _Piece("end", "the end of the file", Place(self.file, line, at - line_start + 1))
+        yield _Piece("end", "the end of the file", Place(self.file_name, line, at - line_start + 1))
 
     def _unreadable(self, at: int, place: Place) -> FormatError:
         wanted = {
@@ -218,23 +229,28 @@ class _Parser:
                            fix="A word with special characters needs quotes.")  # fmt: skip
 
     def error(self, what: str, **more: Any) -> FormatError:
+        """Return an error at the piece that is next."""
         return FormatError(what, where=str(self.piece.place), **more)
 
     def at_mark(self, mark: str) -> bool:
+        """Tell whether this mark is next."""
         return self.piece.kind == "mark" and self.piece.text == mark
 
     def take(self) -> _Piece:
+        """Return the next piece and pass it."""
         piece = self.piece
         self.piece = next(self.pieces, piece)
         return piece
 
     def expect(self, kind: str, text: str | None = None) -> _Piece:
+        """Return the next piece and pass it; another kind, or text, is an error."""
         if self.piece.kind != kind or (text is not None and self.piece.text != text):
             raise self.error("unexpected text", got=repr(self.piece.text[:40]),
                              expected=repr(text) if text else f"a {kind}")  # fmt: skip
         return self.take()
 
     def grammar(self) -> ParsedGrammar:
+        """Parse all that follows the header."""
         self.expect("word", "grammar")
         name = self.expect("word").text
         self.expect("mark", ";")
@@ -256,7 +272,7 @@ class _Parser:
                 raise FormatError(f"rule <{rule.name}> is defined twice", where=str(rule.place),
                                   got=f"first at {rules[rule.name].place}")  # fmt: skip
             rules[rule.name] = rule
-        return ParsedGrammar(name, tuple(imports), rules)
+        return ParsedGrammar(name, tuple(imports), rules, tuple(self.notes))
 
     def _rule(self) -> Rule:
         public = self.piece.kind == "word" and self.piece.text == "public"
@@ -270,16 +286,18 @@ class _Parser:
             raise FormatError(f"<{name.text}> has its own meaning", where=str(name.place),
                               fix="Choose another name.")  # fmt: skip
         self.expect("mark", "=")
-        expansion = self._choice()
+        expansion = self.choice()
         self.expect("mark", ";")
         return Rule(name.text, expansion, public, name.place)
 
-    def _choice(self) -> Expansion:
+    def choice(self) -> Expansion:
+        """Parse alternatives, with weights before all or none."""
         start = self.piece
-        items, weights = [], []
+        items: list[Expansion] = []
+        weights = []
         while True:
             weights.append(float(self.take().text) if self.piece.kind == "weight" else None)
-            items.append(self._sequence())
+            items.append(self.sequence(in_choice=bool(items)))
             if not self.at_mark("|"):
                 break
             self.take()
@@ -293,21 +311,24 @@ class _Parser:
             raise FormatError("all weights are zero", where=str(start.place))
         return Choice(tuple(items), given)
 
-    def _sequence(self) -> Expansion:
+    def sequence(self, *, in_choice: bool = False) -> Expansion:
+        """Parse items one after the other."""
         items: list[Expansion] = []
-        while (
-            self.piece.kind in ("word", "quoted", "rule") or self.at_mark("(") or self.at_mark("[")
-        ):
-            items += self._item()
+        while self.piece.kind in self.starts or self.at_mark("(") or self.at_mark("["):
+            items += self.item()
         if not items:
-            raise self.error(
-                "an empty alternative", got=repr(self.piece.text[:40]),
-                expected="words, <rule>, (...) or [...]", fix="Write <NULL> for nothing.",
-            )  # fmt: skip
+            if not (self.at_mark("|") or self.at_mark(")") or self.at_mark("]") or in_choice):
+                raise self.error(
+                    "an empty alternative", got=repr(self.piece.text[:40]),
+                    expected="words, <rule>, (...) or [...]", fix="Write <NULL> for nothing.",
+                )  # fmt: skip
+            self.notes.append(f"{self.piece.place}: an empty alternative, read as nothing said")
+            return Reference("NULL", self.piece.place)
         return items[0] if len(items) == 1 else Sequence(tuple(items))
 
-    def _item(self) -> list[Expansion]:
-        item = self._primary()
+    def item(self) -> list[Expansion]:
+        """Parse one item with its repetition and tags."""
+        item = self.primary()
         if self.at_mark("*") or self.at_mark("+"):
             item = [Repeat(_one(item), 0 if self.take().text == "*" else 1)]
         tags = []
@@ -315,7 +336,8 @@ class _Parser:
             tags.append(re.sub(r"\\(.)", r"\1", self.take().text.strip(), flags=re.DOTALL))
         return [Tagged(_one(item), tuple(tags))] if tags else item
 
-    def _primary(self) -> list[Expansion]:
+    def primary(self) -> list[Expansion]:
+        """Parse words, a reference or what is in brackets."""
         piece = self.take()
         if piece.kind == "rule":
             return [Reference(piece.text, piece.place)]
@@ -324,7 +346,7 @@ class _Parser:
             if self.depth > MAX_NESTING:
                 raise FormatError(f"brackets nested deeper than {MAX_NESTING}",
                                   where=str(piece.place), fix="Name the inner parts as rules.")  # fmt: skip
-            inner = self._choice()
+            inner = self.choice()
             self.expect("mark", ")" if piece.text == "(" else "]")
             self.depth -= 1
             return [Optional(inner) if piece.text == "[" else inner]
@@ -343,3 +365,29 @@ class _Parser:
 
 def _one(items: list[Expansion]) -> Expansion:
     return items[0] if len(items) == 1 else Sequence(tuple(items))
+
+
+def walk(expansion: Expansion) -> Iterator[Expansion]:
+    """Yield every part of an expansion, in reading order."""
+    waiting = [expansion]
+    while waiting:
+        piece = waiting.pop()
+        yield piece
+        if isinstance(piece, (Sequence, Choice)):
+            waiting.extend(reversed(piece.items))
+        elif isinstance(piece, (Optional, Repeat, Tagged)):
+            waiting.append(piece.item)
+
+
+def renamed(expansion: Expansion, names: dict[str, str], slots: set[str]) -> Expansion:
+    """Return the expansion with its references under their full names, slots as words."""
+    if isinstance(expansion, Reference):
+        if expansion.name in slots:
+            return Word(f"${expansion.name}")
+        return dataclasses.replace(expansion, name=names.get(expansion.name, expansion.name))
+    if isinstance(expansion, (Sequence, Choice)):
+        items = tuple(renamed(item, names, slots) for item in expansion.items)
+        return dataclasses.replace(expansion, items=items)
+    if isinstance(expansion, (Optional, Repeat, Tagged)):
+        return dataclasses.replace(expansion, item=renamed(expansion.item, names, slots))
+    return expansion

@@ -32,7 +32,12 @@ def check_recursion(rules: Mapping[str, Expansion]) -> dict[str, int]:
     Raises
     ------
     FormatError
-        A rule refers to itself other than at its end, or before any word; the cycle is shown.
+        A rule refers to itself other than at its end; the cycle is shown.
+
+    Notes
+    -----
+    A rule may refer to itself at its end before any word, as in ``<a> = [x] <a> | y``: going round
+    without a word is of no use, and does no harm.
     """
     empty = _nullable(rules)
     mentions = {name: _mentions(rule, empty) for name, rule in rules.items()}
@@ -44,12 +49,6 @@ def check_recursion(rules: Mapping[str, Expansion]) -> dict[str, int]:
             target = mention.reference.name
             if name in component and component.get(target) == component[name] and not mention.last:
                 raise _recursion_error(name, mention, mentions, "is recursive before its end")
-    left = {name: [m.reference.name for m in found if m.first] for name, found in mentions.items()}
-    left_groups = _components(left)
-    for name in left_groups:
-        for mention in mentions[name]:
-            if mention.first and left_groups.get(mention.reference.name) == left_groups[name]:
-                raise _recursion_error(name, mention, mentions, "refers to itself before any word")
     return component
 
 

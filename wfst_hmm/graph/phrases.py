@@ -52,6 +52,9 @@ class Grammar:
         What a person should know about how it was read.
     garbage : tuple of str
         Words of it that any phone may stand for, where the lexicon does not have them.
+    unscaled : bool
+        Its costs are weighed against acoustic scores: they are those at an acoustic scale of 1, and
+        are multiplied by the model's when a graph is built.
 
     Raises
     ------
@@ -63,6 +66,7 @@ class Grammar:
     source: str = ""
     notes: tuple[str, ...] = ()
     garbage: tuple[str, ...] = ()
+    unscaled: bool = False
 
     def __post_init__(self) -> None:
         fst, where = self.fst, self.source or None
@@ -99,9 +103,15 @@ class Grammar:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words that occur on its arcs, in the order of its table, without ``#0``."""
+        """The words that occur on its arcs, in the order of its table, without ``#0`` and garbage."""
         used = np.unique(self.fst.arcs["ilabel"])
-        return tuple(word for word in self.isymbols.strings(used) if word != BACKOFF)
+        none = {BACKOFF, *self.garbage}
+        return tuple(word for word in self.isymbols.strings(used) if word not in none)
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """The words and the garbage: all that needs pronunciations."""
+        return (*self.words, *self.garbage)
 
     def penalized(self, cost: float) -> Grammar:
         """Return the grammar with `cost` nats more on every word that is spoken.
@@ -127,6 +137,15 @@ class Grammar:
             fst.arcs["weight"], fst.arcs["nextstate"], fst.states["final"], isymbols, osymbols,
         )  # fmt: skip
         return dataclasses.replace(self, fst=other)
+
+    def at_scale(self, acoustic_scale: float) -> Grammar:
+        """Return the grammar for scores of this scale."""
+        if not self.unscaled:
+            return self
+        arcs = self.fst.arcs.copy()
+        arcs["weight"] *= np.float32(acoustic_scale)
+        fst = dataclasses.replace(self.fst, arcs=arcs)
+        return dataclasses.replace(self, fst=fst, unscaled=False)
 
     def without(self, words: str | Iterable[str]) -> Grammar:
         """Return the grammar of the sentences that use none of `words`."""
