@@ -51,16 +51,15 @@ class Bands(FrontEnd):
     def n_dims(self) -> int:
         return self.n_bands
 
-    def cepstra(self, audio: Audio, *, warp: float = 1.0) -> npt.NDArray[np.float32]:
+    def _cepstra(self, audio: Audio, warp: float = 1.0) -> npt.NDArray[np.float32]:
         self.require_warp(warp)
-        self.require_rate(audio)
-        stream = self.stream()
+        stream = self._stream()
         return np.concatenate([stream.accept(audio.samples), stream.finish()])
 
     def finish(self, cepstra: npt.NDArray[Any], stats: CmvnStats | None = None) -> Features:
         return Features((stats or self.stats(cepstra)).apply(cepstra), self.frame_shift)
 
-    def stream(self, *, block_frames: int = 10) -> "BandStream":
+    def _stream(self, block_frames: int = 10) -> "BandStream":
         return BandStream(self)
 
 

@@ -1,5 +1,6 @@
 """Streams of features: any pieces give the bits of one piece; fixed statistics, the batch."""
 
+import dataclasses
 from functools import partial
 
 import numpy as np
@@ -12,7 +13,7 @@ from wfst_hmm.signal.audio import Audio
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.features import Features
 from wfst_hmm.signal.kaldi import FeatureOptions
-from wfst_hmm.signal.live_cmvn import LiveCmvn, LiveCmvnOptions
+from wfst_hmm.signal.live_cmvn import LiveCmvn, LiveCmvnOptions, SpeechGate
 from wfst_hmm.signal.sphinx import SphinxOptions, finish_cepstra, sphinx_cepstra
 from wfst_hmm.signal.streaming import FeatureStream, SampleStream
 from wfst_hmm.signal.transforms import splice
@@ -114,19 +115,44 @@ def test_with_fixed_statistics_the_stream_is_the_batch(
         assert found.tobytes() == expected.tobytes()
 
 
-def loud(frames: np.ndarray) -> np.ndarray:
-    return frames[:, 0] >= 0
+@dataclasses.dataclass(frozen=True)
+class Levels:
+    """What `LiveCmvn` asks of a front end, for frames whose first number is their level."""
+
+    scales_variance: bool = False
+    n_normalized: int = 9
+
+    def level(self, frames: np.ndarray) -> np.ndarray:
+        return frames[:, 0].astype(np.float64)
+
+    def counted(self, frames: np.ndarray) -> np.ndarray:
+        return frames[:, 0] > 0
+
+    def guessed_stats(self, frames: np.ndarray) -> CmvnStats:
+        return CmvnStats.of(frames + np.float32(45))
+
+
+def slow_gate(levels: list[float]) -> list[bool]:
+    """Tell of each frame whether it has a say by looking back at all of them."""
+    heard = [t for t, level in enumerate(levels) if level > 0]
+    loud = []
+    for k, t in enumerate(heard):
+        least = min(levels[s] for s in heard[max(0, k - 299) : k + 1])
+        loud.append(levels[t] > least + 10)
+    said = [False] * len(levels)
+    for k in range(len(heard)):
+        starts = range(max(0, k - 29), k + 1)
+        said[heard[k]] = any(s >= 4 and all(loud[s - 4 : s + 1]) for s in starts)
+    return said
 
 
 def slow_running(
-    x: np.ndarray, o: LiveCmvnOptions, prior: CmvnStats, variance: bool, loud_only: bool
+    x: np.ndarray, said: list[bool], o: LiveCmvnOptions, prior: CmvnStats, variance: bool
 ) -> np.ndarray:
-    """Kaldi's online CMVN as defined: look back at every frame."""
+    """Kaldi's online CMVN as defined, over the frames that have a say: look back at all of them."""
     rows = []
     for t in range(len(x)):
-        seen = x[max(0, t - o.window + 1) : t + 1].astype(np.float64)
-        if loud_only:
-            seen = seen[seen[:, 0] >= 0]
+        seen = x[[s for s in range(t + 1) if said[s]][-o.window :]].astype(np.float64)
         share = max(0, min(o.prior_frames, o.window - len(seen))) / prior.count
         count = max(len(seen) + share * prior.count, 1e-10)
         mean = (seen.sum(axis=0) + share * prior.sum) / count
@@ -138,33 +164,77 @@ def slow_running(
     return np.array(rows)
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 30), st.integers(0, 40),
-       st.booleans(), st.booleans())  # fmt: skip
-def test_a_running_mean_is_what_its_definition_says(
-    seed: int, n: int, window: int, prior_frames: int, variance: bool, loud_only: bool
+stretches = st.lists(
+    st.tuples(st.sampled_from([-5.0, 3.0, 9.0, 12.0, 20.0, 40.0]), st.integers(1, 60)), max_size=12
+)
+
+
+def levels_of(parts: list[tuple[float, int]], seed: int) -> np.ndarray:
+    levels = np.concatenate([np.zeros(0), *(np.full(n, level) for level, n in parts)])
+    x = np.random.default_rng(seed).normal(0.0, 1.0, (len(levels), 3)).astype(np.float32)
+    x[:, 0] += levels
+    return x
+
+
+@settings(deadline=None)
+@given(stretches, st.integers(0, 2**32 - 1), st.integers(0, 400))
+def test_the_gate_is_what_its_definition_says(
+    parts: list[tuple[float, int]], seed: int, cut: int
 ) -> None:
-    rng = np.random.default_rng(seed)
-    x = rng.normal(0.5, 1, (n, 3)).astype(np.float32)
-    prior = CmvnStats.of(rng.normal(size=(11, 3)))
-    options = LiveCmvnOptions(window=window, prior_frames=max(prior_frames, 1))
-    live = LiveCmvn(options, prior, variance=variance, counted=loud if loud_only else None)
+    x = levels_of(parts, seed)
+    gate = SpeechGate(Levels())  # type: ignore[arg-type]
+    found = np.concatenate([gate.accept(x[:cut]), gate.accept(x[cut:])])
+    assert found.tolist() == slow_gate(x[:, 0].tolist())
+
+
+def test_speech_has_a_say_and_waiting_has_none() -> None:
+    spoken = [20.0, 45.0] * 50
+    levels = [[0.0] * 900, [2.0] * 400, [60.0] * 3, [2.0] * 100, spoken, [2.0] * 900]
+    x = np.concatenate([np.array(part) for part in levels])[:, None].astype(np.float32)
+    said = SpeechGate(Levels()).accept(x)  # type: ignore[arg-type]
+    first = 900 + 400 + 3 + 100
+    assert not said[:first].any()  # digital silence, faint noise, a click
+    assert said[first + 4 : first + 100].all()
+    assert not said[first + 100 + 30 :].any()
+
+
+@settings(deadline=None, max_examples=60)
+@given(stretches, st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 40), st.booleans())
+def test_a_running_mean_is_what_its_definition_says(
+    parts: list[tuple[float, int]], seed: int, window: int, prior_frames: int, variance: bool
+) -> None:
+    x = levels_of(parts, seed)
+    prior = CmvnStats.of(np.random.default_rng(seed).normal(size=(11, 3)))
+    options = LiveCmvnOptions(window=window, prior_frames=prior_frames)
+    live = LiveCmvn(options, Levels(variance), prior)  # type: ignore[arg-type]
     found = np.concatenate([live.accept(x[:5]), live.accept(x[5:])])
-    if variance and (prior_frames < 2 or window < 3):
+    if not len(x) or (variance and (prior_frames < 2 or window < 3)):
         return  # next to no frames: the variance hangs on rounding
-    expected = slow_running(x, options, prior, variance, loud_only)
+    expected = slow_running(x, slow_gate(x[:, 0].tolist()), options, prior, variance)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_sphinx_live_mean_stands_still_and_then_moves() -> None:
     prior = CmvnStats(2.0, np.array([2.0, 4.0]), np.zeros(2))  # mean 1, 2
-    live = LiveCmvn(LiveCmvnOptions("sphinx"), prior, counted=loud)
-    x = np.tile(np.array([[3.0, 5.0]], dtype=np.float32), (302, 1))
+    live = LiveCmvn(LiveCmvnOptions("sphinx"), Levels(), prior)  # type: ignore[arg-type]
+    x = np.tile(np.array([[30.0, 5.0]], dtype=np.float32), (306, 1))
+    x[0, 0] = 1.0  # what is quiet; the next four are not yet speech
     x[10, 0] = -1.0  # has no say
     found = live.accept(x)
-    np.testing.assert_allclose(found[:302, 1], 3.0)  # 500 + 301 frames are more than 800
+    np.testing.assert_allclose(found[:, 1], 3.0)  # 500 + 300 frames are no more than 800
+    live.accept(x[-1:])
     mean = (500 * 2.0 + 301 * 5.0) / 801
-    np.testing.assert_allclose(live.accept(x[:1])[0, 1], 5.0 - mean, rtol=1e-6)
+    np.testing.assert_allclose(live.accept(x[-1:])[0, 1], 5.0 - mean, rtol=1e-6)
+
+
+def test_a_stream_that_knows_no_mean_does_not_take_silence_for_speech() -> None:
+    x = levels_of([(-5.0, 200), (45.0, 100)], 0)
+    live = LiveCmvn(LiveCmvnOptions(), Levels())  # type: ignore[arg-type]
+    found = live.accept(x)
+    assert found[:200, 0].max() < -30
+    spoken = LiveCmvn(LiveCmvnOptions(), Levels())  # type: ignore[arg-type]
+    loud = levels_of([(5.0, 5), (45.0, 100)], 0)
+    assert abs(spoken.accept(loud)[10:, 0].mean()) < 2  # speech among the first frames is the mean
 
 
 def test_resampling_streams() -> None:
@@ -218,11 +288,11 @@ def test_bad_options() -> None:
     with pytest.raises(DataError, match="no channel 2"):
         SampleStream(8000, channel=2).accept(np.zeros((3, 2)))
     with pytest.raises(UsageError, match="needs statistics"):
-        LiveCmvn(LiveCmvnOptions("fixed"))
+        LiveCmvn(LiveCmvnOptions("fixed"), KALDI[0])
     with pytest.raises(DataError, match="no frames"):
-        LiveCmvn(LiveCmvnOptions(), CmvnStats(0.0, np.zeros(1), np.zeros(1)))
+        LiveCmvn(LiveCmvnOptions(), KALDI[0], CmvnStats(0.0, np.zeros(1), np.zeros(1)))
     with pytest.raises(UsageError, match="mean only"):
-        LiveCmvn(LiveCmvnOptions("sphinx"), variance=True)
+        LiveCmvn(LiveCmvnOptions("sphinx"), KALDI[2])
     with pytest.raises(UsageError, match="unknown kind"):
         LiveCmvnOptions("batch")
     with pytest.raises(UsageError, match="wait"):

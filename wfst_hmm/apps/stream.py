@@ -161,7 +161,8 @@ class Stream:
         How the mean is found while the audio comes in.
     stats : CmvnStats, optional
         Of the speaker, known beforehand; with ``LiveCmvnOptions("fixed")`` the result is that of
-        decoding the whole recording with these statistics.
+        decoding the whole recording with these statistics. By default those of what the model was
+        trained on.
     rate : int, optional
         Samples per second that come in, by default the model's.
     resample : bool
@@ -232,8 +233,13 @@ class Stream:
         self._samples = SampleStream(
             self._model.rate, rate, resample=resample, channel=channel
         )  # fmt: skip
+        front_end = self._model.front_end
+        if stats is None:
+            stats = CmvnStats.of_training(model.info) or front_end.usual_stats()
+        #: Whether it is known where the mean lies before anything was said.
+        self.knows_mean = stats is not None or front_end.normalization == "none"
         self._features = FeatureStream(
-            self._model.front_end, self._model.finish, normalization,
+            front_end, self._model.finish, normalization,
             reach=self._model.reach, stats=stats, block_frames=block_frames,
         )  # fmt: skip
         self._shift = self._model.frame_shift

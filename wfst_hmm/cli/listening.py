@@ -141,6 +141,9 @@ def listen(
         recognizer, options, endpoints=rules, normalization=live, stats=stats, rate=incoming,
         resample=True, channel=channel, costs=tools.costs, filler=tools.filler,
     )  # fmt: skip
+    if not stream.knows_mean:
+        warn("the model does not tell the mean of its training data: the first half second of "
+             "speech stands for it; give a recording with --speaker")  # fmt: skip
     if stdin:
         source = cast(io.BufferedReader, sys.stdin.buffer)
         pieces = raw_pieces(source, encoding=encoding.value, n_channels=channels,

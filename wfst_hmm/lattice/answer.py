@@ -27,6 +27,7 @@ from wfst_hmm.search.decode import decode
 from wfst_hmm.search.decoded import decoded_from_labels
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
+from wfst_hmm.search.quiet import or_nothing
 from wfst_hmm.search.result import Decoded, NoPath
 from wfst_hmm.search.searches import full_scores
 from wfst_hmm.search.taken import scores_for
@@ -159,6 +160,9 @@ def answer(
         if isinstance(result, NoPath):
             return result
         best = result
+    judged = or_nothing(best, graph, scores, options)
+    if judged is not best and isinstance(judged, Decoded):
+        return Answer(judged, lattice if wanted.keep_lattice else None)
     if wanted.confidence:
         best = with_confidences(best, lattice, wanted.calibration)
     alternatives = n_best_answers(graph, scores, lattice, wanted) if wanted.n_best else ()

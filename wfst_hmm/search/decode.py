@@ -17,6 +17,7 @@ from wfst_hmm.models.lazy_scores import LazyScores
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.certify import certify
 from wfst_hmm.search.options import SearchOptions
+from wfst_hmm.search.quiet import or_nothing
 from wfst_hmm.search.result import Decoded, NoPath
 from wfst_hmm.search.searches import BY_NAME, decode_beam, decode_compose, decode_exact
 from wfst_hmm.search.taken import scores_for
@@ -30,6 +31,9 @@ def decode(
     options: SearchOptions | None = None,
 ) -> Decoded | NoPath:
     """Return the best path of `scores` through `graph`, or the reason why there is none.
+
+    Where silence before the first word explains all frames better, nothing was said: the result
+    has no words (`search.quiet`).
 
     Parameters
     ----------
@@ -54,6 +58,10 @@ def decode(
     """
     options = (options or SearchOptions()).of(graph)
     taken = scores_for(graph, scores)
+    return or_nothing(_found(graph, taken, options), graph, taken, options)
+
+
+def _found(graph: AnyGraph, taken: Scores | LazyScores, options: SearchOptions) -> Decoded | NoPath:
     if not options.certify:
         return BY_NAME[options.search](graph, taken, options)
     result, proof = certify(graph, taken, options)

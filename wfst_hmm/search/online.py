@@ -28,6 +28,7 @@ from wfst_hmm.search.fused import FusedSearch
 from wfst_hmm.search.fused_compact import FusedCompactSearch
 from wfst_hmm.search.hmm_table import facts_of
 from wfst_hmm.search.options import SearchOptions
+from wfst_hmm.search.quiet import quiet_part, without_words
 from wfst_hmm.search.result import Decoded, NoPath
 from wfst_hmm.search.searches import reason_of, widening
 from wfst_hmm.search.unit_states import unit_states
@@ -81,6 +82,9 @@ class OnlineSearch:
             self._search = FusedCompactSearch(graph, costs, options)
         else:
             self._search = FusedSearch(graph.fst, graph.labels.column, costs, options)
+        # silence beside it, where the graph cannot be silent by itself
+        quiet = quiet_part(graph)
+        self._quiet = None if quiet is None else OnlineSearch(quiet, options)
         self.n_frames = 0
         self._dead_frame: int | None = None
         self._silent = np.isin(graph.phones, graph.silence_phones)[graph.labels.phone]
@@ -103,6 +107,8 @@ class OnlineSearch:
         self._search.advance(scores.array)
         taken = self._search.n_frames - self.n_frames
         self.n_frames += taken
+        if self._quiet is not None:
+            self._quiet.advance(Scores(scores.array[:taken], scores.frame_shift))
         if taken:
             self._open.append(scores.array[:taken])
         if self.lost and taken < scores.n_frames and self._dead_frame is None:
@@ -219,7 +225,11 @@ class OnlineSearch:
         """Return the best path of all frames, or why there is none, as far as can be told."""
         path = self._path(final=True)
         if path.cost < np.inf:
-            return self._decoded(path, frame_shift, complete=True)
+            said = self._decoded(path, frame_shift, complete=True)
+            silence = self._quiet.result(frame_shift) if self._quiet and said.words else None
+            if isinstance(silence, Decoded) and silence.total_cost < said.total_cost:
+                return without_words(silence, said.total_cost - silence.total_cost)
+            return said
         partial = None
         if self.n_frames:
             path = self._path(final=False)

@@ -9,7 +9,8 @@ Public names: `CmvnStats`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +78,19 @@ class CmvnStats:
                 expected=f"{self.sum.shape[0]}",
             )
         return CmvnStats(self.count + other.count, self.sum + other.sum, self.sumsq + other.sumsq)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return count, mean and variance, JSON-ready, as a model's ``info`` keeps them."""
+        return {"count": self.count, "mean": self.mean.tolist(), "variance": self.variance.tolist()}
+
+    @classmethod
+    def of_training(cls, info: Mapping[str, Any]) -> CmvnStats | None:
+        """Return what a model's ``info`` says of the cepstra it was trained on; None: nothing."""
+        known = info.get("cepstra")
+        if not known:
+            return None
+        mean, variance = np.array(known["mean"]), np.array(known["variance"])
+        return cls(known["count"], known["count"] * mean, known["count"] * (variance + mean**2))
 
     @property
     def mean(self) -> npt.NDArray[np.float64]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 import importlib
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -24,6 +25,7 @@ import numpy.typing as npt
 from wfst_hmm.errors import DataError, FormatError, UsageError
 from wfst_hmm.signal.audio import Audio
 from wfst_hmm.signal.cmvn import CmvnStats
+from wfst_hmm.signal.dither import Dither, dithered, unit_noise
 from wfst_hmm.signal.features import Features
 from wfst_hmm.signal.htk_files import HtkFeatures
 
@@ -46,6 +48,8 @@ _HOMES = {
     "htk": "wfst_hmm.signal.htk",
 }
 _CLASSES: dict[str, type[FrontEnd]] = {}
+_LEAST_LEVEL = 3.0  # decibels above the noise of one unit: what has a say in a mean
+_USUAL_LEVEL = 45.0  # where the mean of speech lies where nothing else is known
 
 
 class CepstraStream(Protocol):
@@ -164,9 +168,8 @@ class FrontEnd(abc.ABC):
         """Return the boundary that lies nearest to a time; the inverse of `frame_to_time`."""
         return max(0, round((seconds - self.frame_offset) / self.frame_shift))
 
-    @abc.abstractmethod
     def cepstra(self, audio: Audio, *, warp: float = 1.0) -> Array:
-        """Return the raw cepstra of a recording.
+        """Return the raw cepstra of a recording; samples that stand still are dithered.
 
         Parameters
         ----------
@@ -184,6 +187,12 @@ class FrontEnd(abc.ABC):
         DataError
             Another rate, too short for a frame, or a `warp` where `can_warp` is not set.
         """
+        self.require_rate(audio)
+        return self._cepstra(Audio(dithered(audio.samples, self.rate), self.rate), warp)
+
+    @abc.abstractmethod
+    def _cepstra(self, audio: Audio, warp: float = 1.0) -> Array:
+        """Return the raw cepstra of a recording, whatever its samples are."""
 
     @abc.abstractmethod
     def finish(self, cepstra: npt.NDArray[np.floating], stats: CmvnStats | None = None) -> Features:
@@ -211,13 +220,47 @@ class FrontEnd(abc.ABC):
         """Return the features of one recording, normalized by itself."""
         return self.finish(self.cepstra(audio))
 
+    def level(self, cepstra: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """Return the decibels of each frame above white noise of one unit of 16 bits, shape (T,).
+
+        Told by the first cepstrum, of which the front end's own answer to noise of two strengths
+        says how it counts.
+        """
+        zero, per_decibel = _level_scale(self)
+        return np.asarray((self._loudness(cepstra) - zero) / per_decibel, dtype=np.float64)
+
+    def _loudness(self, cepstra: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """Return what grows with the logarithm of a frame's energy, shape (T,): the first column."""
+        return cepstra[:, self.loudness_column]
+
+    @property
+    def loudness_column(self) -> int:
+        """Which of the raw cepstra tells the level."""
+        return 0
+
     def counted(self, cepstra: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
-        """Tell which frames have a say in the mean, shape (T,)."""
-        return np.ones(len(cepstra), dtype=bool)
+        """Tell which frames have a say in the mean, shape (T,): not those of digital silence."""
+        return np.asarray(self.level(cepstra) > _LEAST_LEVEL)
 
     def stats(self, cepstra: npt.NDArray[np.floating]) -> CmvnStats:
-        """Return what raw cepstra add to their speaker's statistics."""
+        """Return what raw cepstra add to their speaker's statistics; perhaps no frame at all."""
         return CmvnStats.of(cepstra[self.counted(cepstra)])
+
+    def guessed_stats(self, cepstra: npt.NDArray[np.floating]) -> CmvnStats:
+        """Return statistics where nothing was said: the frames' own, at the level of usual speech.
+
+        So normalized, silence lies as far below speech as it mostly does, instead of in its place.
+        """
+        x = np.array(cepstra, dtype=np.float64)
+        zero, per_decibel = _level_scale(self)
+        loud = x[:, self.loudness_column]
+        loud += zero + _USUAL_LEVEL * per_decibel - loud.mean()
+        return CmvnStats.of(x)
+
+    def known_stats(self, cepstra: npt.NDArray[np.floating], stats: CmvnStats | None) -> CmvnStats:
+        """Return `stats`, or those of the utterance itself, or a guess where both count nothing."""
+        found = self.stats(cepstra) if stats is None else stats
+        return found if found.count else self.guessed_stats(cepstra)
 
     def plain(self) -> FrontEnd:
         """Return the same front end without slopes, for features that are spliced instead."""
@@ -232,7 +275,10 @@ class FrontEnd(abc.ABC):
         options: Any = self
         return self if rate == self.rate else dataclasses.replace(options, rate=rate)
 
-    @abc.abstractmethod
+    def usual_stats(self) -> CmvnStats | None:
+        """Return the statistics that models of this kind start from when they name none."""
+        return None
+
     def stream(self, *, block_frames: int = 10) -> CepstraStream:
         """Begin to take audio in pieces: the cepstra are those of `cepstra`, whatever the pieces.
 
@@ -241,6 +287,11 @@ class FrontEnd(abc.ABC):
         block_frames : int
             Frames may come so many at a time.
         """
+        return _DitheredStream(Dither(self.rate), self._stream(block_frames))
+
+    @abc.abstractmethod
+    def _stream(self, block_frames: int = 10) -> CepstraStream:
+        """Begin to take audio in pieces, whatever its samples are."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values for JSON."""
@@ -289,6 +340,32 @@ class FrontEnd(abc.ABC):
         if warp != 1.0 and not self.can_warp:
             raise DataError(f"the front end {self.kind!r} does not warp frequencies", got=warp,
                             fix="Leave spk2warp out.")  # fmt: skip
+
+
+class _DitheredStream:
+    """Noise for samples that stand still, then cepstra."""
+
+    def __init__(self, dither: Dither, cepstra: CepstraStream) -> None:
+        self._dither, self._cepstra = dither, cepstra
+
+    def accept(self, samples: Array) -> Array:
+        return self._cepstra.accept(self._dither.accept(samples))
+
+    def finish(self) -> Array:
+        last = self._cepstra.accept(self._dither.finish())
+        return np.concatenate([last, self._cepstra.finish()])
+
+
+@functools.lru_cache(maxsize=64)
+def _level_scale(front_end: FrontEnd) -> tuple[float, float]:
+    """Return the loudness of noise of one unit, and what a decibel adds to it."""
+    seconds = max(1.0, 10 * front_end.frame_length)
+    noise = np.resize(unit_noise(), int(seconds * front_end.rate))
+    quiet, loud = (
+        float(front_end._loudness(front_end._cepstra(Audio(noise * gain, front_end.rate))).mean())
+        for gain in (np.float32(1), np.float32(100))
+    )
+    return quiet, (loud - quiet) / 40
 
 
 _F = TypeVar("_F", bound=FrontEnd)

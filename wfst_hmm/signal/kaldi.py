@@ -131,7 +131,7 @@ class FeatureOptions(FrontEnd):
         """Seconds to the middle of the first window; without `snip_edges` half a shift."""
         return (self.frame_length if self.snip_edges else self.frame_shift) / 2
 
-    def cepstra(self, audio: Audio, *, warp: float = 1.0) -> npt.NDArray[np.float32]:
+    def _cepstra(self, audio: Audio, warp: float = 1.0) -> npt.NDArray[np.float32]:
         """Mel-frequency cepstra (Davis & Mermelstein 1980) with Kaldi's definitions, no dither.
 
         Parameters
@@ -154,7 +154,6 @@ class FeatureOptions(FrontEnd):
         UsageError
             `warp` is out of range.
         """
-        self.require_rate(audio)
         if not 0.5 <= warp <= 2.0:
             raise UsageError("vtln_warp", got=warp, expected="0.5 to 2")
         _require_one_frame(audio, self)
@@ -162,7 +161,7 @@ class FeatureOptions(FrontEnd):
             from wfst_hmm.signal.warp import warped_mfcc
 
             return warped_mfcc(audio, self, warp)
-        stream = self.stream()
+        stream = self._stream()
         return np.concatenate([stream.accept(audio.samples), stream.finish()])
 
     def finish(self, cepstra: npt.NDArray[np.floating], stats: CmvnStats | None = None) -> Features:
@@ -172,8 +171,7 @@ class FeatureOptions(FrontEnd):
         for a speaker of whom nothing else is known.
         """
         if self.cmvn != "none":
-            stats = self.stats(cepstra) if stats is None else stats
-            cepstra = stats.apply(cepstra, variance=self.cmvn_variance)
+            cepstra = self.known_stats(cepstra, stats).apply(cepstra, variance=self.cmvn_variance)
         return Features(self.slopes(cepstra), self.frame_shift)
 
     def plain(self) -> FeatureOptions:
@@ -184,7 +182,7 @@ class FeatureOptions(FrontEnd):
         """Append deltas to frames of `plain`."""
         return add_deltas(frames, order=self.delta_order, window=self.delta_window)
 
-    def stream(self, *, block_frames: int = 10) -> _Stream:
+    def _stream(self, block_frames: int = 10) -> _Stream:
         """Begin to take audio in pieces; frames come as soon as they are there."""
         return _Stream(self)
 

@@ -191,10 +191,9 @@ class SphinxOptions(FrontEnd):
         """Whether cepstra are also scaled to variance 1: `varnorm`."""
         return self.varnorm
 
-    def cepstra(self, audio: Audio, *, warp: float = 1.0) -> npt.NDArray[np.float32]:
+    def _cepstra(self, audio: Audio, warp: float = 1.0) -> npt.NDArray[np.float32]:
         """Return cepstra (T, ncep) of one utterance; see `sphinx_cepstra`."""
         self.require_warp(warp)
-        self.require_rate(audio)
         return sphinx_cepstra(audio.samples, self)
 
     def finish(self, cepstra: npt.NDArray[np.floating], stats: CmvnStats | None = None) -> Features:
@@ -206,10 +205,26 @@ class SphinxOptions(FrontEnd):
         return dataclasses.replace(self, samprate=float(rate))
 
     def counted(self, cepstra: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
-        """Tell which frames have a say in the mean: those with c0 >= 0, shape (T,)."""
-        return np.asarray(cepstra[:, 0] >= 0)
+        """Tell which frames have a say in the mean: no digital silence, and c0 >= 0, shape (T,)."""
+        return np.asarray((cepstra[:, 0] >= 0) & super().counted(cepstra))
 
-    def stream(self, *, block_frames: int = 10, noise: NoiseTracker | None = None) -> _Stream:
+    def usual_stats(self, cmninit: str = "") -> CmvnStats | None:
+        """Return the mean that Sphinx starts from, by default what its programs do.
+
+        Parameters
+        ----------
+        cmninit : str
+            The value of a ``feat.params`` file: the first cepstra of the mean, commas between.
+        """
+        if self.varnorm:
+            return None  # the variance is told nowhere
+        given = cmninit or ("8" if self.transform == "legacy" else "40,3,-1")
+        mean = np.zeros(self.ncep)
+        values = [float(value) for value in given.split(",")][: self.ncep]
+        mean[: len(values)] = values
+        return CmvnStats(500.0, 500 * mean, 500 * mean**2)
+
+    def _stream(self, block_frames: int = 10, noise: NoiseTracker | None = None) -> _Stream:
         """Begin to take audio in pieces; `noise` carries noise removal on from earlier audio."""
         return _Stream(self, block_frames, noise)
 
@@ -427,7 +442,7 @@ def finish_cepstra(
 
     Notes
     -----
-    The mean is taken over frames with c0 >= 0 only: silence at digital zero has no say.
+    The mean is taken over frames with c0 >= 0 only, and without digital silence.
     """
     ceps = np.array(cepstra, dtype=np.float32)
     if ceps.ndim != 2 or ceps.shape[1] != options.ncep or not len(ceps):
@@ -435,9 +450,9 @@ def finish_cepstra(
                         expected=f"(T, {options.ncep})")  # fmt: skip
     if options.cmn != "none":
         loud = options.counted(ceps)
-        if stats is not None:
-            ceps = stats.apply(ceps, variance=options.varnorm) if stats.count else ceps
-        elif loud.any():
+        if stats is not None or not loud.any():
+            ceps = options.known_stats(ceps, stats).apply(ceps, variance=options.varnorm)
+        else:
             ceps -= ceps[loud].mean(axis=0, dtype=np.float64).astype(np.float32)
             if options.varnorm:
                 deviation = np.sqrt((ceps[loud].astype(np.float64) ** 2).mean(axis=0))

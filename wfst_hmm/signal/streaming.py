@@ -183,9 +183,7 @@ class FeatureStream:
         self._identity = CmvnStats(1.0, np.zeros(n_ceps), np.ones(n_ceps))
         self._live = None
         if front_end.normalization != "none":
-            self._live = LiveCmvn(normalization or LiveCmvnOptions(), stats,
-                                  variance=front_end.scales_variance,
-                                  counted=front_end.counted, n_dims=front_end.n_normalized)  # fmt: skip
+            self._live = LiveCmvn(normalization or LiveCmvnOptions(), front_end, stats)
         self._frames = np.zeros((0, n_ceps), dtype=np.float32)  # normalized, with past context
         self._n_before = 0  # how many of them are context of the next block
 

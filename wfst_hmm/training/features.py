@@ -3,7 +3,7 @@
 In: a corpus, a `FrontEnd`, warp factors. Out: `Take`s: features with the transcript they
 belong to.
 
-Public names: `Take`, `training_takes`.
+Public names: `Take`, `cepstra_info`, `training_takes`.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import WfstHmmError
+from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Corpus, Utterance
 from wfst_hmm.signal.extract import speaker_stats, utterance_cepstra
 from wfst_hmm.signal.front_end import FrontEnd
 from wfst_hmm.training.feature_store import mapped_parts
 from wfst_hmm.training.workers import Workers
 
-__all__ = ["Take", "training_takes"]
+__all__ = ["Take", "cepstra_info", "training_takes"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,6 +42,8 @@ class Take:
         Named in messages.
     speaker : str
         Who speaks, for speaker-adaptive training; a warped copy is another speaker's.
+    stats : CmvnStats or None
+        Of the cepstra before they were normalized; warped copies have none.
     """
 
     id: str
@@ -47,11 +51,18 @@ class Take:
     frames: npt.NDArray[np.float32]
     where: str = ""
     speaker: str = ""
+    stats: CmvnStats | None = None
 
     @property
     def place(self) -> str:
         """How messages name it."""
         return f"utterance {self.id} ({self.where})" if self.where else f"utterance {self.id}"
+
+
+def cepstra_info(takes: Sequence[Take]) -> dict[str, Any]:
+    """Return for a model's ``info`` the mean that live recognition starts from, if it is known."""
+    known = [take.stats for take in takes if take.stats is not None and take.stats.count]
+    return {"cepstra": CmvnStats.merge(known).to_dict()} if known else {}
 
 
 def training_takes(
@@ -121,6 +132,6 @@ def _finished(
     frames = list(finished) if folder is None else mapped_parts(finished, folder)
     return [
         Take(utterance.id + suffix, utterance.words or (), own, utterance.where,
-             utterance.speaker + suffix)
-        for (utterance, _), own in zip(raw, frames, strict=True)
+             utterance.speaker + suffix, None if suffix else front_end.stats(array))
+        for (utterance, array), own in zip(raw, frames, strict=True)
     ]  # fmt: skip

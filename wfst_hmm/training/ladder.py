@@ -37,7 +37,7 @@ from wfst_hmm.training.alignment_graphs import AlignmentGraphs
 from wfst_hmm.training.diagnostics import Diagnostics, diagnose
 from wfst_hmm.training.feature_space import FeatureSpace
 from wfst_hmm.training.feature_store import mapped_parts
-from wfst_hmm.training.features import Take
+from wfst_hmm.training.features import Take, cepstra_info
 from wfst_hmm.training.journal import Journal
 from wfst_hmm.training.material import Skipped, prepare
 from wfst_hmm.training.monophone import train_on
@@ -307,6 +307,7 @@ class Ladder:
                 "passes": [report.to_dict() for report in reports],
                 "diagnostics": facts.to_dict(),
             },
+            **cepstra_info(self.takes),
         }
         return ContextModel(
             tree.context_map(state.parameters.topologies), self.silence,

@@ -35,7 +35,7 @@ from wfst_hmm.models.moments import floor_of
 from wfst_hmm.models.topology import StateLabels
 from wfst_hmm.signal.corpus import Corpus
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs
-from wfst_hmm.training.features import Take, training_takes
+from wfst_hmm.training.features import Take, cepstra_info, training_takes
 from wfst_hmm.training.flat_start import FlatStart, loudness_range
 from wfst_hmm.training.journal import Journal, Saved
 from wfst_hmm.training.material import Material, Skipped, prepare
@@ -171,7 +171,8 @@ def _train(
             "n_frames": material.n_frames,
             "skipped": [[entry.id, entry.reason] for entry in skipped],
             "passes": [report.to_dict() for report in reports],
-        }
+        },
+        **cepstra_info(takes),
     }
     model = AcousticModel(
         start.phones, start.silence_phones, parameters.topologies, start.columns,

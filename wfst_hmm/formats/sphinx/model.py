@@ -36,6 +36,7 @@ from wfst_hmm.models.codebooks import CodebookSet
 from wfst_hmm.models.context import ContextMap
 from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.topology import Topology
+from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.sphinx import (
     NoiseTracker,
     SphinxOptions,
@@ -76,6 +77,8 @@ class SphinxModel:
         ``feature_transform``.
     fillers : dict
         Filler word -> phones, of ``noisedict``.
+    initial : CmvnStats or None
+        The mean that a live stream starts from: ``-cmninit``, or Sphinx's default.
     """
 
     definition: ModelDefinition
@@ -84,6 +87,7 @@ class SphinxModel:
     options: SphinxOptions
     transform: npt.NDArray[Any] | None
     fillers: dict[str, tuple[str, ...]]
+    initial: CmvnStats | None = None
 
     @property
     def phones(self) -> tuple[str, ...]:
@@ -103,7 +107,10 @@ class SphinxModel:
         """Return the model as this package saves, scores and builds graphs for it."""
         return ContextModel(
             self.context_map(), self.silence_phones, self.codebooks, self.options, self.transform,
-            self.fillers, {"made_by": "CMU Sphinx"}, acoustic_scale=_SCALE,
+            self.fillers, {"made_by": "CMU Sphinx"} | (
+                {} if self.initial is None else {"cepstra": self.initial.to_dict()}
+            ),
+            acoustic_scale=_SCALE,
         )  # fmt: skip
 
     def features(
@@ -158,6 +165,7 @@ def read_sphinx_model(path: str | Path) -> SphinxModel:
         options,
         transform,
         _read_fillers(path / "noisedict", definition),
+        _initial_mean(path / "feat.params", options),
     )
 
 
@@ -249,6 +257,20 @@ def read_feat_params(path: str | Path) -> SphinxOptions:
     except UsageError as error:
         raise FormatError(error.what, where=str(path), got=error.got,
                           expected=error.expected) from None  # fmt: skip
+
+
+def _initial_mean(path: Path, options: SphinxOptions) -> CmvnStats | None:
+    """Return the mean that ``-cmninit`` names; without it, what Sphinx starts from."""
+    words = [(f"{path}:{n}", word) for n, line in read_lines(path) for word in line.split()]
+    where, given = next(
+        (value for (_, key), value in zip(words[::2], words[1::2], strict=False)
+         if key == "-cmninit"), ("", ""),
+    )  # fmt: skip
+    try:
+        return options.usual_stats(given)
+    except ValueError:
+        raise FormatError("-cmninit is no mean", where=where, got=repr(given[:40]),
+                          expected="numbers with commas between, such as 40,3,-1") from None  # fmt: skip
 
 
 def _typed(kind: str, name: str, value: str, where: str) -> Any:
