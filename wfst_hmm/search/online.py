@@ -222,14 +222,20 @@ class OnlineSearch:
         return self._open[0]
 
     def result(self, frame_shift: float) -> Decoded | NoPath:
-        """Return the best path of all frames, or why there is none, as far as can be told."""
+        """Return the best path of all frames, or why there is none, as far as can be told.
+
+        Where silence before the first word explains all frames better, it has no words.
+        """
+        found = self._found(frame_shift)
+        silence = None if self._quiet is None else self._quiet.result(frame_shift)
+        if isinstance(silence, Decoded):
+            return without_words(silence, silence.total_cost, found)
+        return found
+
+    def _found(self, frame_shift: float) -> Decoded | NoPath:
         path = self._path(final=True)
         if path.cost < np.inf:
-            said = self._decoded(path, frame_shift, complete=True)
-            silence = self._quiet.result(frame_shift) if self._quiet and said.words else None
-            if isinstance(silence, Decoded) and silence.total_cost < said.total_cost:
-                return without_words(silence, said.total_cost - silence.total_cost)
-            return said
+            return self._decoded(path, frame_shift, complete=True)
         partial = None
         if self.n_frames:
             path = self._path(final=False)

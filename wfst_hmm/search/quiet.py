@@ -30,6 +30,7 @@ from wfst_hmm.search.searches import full_scores
 
 __all__ = ["or_nothing", "quiet_part", "without_words"]
 
+_ROUNDING = 0.1  # nats that sums in float32 may be off
 _MOST_STATES = 10_000  # a language model's silence leads everywhere
 _PARTS: weakref.WeakKeyDictionary[AnyGraph, list[Graph]] = weakref.WeakKeyDictionary()
 
@@ -71,31 +72,45 @@ def _quiet_part(graph: AnyGraph) -> Graph | None:
         0, source, ilabels, np.zeros(len(arcs), dtype=np.int32), weights, following,
         np.zeros(len(reached)), fst.isymbols, fst.osymbols,
     ))  # fmt: skip
-    return part.expanded() if isinstance(part, CompactGraph) else part
-
-
-def without_words(quiet: Decoded, better: float) -> Decoded:
-    """Return a path through `quiet_part` as the result of a search."""
-    note = f"nothing was said: silence is better than any sentence by {better:.1f} nats"
-    return dataclasses.replace(quiet, complete=False, notes=(*quiet.notes, note),
-                               arcs=np.zeros(0, dtype=np.int32))  # fmt: skip
+    if isinstance(part, CompactGraph):
+        part = part.expanded()
+        states = part.fst.states.copy()
+        states["final"] = 0  # in the midst of an HMM, too
+        part = dataclasses.replace(part, fst=dataclasses.replace(part.fst, states=states))
+    return part
 
 
 def or_nothing(
     result: Decoded | NoPath, graph: AnyGraph, scores: Scores | LazyScores, options: SearchOptions
 ) -> Decoded | NoPath:
-    """Return a result without words where silence costs less than the path that was found."""
-    if isinstance(result, NoPath) or not result.words:
-        return result
-    part = quiet_part(graph)
-    if part is None:
+    """Return a result without words where silence costs less than the path that was found.
+
+    Where none was found, than the best one that is not complete: pruning loses every sentence when
+    nobody speaks for long.
+    """
+    found = result if isinstance(result, Decoded) else result.partial
+    part = quiet_part(graph) if found is not None and (found.words or not found.complete) else None
+    if found is None or part is None:
         return result
     options = options.of(graph)
     whole = full_scores(scores)
     cost, arcs = viterbi_path(
         part.fst, whole.array, part.labels.column, acoustic_scale=options.scale
     )
-    if not cost < result.total_cost:
+    quiet = decoded_from_arcs(part, whole, arcs, options.scale, found.search)
+    return without_words(quiet, cost, result)
+
+
+def without_words(quiet: Decoded, cost: float, result: Decoded | NoPath) -> Decoded | NoPath:
+    """Return a path through `quiet_part` in the place of a result that costs more.
+
+    A path that is not complete may be the quiet one itself.
+    """
+    found = result if isinstance(result, Decoded) else result.partial
+    if found is None or not cost < found.total_cost + (0.0 if found.complete else _ROUNDING):
         return result
-    quiet = decoded_from_arcs(part, whole, arcs, options.scale, result.search)
-    return without_words(quiet, result.total_cost - cost)
+    note = "nothing was said: silence explains it better than any sentence"
+    if found.complete:
+        note += f", by {found.total_cost - cost:.1f} nats"
+    return dataclasses.replace(quiet, complete=False, notes=(*quiet.notes, note),
+                               arcs=np.zeros(0, dtype=np.int32))  # fmt: skip
