@@ -223,20 +223,21 @@ class FrontEnd(abc.ABC):
     def level(self, cepstra: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Return the decibels of each frame above white noise of one unit of 16 bits, shape (T,).
 
-        Told by the first cepstrum, of which the front end's own answer to noise of two strengths
-        says how it counts.
+        Told by `loudness_columns`, of which the front end's own answer to noise of two strengths
+        says how they count. All frames are alike where there are no such columns.
         """
         zero, per_decibel = _level_scale(self)
+        if not per_decibel > 0:
+            return np.full(len(cepstra), _USUAL_LEVEL)
         return np.asarray((self._loudness(cepstra) - zero) / per_decibel, dtype=np.float64)
 
     def _loudness(self, cepstra: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-        """Return what grows with the logarithm of a frame's energy, shape (T,): the first column."""
-        return cepstra[:, self.loudness_column]
+        return np.asarray(cepstra[:, self.loudness_columns].mean(axis=1))
 
     @property
-    def loudness_column(self) -> int:
-        """Which of the raw cepstra tells the level."""
-        return 0
+    def loudness_columns(self) -> slice:
+        """Which of the raw cepstra grow with the logarithm of a frame's energy; perhaps none."""
+        return slice(0, 1)
 
     def counted(self, cepstra: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
         """Tell which frames have a say in the mean, shape (T,): not those of digital silence."""
@@ -253,8 +254,9 @@ class FrontEnd(abc.ABC):
         """
         x = np.array(cepstra, dtype=np.float64)
         zero, per_decibel = _level_scale(self)
-        loud = x[:, self.loudness_column]
-        loud += zero + _USUAL_LEVEL * per_decibel - loud.mean()
+        if per_decibel > 0:
+            raised = zero + _USUAL_LEVEL * per_decibel - self._loudness(x).mean()
+            x[:, self.loudness_columns] += raised
         return CmvnStats.of(x)
 
     def known_stats(self, cepstra: npt.NDArray[np.floating], stats: CmvnStats | None) -> CmvnStats:
@@ -358,7 +360,9 @@ class _DitheredStream:
 
 @functools.lru_cache(maxsize=64)
 def _level_scale(front_end: FrontEnd) -> tuple[float, float]:
-    """Return the loudness of noise of one unit, and what a decibel adds to it."""
+    """Return the loudness of noise of one unit, and what a decibel adds to it; 0: not known."""
+    if front_end.loudness_columns == slice(0, 0):
+        return 0.0, 0.0
     seconds = max(1.0, 10 * front_end.frame_length)
     noise = np.resize(unit_noise(), int(seconds * front_end.rate))
     quiet, loud = (

@@ -209,7 +209,25 @@ class HtkOptions(FrontEnd):
         """All but the energy."""
         return self.n_ceps - ("E" in self._marks)
 
-    def cepstra(self, audio: Audio, *, warp: float = 1.0) -> npt.NDArray[np.float32]:
+    @property
+    def loudness_columns(self) -> slice:
+        """C0, or log filters, or log energy where it is not relative to the loudest frame."""
+        if self._base == "FBANK":
+            return slice(0, self.numchans)
+        at = self.n_ceps - ("E" in self._marks) - 1
+        if self._base == "MFCC" and "0" in self._marks:
+            return slice(at, at + 1)
+        if self._base != "MELSPEC" and "E" in self._marks and not self.enormalise:
+            return slice(at + 1, at + 2)
+        return slice(0, 0)
+
+    def counted(self, cepstra: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+        """Tell which frames have a say in the mean, as far as what is left of them tells."""
+        if cepstra.shape[1] != self.n_ceps or self._base not in _BASES:
+            return np.ones(len(cepstra), dtype=bool)
+        return super().counted(cepstra)
+
+    def _cepstra(self, audio: Audio, warp: float = 1.0) -> npt.NDArray[np.float32]:
         """Return the statics of a recording, shape (T, n_ceps), as HCopy makes them.
 
         Raises
@@ -218,7 +236,6 @@ class HtkOptions(FrontEnd):
             Another rate, too short for one frame, or a kind that only HTK computes.
         """
         self._require_computable()
-        self.require_rate(audio)
         n_samples, size = len(audio.samples), self.frame_size
         if n_samples < size:
             raise DataError("too short for one frame",
@@ -337,14 +354,14 @@ class HtkOptions(FrontEnd):
             for window in self._windows:
                 blocks.append(_slopes(blocks[-1], window, simple=self.simplediffs))
         if "Z" in self._marks:
-            mean = (self.stats(frames[:, :n]) if stats is None else stats).mean[:n].copy()
+            mean = self.known_stats(frames[:, :n], stats).mean[:n].copy()
             mean[self.n_normalized :] = 0.0
             blocks[0] = blocks[0] - mean
         if "N" in self._marks and not suppressed:
             blocks[0] = blocks[0][:, :-1]
         return Features(np.hstack(blocks).astype(np.float32), self.frame_shift)
 
-    def stream(self, *, block_frames: int = 10) -> _Stream:
+    def _stream(self, block_frames: int = 10) -> _Stream:
         """Begin to take audio in pieces.
 
         Energy is relative to the loudest frame *so far*: a stream does not know what comes.
