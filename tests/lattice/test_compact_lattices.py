@@ -19,9 +19,8 @@ from wfst_hmm.lattice.generate import decode_with_lattice
 from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.lattice.nbest import n_best
 from wfst_hmm.search import begin
-from wfst_hmm.search.compact_beam import CompactBeamSearch
+from wfst_hmm.search.beam import search_of
 from wfst_hmm.search.exact import viterbi_path
-from wfst_hmm.search.fused_compact import FusedCompactSearch
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
 from wfst_hmm.search.result import NoPath
@@ -93,7 +92,7 @@ def test_pruning_on_the_way_leaves_the_same_lattice(
     options = SearchOptions(beam=4.0, max_active=6, min_active=1, lattice_beam=lattice_beam)
     counts = []
     for collect_at in (1, 1 << 20):
-        search = CompactBeamSearch(graph, options, links=True, collect_at=collect_at)
+        search = search_of(graph, options, links=True, collect_at=collect_at)
         search.advance(scores[:3])
         search.advance(scores[3:])
         cost, links, final = search.finish_links()
@@ -118,7 +117,7 @@ def dense_graph(seed: int, n_states: int, n_arcs: int) -> CompactGraph:
 def test_many_active_units(seed: int) -> None:
     graph = dense_graph(seed, 60, 400)
     scores = random_scores(seed, 20)
-    search = CompactBeamSearch(graph, UNLIMITED)
+    search = search_of(graph, UNLIMITED)
     search.advance(scores.array)
     active = search.active_units()
     assert len(active) > 100
@@ -133,10 +132,8 @@ def test_many_active_units(seed: int) -> None:
 def test_no_unit_is_active_twice_when_the_room_for_units_grows(seed: int, fused: bool) -> None:
     graph = dense_graph(seed, 120, 1600)
     scores = random_scores(seed, 12)
-    search: FusedCompactSearch | CompactBeamSearch = CompactBeamSearch(graph, UNLIMITED)
-    if fused:
-        costs_nothing = WordCosts(WORDS, [(1.0, phrase_machine([], WORDS))])
-        search = FusedCompactSearch(graph, costs_nothing, UNLIMITED)
+    costs_nothing = WordCosts(WORDS, [(1.0, phrase_machine([], WORDS))])
+    search = search_of(graph, UNLIMITED, costs_nothing if fused else None)
     rooms = {len(search._tokens.items.unit)}
     for row in scores.array:
         search.advance(row[None])

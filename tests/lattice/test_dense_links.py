@@ -7,14 +7,14 @@ from search_problems import WORDS, Problem, acyclic
 
 from wfst_hmm.lattice.generate import lattice_of
 from wfst_hmm.search.beam import BeamSearch
-from wfst_hmm.search.dense_links import DenseLinks, links_are_dense
+from wfst_hmm.search.dense import DenseLinks, links_are_dense
 from wfst_hmm.search.options import SearchOptions
 
 
 def rows(problem: Problem, search: BeamSearch | DenseLinks, options: SearchOptions) -> object:
     """Return the number of states, and what all arcs of the lattice say, sorted."""
     search.advance(problem.scores)
-    lattice = lattice_of(search, problem.fst, options, WORDS, 0.01)
+    lattice = lattice_of(search, options, WORDS, 0.01)
     if lattice is None:
         return None
     ends = [len(lattice.final), *np.sort(lattice.final).tolist()]

@@ -58,7 +58,7 @@ def test_a_pruned_raw_lattice_holds_every_path_within_its_beam(
     search = BeamSearch(problem.fst, problem.columns, options, links=True, collect_at=prune_at)
     for row in problem.scores:
         search.advance(row[None])
-    lattice = lattice_of(search, problem.fst, options, WORDS, 0.01)
+    lattice = lattice_of(search, options, WORDS, 0.01)
     paths = all_paths(problem)
     assert (lattice is not None) == bool(paths)
     if lattice is None:

@@ -51,7 +51,7 @@ def test_chunks_and_garbage_collection_change_nothing(
     for size in [*sizes, len(problem.scores)]:
         search.advance(problem.scores[at : at + size])
         at += size
-    cost, arcs = search.path()
+    cost, arcs, *_ = search.path()
     assert cost == pytest.approx(whole[0], abs=1e-5)
     assert list(arcs) == list(whole[1])
 
@@ -81,8 +81,8 @@ def test_settled_arcs_and_the_rest_are_the_path(
     for size in [*sizes, len(problem.scores)]:
         search.advance(problem.scores[at : at + size])
         at += size
-        settled += search.settle().tolist()
-    cost, arcs = search.path()
+        settled += search.settle()[0].tolist()
+    cost, arcs, *_ = search.path()
     assert cost == pytest.approx(whole[0], abs=1e-5)
     if cost < np.inf:
         assert settled + arcs.tolist() == whole[1].tolist()
@@ -93,7 +93,7 @@ def test_a_decided_path_is_settled_at_once() -> None:
                           [np.inf] * 3 + [0.0])  # fmt: skip
     search = BeamSearch(chain, np.array([0, 1], dtype=np.int32), UNLIMITED)
     search.advance(np.zeros((2, 2), dtype=np.float32))
-    assert search.settle().tolist() == [0, 1]
-    assert search.settle().tolist() == []
+    assert search.settle()[0].tolist() == [0, 1]
+    assert search.settle()[0].tolist() == []
     search.advance(np.array([[0, 1]], dtype=np.float32))
     assert search.path()[1].tolist() == [3]

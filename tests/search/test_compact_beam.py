@@ -13,8 +13,8 @@ from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.units import Units
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.models.topology import Topology
+from wfst_hmm.search.beam import search_of
 from wfst_hmm.search.begin import begin_search, graph_to_search
-from wfst_hmm.search.compact_beam import CompactBeamSearch
 from wfst_hmm.search.cross_check import cross_check
 from wfst_hmm.search.decode import decode, decode_beam
 from wfst_hmm.search.decoded import decoded_of
@@ -35,7 +35,7 @@ def test_unlimited_beam_equals_the_exact_search_of_the_expanded_graph(
     scores = random_scores(seed, n_frames)
     expanded = graph.expanded()
     wanted, _ = viterbi_path(expanded.fst, scores.array, expanded.labels.column)
-    search = CompactBeamSearch(graph, UNLIMITED)
+    search = search_of(graph, UNLIMITED)
     search.advance(scores.array)
     path = search.path()
     if wanted == np.inf:
@@ -116,9 +116,9 @@ def test_chunks_collection_and_settling_change_nothing(
 ) -> None:
     scores = random_scores(seed, 12).array
     options = SearchOptions(beam=3.0, max_active=4, min_active=2)
-    whole = CompactBeamSearch(graph, options)
+    whole = search_of(graph, options)
     whole.advance(scores)
-    pieces = CompactBeamSearch(graph, options, collect_at=collect_at)
+    pieces = search_of(graph, options, collect_at=collect_at)
     at = 0
     arcs: list[int] = []
     ends: list[int] = []

@@ -13,9 +13,8 @@ from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.graph.word_machine import phrase_machine
-from wfst_hmm.search.beam import beam_path
+from wfst_hmm.search.beam import BeamSearch, beam_path
 from wfst_hmm.search.exact import viterbi_path
-from wfst_hmm.search.fused import FusedSearch
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
 
@@ -41,9 +40,9 @@ def composed_cost(problem: Problem, costs: WordCosts) -> float:
 def test_unlimited_beam_equals_composition_and_exact_search(
     problem: Problem, costs: WordCosts
 ) -> None:
-    search = FusedSearch(problem.fst, problem.columns, costs, UNLIMITED)
+    search = BeamSearch(problem.fst, problem.columns, UNLIMITED, words=costs)
     search.advance(problem.scores)
-    found, arcs = search.path()
+    found, arcs, *_ = search.path()
     expected = composed_cost(problem, costs)
     if expected == np.inf:
         assert found == np.inf
@@ -63,9 +62,9 @@ def test_machines_without_costs_change_nothing(
 ) -> None:
     free = WordCosts(WORDS, [(1.0, phrase_machine([], WORDS))])
     options = SearchOptions(beam=beam, max_active=max_active, min_active=1)
-    search = FusedSearch(problem.fst, problem.columns, free, options)
+    search = BeamSearch(problem.fst, problem.columns, options, words=free)
     search.advance(problem.scores)
-    cost, arcs = search.path()
+    cost, arcs, *_ = search.path()
     plain_cost, plain_arcs = beam_path(problem.fst, problem.scores, problem.columns, options)
     assert cost == pytest.approx(plain_cost, abs=1e-5)
     assert arcs.tolist() == plain_arcs.tolist()
@@ -78,16 +77,16 @@ def test_chunks_collection_and_settling_change_nothing(
     problem: Problem, costs: WordCosts, sizes: list[int], beam: float
 ) -> None:
     options = SearchOptions(beam=beam, max_active=0, min_active=1)
-    whole = FusedSearch(problem.fst, problem.columns, costs, options)
+    whole = BeamSearch(problem.fst, problem.columns, options, words=costs)
     whole.advance(problem.scores)
-    expected_cost, expected = whole.path()
-    search = FusedSearch(problem.fst, problem.columns, costs, options, collect_at=4)
+    expected_cost, expected, *_ = whole.path()
+    search = BeamSearch(problem.fst, problem.columns, options, words=costs, collect_at=4)
     at, settled = 0, []
     for size in [*sizes, len(problem.scores)]:
         search.advance(problem.scores[at : at + size])
         at += size
-        settled += search.settle().tolist()
-    cost, arcs = search.path()
+        settled += search.settle()[0].tolist()
+    cost, arcs, *_ = search.path()
     assert cost == pytest.approx(expected_cost, abs=1e-5)
     if cost < np.inf:
         assert settled + arcs.tolist() == expected.tolist()
@@ -98,7 +97,7 @@ def test_refusals() -> None:
     loop = Fst.from_arcs(0, [0, 1, 1], [0, 0, 1], [1, 0, 0], [0.0] * 3, [1, 0, 1], [0.0, 0.0])
     free = WordCosts(WORDS, [(1.0, phrase_machine([], WORDS))])
     with pytest.raises(GraphError, match="epsilon cycle"):
-        FusedSearch(loop, np.zeros(1, dtype=np.int32), free)
+        BeamSearch(loop, np.zeros(1, dtype=np.int32), words=free)
     with pytest.raises(UsageError, match="no word machine"):
         WordCosts(WORDS, [])
     with pytest.raises(UsageError, match="finite"):

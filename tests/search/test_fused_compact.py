@@ -15,9 +15,7 @@ from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.graph.compact import CompactGraph
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.graph.word_machine import phrase_machine
-from wfst_hmm.search.compact_beam import CompactBeamSearch
-from wfst_hmm.search.fused import FusedSearch
-from wfst_hmm.search.fused_compact import FusedCompactSearch
+from wfst_hmm.search.beam import search_of
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
 
@@ -40,9 +38,9 @@ def test_unlimited_beam_equals_the_search_of_the_expanded_graph(
 ) -> None:
     scores = random_scores(seed, n_frames).array
     expanded = graph.expanded()
-    direct = FusedSearch(expanded.fst, expanded.labels.column, costs, UNLIMITED)
+    direct = search_of(expanded, UNLIMITED, costs)
     direct.advance(scores)
-    search = FusedCompactSearch(graph, costs, UNLIMITED)
+    search = search_of(graph, UNLIMITED, costs)
     search.advance(scores)
     wanted, found = direct.path()[0], search.path()
     if wanted == np.inf:
@@ -61,7 +59,7 @@ def test_machines_without_costs_change_nothing(
     scores = random_scores(seed, 10).array
     options = SearchOptions(beam=beam, max_active=max_active, min_active=1)
     free = WordCosts(WORDS, [(1.0, phrase_machine([], WORDS))])
-    search, plain = FusedCompactSearch(graph, free, options), CompactBeamSearch(graph, options)
+    search, plain = search_of(graph, options, free), search_of(graph, options)
     search.advance(scores)
     plain.advance(scores)
     assert search.lost_at == plain.lost_at
@@ -78,9 +76,9 @@ def test_chunks_collection_renumbering_and_settling_change_nothing(
 ) -> None:
     scores = random_scores(seed, 12).array
     options = SearchOptions(beam=4.0, max_active=0, min_active=2)
-    whole = FusedCompactSearch(graph, costs, options)
+    whole = search_of(graph, options, costs)
     whole.advance(scores)
-    pieces = FusedCompactSearch(graph, costs, options, collect_at=hold, renumber_at=hold)
+    pieces = search_of(graph, options, costs, collect_at=hold, renumber_at=hold)
     at = 0
     arcs: list[int] = []
     ends: list[int] = []
@@ -103,4 +101,4 @@ def test_words_on_epsilon_cycles_are_refused() -> None:
     graph = dataclasses.replace(random_graph(1, [CHAIN], 2), fst=loop)
     free = WordCosts(WORDS, [(1.0, phrase_machine([], WORDS))])
     with pytest.raises(GraphError, match="epsilon cycle"):
-        FusedCompactSearch(graph, free)
+        search_of(graph, None, free)

@@ -30,7 +30,6 @@ from wfst_hmm.graph.phrases import Grammar
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.graph.word_machine import Phrase
 from wfst_hmm.search.beam import BeamSearch
-from wfst_hmm.search.fused import FusedSearch
 from wfst_hmm.search.options import SearchOptions
 
 __all__ = ["bench_fuse"]
@@ -121,14 +120,9 @@ def _search(
     """Return processor time and cost of a search."""
     begun = time.process_time()
     columns = graph.labels.column
-    search: BeamSearch | FusedSearch
-    if added is None:
-        search = BeamSearch(graph.fst, columns, options)
-    else:
-        search = FusedSearch(graph.fst, columns, added, options)
+    search = BeamSearch(graph.fst, columns, options, words=added)
     search.advance(scores)
-    cost, _ = search.path()
-    return time.process_time() - begun, cost
+    return time.process_time() - begun, search.path().cost
 
 
 def _phrases(

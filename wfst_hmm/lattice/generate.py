@@ -10,25 +10,25 @@ Public names: `raw_lattice`, `lattice_of`, `lattice_before_determinization`, `de
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph
+from wfst_hmm.graph.word_costs import MachineArrays, WordCosts, final_cost, take_word
 from wfst_hmm.lattice.determinize import determinize_lattice
 from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.lattice.order import in_order
 from wfst_hmm.models.scores import Scores
-from wfst_hmm.search.beam import BeamSearch
+from wfst_hmm.search.beam import BeamSearch, search_of
 from wfst_hmm.search.begin import graph_to_search, overruled
-from wfst_hmm.search.compact_beam import CompactBeamSearch
-from wfst_hmm.search.compact_links import meanings
-from wfst_hmm.search.decoded import decoded_from_arcs, decoded_from_labels
-from wfst_hmm.search.dense_links import DenseLinks, links_are_dense
-from wfst_hmm.search.links import LinkStore
+from wfst_hmm.search.decoded import decoded_from_labels
+from wfst_hmm.search.dense import DenseLinks, links_are_dense
+from wfst_hmm.search.links import LinkMeanings, LinkStore
+from wfst_hmm.search.online import decode_with_costs
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded, NoPath
 from wfst_hmm.search.searches import decode_beam, widening
@@ -67,131 +67,162 @@ def raw_lattice(
     within the lattice beam of the best one is in it, with its own costs.
     """
     options = options or SearchOptions()
-    search = _search_for(fst, columns, options, len(scores))
+    search: BeamSearch | DenseLinks
+    if links_are_dense(fst, options, len(scores)):
+        search = DenseLinks(fst, columns, options)
+    else:
+        search = BeamSearch(fst, columns, options, links=True)
     search.advance(scores)
-    return lattice_of(search, fst, options, words, frame_shift)
-
-
-def _search_for(
-    fst: Fst, columns: npt.NDArray[np.int32], options: SearchOptions, n_frames: int
-) -> BeamSearch | DenseLinks:
-    if links_are_dense(fst, options, n_frames):
-        return DenseLinks(fst, columns, options)
-    return BeamSearch(fst, columns, options, links=True)
+    return lattice_of(search, options, words or fst.osymbols or Symbols([]), frame_shift)
 
 
 def lattice_before_determinization(
-    graph: AnyGraph, scores: Scores, options: SearchOptions
+    graph: AnyGraph, scores: Scores, options: SearchOptions, costs: WordCosts | None = None
 ) -> Lattice | None:
-    """Return the raw lattice of either kind of graph, None without a path."""
+    """Return the raw lattice of either kind of graph, None without a path.
+
+    `costs` are costs of words that are added while searching.
+    """
     options = options.of(graph)
-    graph = graph_to_search(graph, options)
-    if isinstance(graph, CompactGraph):
-        search = CompactBeamSearch(graph, options, links=True)
-        search.advance(scores.array)
-        made = _compact_lattice(search, graph, options, scores.frame_shift)
-        return None if made is None else made[0]
-    return raw_lattice(
-        graph.fst, scores.array, graph.labels.column, options, words=graph.words,
-        frame_shift=scores.frame_shift,
-    )  # fmt: skip
+    graph = graph_to_search(graph, options, costs)
+    _, made = _searched(graph, scores, options, costs)
+    return None if made is None else made[0]
 
 
 def lattice_of(
-    search: BeamSearch | DenseLinks,
-    fst: Fst,
-    options: SearchOptions,
-    words: Symbols | None,
-    frame_shift: float,
+    search: BeamSearch | DenseLinks, options: SearchOptions, words: Symbols, frame_shift: float
 ) -> Lattice | None:
     """Return the raw lattice of a finished search."""
-    made = _lattice_and_arcs(search, fst, options, words, frame_shift)
+    made = _lattice_and_arcs(search, options, words, frame_shift, None)
     return None if made is None else made[0]
+
+
+def _searched(
+    graph: AnyGraph, scores: Scores, options: SearchOptions, costs: WordCosts | None
+) -> tuple[BeamSearch | DenseLinks, tuple[Lattice, npt.NDArray[np.int32]] | None]:
+    """Search for a lattice; return the search, the lattice, and the graph's arcs behind its own."""
+    search: BeamSearch | DenseLinks
+    expanded = not isinstance(graph, CompactGraph) and costs is None
+    if expanded and links_are_dense(graph.fst, options, scores.n_frames):
+        search = DenseLinks(graph.fst, graph.labels.column, options)
+    else:
+        search = search_of(graph, options, costs, links=True)
+    search.advance(scores.array)
+    return search, _lattice_and_arcs(search, options, graph.words, scores.frame_shift, costs)
 
 
 def _lattice_and_arcs(
     search: BeamSearch | DenseLinks,
-    fst: Fst,
-    options: SearchOptions,
-    words: Symbols | None,
-    frame_shift: float,
-) -> tuple[Lattice, npt.NDArray[np.int32]] | None:
-    """Return the raw lattice of a finished search, and the graph's arc behind each of its arcs."""
-    cost, links, final_cost = search.finish_links()
-    if cost == np.inf:
-        return None
-    arc = links.arc[: links.counts[0]]
-    rows = fst.arcs[arc]
-    made, order = _from_links(
-        links, final_cost, rows["ilabel"], rows["olabel"], rows["weight"], options,
-        words or fst.osymbols or Symbols([]), frame_shift,
-    )  # fmt: skip
-    return made, arc[order]
-
-
-def _from_links(
-    links: LinkStore,
-    final_cost: npt.NDArray[np.float64],
-    label: npt.NDArray[np.int32],
-    word: npt.NDArray[np.int32],
-    cost: npt.NDArray[Any],
     options: SearchOptions,
     words: Symbols,
     frame_shift: float,
-) -> tuple[Lattice, npt.NDArray[np.int64]]:
-    """Return the lattice that links are, and which link each of its arcs is.
-
-    `label`, `word` and `cost` are the state labels, output labels and graph costs of the links.
-    """
-    n_links, n_tokens, n_frames, _ = (int(count) for count in links.counts)
-    source, target = links.source[:n_links], links.target[:n_links]
-    emits = label > 0
-    number, order = in_order(source, target, emits, links.first_token[: n_frames + 1], n_tokens)
-    final = np.full(n_tokens, np.inf)
-    final[number[links.first_token[n_frames - 1] : n_tokens]] = final_cost
-    labels, emits = label[order], emits[order]
-    return Lattice(
-        number[source[order]], number[target[order]], np.ascontiguousarray(word[order]),
-        cost[order].astype(np.float64), links.acoustic[:n_links][order].astype(np.float64),
-        labels[emits], np.concatenate([np.zeros(1, np.int64), np.cumsum(emits)]), final, words,
-        frame_shift, beam=options.lattice_beam,
-    ), order  # fmt: skip
-
-
-def _compact_lattice(
-    search: CompactBeamSearch, graph: CompactGraph, options: SearchOptions, frame_shift: float
+    costs: WordCosts | None,
 ) -> tuple[Lattice, npt.NDArray[np.int32]] | None:
-    """Return the raw lattice of a finished search over a compact graph.
+    """Return the raw lattice of a finished search.
 
     And the graph's arc behind each of its arcs, -1 for those within units.
     """
     cost, links, final_cost = search.finish_links()
     if cost == np.inf:
         return None
-    meant = meanings(graph, links.arc[: links.counts[0]])
-    made, order = _from_links(
-        links, final_cost, meant.label, meant.word, meant.cost, options, graph.words, frame_shift
-    )
+    meant = search.meanings(links)
+    made, order = _from_links(links, final_cost, meant, options, words, frame_shift, costs)
     return made, meant.arc[order]
 
 
+@numba.njit(cache=True, nogil=True)
+def _add_costs(
+    source: npt.NDArray[np.int32],
+    target: npt.NDArray[np.int32],
+    word: npt.NDArray[np.int32],
+    graph_cost: npt.NDArray[np.float64],
+    final: npt.NDArray[np.float64],
+    machines: MachineArrays,
+    start: int,
+) -> None:
+    """Add the costs of words to a raw lattice, in place; its states are in topological order.
+
+    Each of its states is one pair of states of graph and machines, so that all paths into it
+    leave the machines in one state: it is enough to carry that from arc to arc.
+    """
+    reached = np.full(len(final), -1, dtype=np.int64)
+    reached[0] = start
+    for arc in range(len(source)):
+        before = reached[source[arc]]
+        if before < 0:
+            continue  # by rounding, the way there was just beyond the lattice beam
+        if word[arc]:
+            added, reached[target[arc]] = take_word(machines, before, word[arc])
+            graph_cost[arc] += added
+        else:
+            reached[target[arc]] = before
+    for state in range(len(final)):
+        if final[state] < np.inf and reached[state] >= 0:
+            final[state] += final_cost(machines, reached[state])
+
+
+def _from_links(
+    links: LinkStore,
+    final_cost: npt.NDArray[np.float64],
+    meant: LinkMeanings,
+    options: SearchOptions,
+    words: Symbols,
+    frame_shift: float,
+    costs: WordCosts | None,
+) -> tuple[Lattice, npt.NDArray[np.int64]]:
+    """Return the lattice that links are, and which link each of its arcs is."""
+    n_links, n_tokens, n_frames, _ = (int(count) for count in links.counts)
+    emits = meant.label > 0
+    number, order = in_order(
+        links.source[:n_links], links.target[:n_links], emits, links.first_token[: n_frames + 1],
+        n_tokens,
+    )  # fmt: skip
+    source, target = number[links.source[order]], number[links.target[order]]
+    final = np.full(n_tokens, np.inf)
+    final[number[links.first_token[n_frames - 1] : n_tokens]] = final_cost
+    labels, emits = meant.label[order], emits[order]
+    word = np.ascontiguousarray(meant.word[order])
+    cost = meant.cost[order].astype(np.float64)
+    if costs is not None:
+        _add_costs(source, target, word, cost, final, costs.arrays, costs.start)
+    return Lattice(
+        source, target, word, cost, links.acoustic[order].astype(np.float64), labels[emits],
+        np.concatenate([np.zeros(1, np.int64), np.cumsum(emits)]), final, words, frame_shift,
+        beam=options.lattice_beam,
+    ), order  # fmt: skip
+
+
 def decode_lattice(
-    graph: AnyGraph, scores: Scores, options: SearchOptions | None = None
+    graph: AnyGraph,
+    scores: Scores,
+    options: SearchOptions | None = None,
+    costs: WordCosts | None = None,
 ) -> Lattice | NoPath:
     """Return the deterministic lattice of one utterance, or the reason why there is none.
 
     Every word sequence has one path: its best, with that path's costs and state labels.
     """
-    found = decode_with_lattice(graph, scores, options)
+    found = decode_with_lattice(graph, scores, options, costs)
     return found if isinstance(found, NoPath) else found[1]
 
 
 def decode_with_lattice(
-    graph: AnyGraph, scores: Scores, options: SearchOptions | None = None
+    graph: AnyGraph,
+    scores: Scores,
+    options: SearchOptions | None = None,
+    costs: WordCosts | None = None,
 ) -> tuple[Decoded, Lattice] | NoPath:
     """Return the best path and the deterministic lattice of one beam search.
 
     When pruning loses every path, wider beams are tried as in `search.searches.decode_beam`.
+
+    Parameters
+    ----------
+    graph : Graph or CompactGraph
+    scores : Scores
+    options : SearchOptions, optional
+    costs : WordCosts, optional
+        Costs of words that are added while searching; they are part of the lattice's graph costs.
 
     Raises
     ------
@@ -202,11 +233,14 @@ def decode_with_lattice(
     """
     options = (options or SearchOptions()).of(graph)
     for tried, notes in widening(options):
-        found = _best_and_lattice(graph, scores, tried, notes)
+        found = _best_and_lattice(graph, scores, tried, costs, notes)
         if found is not None:
             return _noted(*found, options.lattice_beam)
-        if tried is options:  # `decode_beam` knows why, and whether a wider beam helps
-            result = decode_beam(graph, scores, options)
+        if tried is options:  # these know why, and whether a wider beam helps
+            if costs is None:
+                result = decode_beam(graph, scores, options)
+            else:
+                result = decode_with_costs(graph, scores, costs, options)
             if isinstance(result, NoPath):
                 return result
     return NoPath("beam_cut", "pruning lost every complete path", scores.n_frames)
@@ -223,35 +257,28 @@ def _noted(best: Decoded, lattice: Lattice, asked: float) -> tuple[Decoded, Latt
 
 
 def _best_and_lattice(
-    graph: AnyGraph, scores: Scores, options: SearchOptions, notes: tuple[str, ...]
+    graph: AnyGraph,
+    scores: Scores,
+    options: SearchOptions,
+    costs: WordCosts | None,
+    notes: tuple[str, ...],
 ) -> tuple[Decoded, Lattice] | None:
-    graph = graph_to_search(graph, options)
-    if isinstance(graph, CompactGraph):
-        compact_search = CompactBeamSearch(graph, options, links=True)
-        compact_search.advance(scores.array)
-        found = _compact_lattice(compact_search, graph, options, scores.frame_shift)
-        if found is None:
-            return None
-        return _best_of(graph, scores, *found, notes), determinize_lattice(found[0])
-    search = _search_for(graph.fst, graph.labels.column, options, scores.n_frames)
-    search.advance(scores.array)
-    made = _lattice_and_arcs(search, graph.fst, options, graph.words, scores.frame_shift)
-    if made is None:
+    graph = graph_to_search(graph, options, costs)
+    search, found = _searched(graph, scores, options, costs)
+    if found is None:
         return None
-    raw, arcs = made
-    path = arcs[raw.best_arcs()]
     name = "beam"
     if isinstance(search, DenseLinks):
         name, notes = "exact", (*notes, *overruled(search, options))
-    best = decoded_from_arcs(graph, scores, path, options.scale, name, notes=notes)
-    return best, determinize_lattice(raw)
+    return _best_of(graph, scores, *found, name, notes), determinize_lattice(found[0])
 
 
 def _best_of(
-    graph: CompactGraph,
+    graph: AnyGraph,
     scores: Scores,
     raw: Lattice,
     arcs: npt.NDArray[np.int32],
+    name: str,
     notes: tuple[str, ...],
 ) -> Decoded:
     """Return the best path of a raw lattice, its HMM states as they are there."""
@@ -263,5 +290,5 @@ def _best_of(
         graph, scores, raw.labels[raw.label_start[path][counts > 0]], word[word > 0],
         (np.cumsum(counts) - counts)[word > 0], arcs[path][arcs[path] >= 0],
         float(raw.acoustic_cost[path].sum()),
-        float(raw.graph_cost[path].sum() + raw.final[last]), "beam", notes=notes,
+        float(raw.graph_cost[path].sum() + raw.final[last]), name, notes=notes,
     )  # fmt: skip

@@ -13,10 +13,9 @@ from typing import TypeAlias
 
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph
 from wfst_hmm.graph.graph import Graph
-from wfst_hmm.search.beam import BeamSearch
-from wfst_hmm.search.compact_beam import CompactBeamSearch
-from wfst_hmm.search.dense import WIDE, DenseSearch, is_small
-from wfst_hmm.search.dense_links import DenseLinks
+from wfst_hmm.graph.word_costs import WordCosts
+from wfst_hmm.search.beam import BeamSearch, search_of
+from wfst_hmm.search.dense import WIDE, DenseLinks, DenseSearch, is_small
 from wfst_hmm.search.options import SearchOptions
 
 __all__ = [
@@ -25,7 +24,7 @@ __all__ = [
 ]  # fmt: skip
 
 #: All have `advance`, `mark_columns`, `path`, `settle`, `n_frames`, `lost_at`, `n_pruned` and `pruned_above`.
-AnySearch: TypeAlias = BeamSearch | CompactBeamSearch | DenseSearch
+AnySearch: TypeAlias = BeamSearch | DenseSearch
 
 #: What results note where a narrow beam was asked for that something else was stronger than: of
 #: small graphs, and of others.
@@ -38,19 +37,22 @@ _EXPANDED: weakref.WeakKeyDictionary[CompactGraph, Graph] = weakref.WeakKeyDicti
 
 
 def begin_search(
-    graph: AnyGraph, options: SearchOptions, *, keep_pruned: bool = False
+    graph: AnyGraph,
+    options: SearchOptions,
+    words: WordCosts | None = None,
+    *,
+    keep_pruned: bool = False,
 ) -> AnySearch:
-    """Return a search that has seen no frame yet.
+    """Return a search that has seen no frame yet; `words` are costs to add to the graph's.
 
     Small graphs are searched exactly unless the beam is narrow, or is to prune whatever the graph:
     that is quicker, and no worse.
     """
     options = options.of(graph)
-    if isinstance(graph, CompactGraph):
-        return CompactBeamSearch(graph, options, keep_pruned=keep_pruned)
-    if searches_all(options) and is_small(graph.fst):
+    compact = isinstance(graph, CompactGraph)
+    if not compact and words is None and searches_all(options) and is_small(graph.fst):
         return DenseSearch(graph.fst, graph.labels.column, options)
-    return BeamSearch(graph.fst, graph.labels.column, options, keep_pruned=keep_pruned)
+    return search_of(graph, options, words, keep_pruned=keep_pruned)
 
 
 def searches_all(options: SearchOptions) -> bool:
@@ -68,12 +70,16 @@ def overruled(search: object, options: SearchOptions) -> tuple[str, ...]:
     return (A_FEW_KEPT,) if few else ()
 
 
-def graph_to_search(graph: AnyGraph, options: SearchOptions) -> AnyGraph:
+def graph_to_search(
+    graph: AnyGraph, options: SearchOptions, words: WordCosts | None = None
+) -> AnyGraph:
     """Return the graph that is best searched in the place of this one, its arcs numbered anew.
 
     A compact graph that is small with its HMMs expanded, too, is expanded once: to search it
     exactly is quicker than to expand it on the way, unless the beam is narrow.
     """
+    if words is not None:
+        return graph
     if isinstance(graph, CompactGraph) and searches_all(options) and is_small(graph.fst):
         expanded = expanded_of(graph)
         if is_small(expanded.fst):

@@ -15,10 +15,11 @@ import numpy.typing as npt
 from wfst_hmm.fst.symbols import EPSILON
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph
 from wfst_hmm.graph.graph import Graph
+from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.align import phone_segments, word_segments
-from wfst_hmm.search.beam import BeamSearch
-from wfst_hmm.search.compact_beam import CompactBeamSearch, CompactPath
+from wfst_hmm.search.backpointers import GraphPath
+from wfst_hmm.search.begin import AnySearch
 from wfst_hmm.search.dense import DenseSearch
 from wfst_hmm.search.hmm_table import facts_of
 from wfst_hmm.search.result import Decoded, Word
@@ -34,66 +35,77 @@ __all__ = [
 
 
 def decoded_of(
-    search: BeamSearch | CompactBeamSearch | DenseSearch,
+    search: AnySearch,
     graph: AnyGraph,
     scores: Scores,
     acoustic_scale: float,
     *,
+    words: WordCosts | None = None,
     final: bool = True,
     notes: tuple[str, ...] = (),
 ) -> Decoded | None:
     """Return the best answer of a search that has taken all `scores`, None when it has none.
 
-    With ``final=False``, of all paths, not only of those that end in a final state.
+    With ``final=False``, of all paths, not only of those that end in a final state. `words` are
+    the costs that were added while searching.
     """
-    if isinstance(search, CompactBeamSearch):
-        assert isinstance(graph, CompactGraph)
-        path = search.path(final=final)
-        if path.cost == np.inf:
-            return None
-        return decoded_from_path(graph, scores, path, acoustic_scale, final=final, notes=notes)
-    cost, arcs = search.path(final=final)
-    if cost == np.inf:
+    path = search.path(final=final)
+    if path.cost == np.inf:
         return None
-    assert isinstance(graph, Graph)
     name = "exact" if isinstance(search, DenseSearch) else "beam"
-    return decoded_from_arcs(graph, scores, arcs, acoustic_scale, name, complete=final, notes=notes)
+    return decoded_from_path(
+        graph, scores, path, acoustic_scale, name, words=words, final=final, notes=notes
+    )
 
 
 def decoded_from_path(
-    graph: CompactGraph,
+    graph: AnyGraph,
     scores: Scores,
-    path: CompactPath,
+    path: GraphPath,
     acoustic_scale: float,
+    search: str = "beam",
     *,
+    words: WordCosts | None = None,
     final: bool = True,
     notes: tuple[str, ...] = (),
 ) -> Decoded:
-    """Return the answer that a path through a compact graph stands for.
+    """Return the answer that a path through a graph of either kind stands for.
 
     Parameters
     ----------
-    path : CompactPath
-        From the start state on.
+    path : GraphPath
+        From the start state on; its cost does not matter.
     acoustic_scale : float
+    search : str
+        Name of the search.
+    words : WordCosts, optional
+        Costs of words that were added while searching.
     final : bool
         Whether it ends in a final state; its cost is then added.
     """
     rows = graph.fst.arcs[path.arcs]
-    facts = facts_of(graph)
-    labels, acoustic, transitions = unit_states(
-        facts.table, facts.label, facts.enter_label, rows["ilabel"] - 1, path.ends, 0,
-        scores.array, acoustic_scale, path.complete,
-    )  # fmt: skip
-    begins = np.concatenate([np.zeros(1, dtype=np.int32), path.ends[:-1]])
+    costs = float(rows["weight"].sum(dtype=np.float64))
+    if isinstance(graph, CompactGraph):
+        facts = facts_of(graph)
+        labels, acoustic, transitions = unit_states(
+            facts.table, facts.label, facts.enter_label, rows["ilabel"] - 1, path.ends, 0,
+            scores.array, acoustic_scale, path.complete,
+        )  # fmt: skip
+        costs += transitions
+    else:
+        labels = np.ascontiguousarray(rows["ilabel"][rows["ilabel"] > 0])
+        acoustic = acoustic_cost_of(graph, scores, labels, acoustic_scale)
+    begins = np.concatenate([np.zeros(1, dtype=np.int32), path.ends[:-1]])[: len(rows)]
     speaks = rows["olabel"] > 0
-    costs = float(rows["weight"].sum(dtype=np.float64)) + transitions
+    said = rows["olabel"][speaks]
     if final:
         last = int(rows["nextstate"][-1]) if len(rows) else graph.fst.start
         costs += float(graph.fst.states["final"][last])
+    if words is not None:
+        costs += words.cost(said.tolist(), complete=final)
     return decoded_from_labels(
-        graph, scores, labels, rows["olabel"][speaks], begins[: len(rows)][speaks], path.arcs,
-        acoustic, costs, "beam", complete=final, notes=notes,
+        graph, scores, labels, said, begins[speaks], path.arcs, acoustic, costs, search,
+        complete=final, notes=notes,
     )  # fmt: skip
 
 
@@ -107,32 +119,20 @@ def decoded_from_arcs(
     complete: bool = True,
     notes: tuple[str, ...] = (),
 ) -> Decoded:
-    """Return the answer that a path through the graph stands for.
+    """Return the answer that arcs stand for, from the start state on, HMMs written out.
 
     Parameters
     ----------
     arcs : ndarray of int32
-        Arcs of ``graph.fst`` from the start state on.
-    acoustic_scale : float
-    search : str
-        Name of the search.
+        Arcs of ``graph.fst``.
     complete : bool
         Whether the path ends in a final state; its cost is then added.
     """
-    rows = graph.fst.arcs[arcs]
-    emits = rows["ilabel"] > 0
-    labels = np.ascontiguousarray(rows["ilabel"][emits])
-    speaks = rows["olabel"] > 0
-    word_frames: npt.NDArray[np.int64] = (np.cumsum(emits) - emits)[speaks]
-    acoustic = acoustic_cost_of(graph, scores, labels, acoustic_scale)
-    costs = float(rows["weight"].sum(dtype=np.float64))
-    if complete:
-        last = int(rows["nextstate"][-1]) if len(rows) else graph.fst.start
-        costs += float(graph.fst.states["final"][last])
-    return decoded_from_labels(
-        graph, scores, labels, rows["olabel"][speaks], word_frames, arcs, acoustic, costs, search,
-        complete=complete, notes=notes,
-    )  # fmt: skip
+    ends = np.cumsum(graph.fst.arcs["ilabel"][arcs] > 0).astype(np.int32)
+    path = GraphPath(0.0, arcs, ends, True)
+    return decoded_from_path(
+        graph, scores, path, acoustic_scale, search, final=complete, notes=notes
+    )
 
 
 def acoustic_cost_of(

@@ -12,23 +12,29 @@ them, it moves small blocks of costs. A frame runs in three steps, each a functi
 2. `enter`: follow the arcs of the states that were reached in the frame before;
 3. `leave`: give each state of the graph its cheapest way out of a unit.
 
-Public names: `FREE`, `Instances`, `cheapest_ways`, `enter`, `home`, `leave`, `mask_for`,
-`new_instances`, `rehash`, `step`, `with_room`.
+With word machines, the destination is a pair (`wfst_hmm.search.pairs`): the word of an arc is
+said where its unit begins.
+
+Public names: `FREE`, `Entries`, `Instances`, `MaybeInstances`, `cheapest_entries`, `cutoff_of_instances`, `enter`,
+`leave`, `mask_for`, `new_entries`, `new_instances`, `rehash`, `step`, `with_room`.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.graph.word_costs import MachineArrays, take_word
 from wfst_hmm.search.hmm_table import HmmTable
-from wfst_hmm.search.prefetch import prefetch
+from wfst_hmm.search.pairs import MaybePairs, number_of, pairs_with_room
+from wfst_hmm.search.tokens import cutoff_for, prefetch, smallest
 
 __all__ = [
-    "FREE", "Instances", "cheapest_ways", "enter", "home", "leave", "mask_for", "new_instances", "rehash", "step", "with_room"
+    "FREE", "Entries", "Instances", "MaybeInstances", "cheapest_entries", "cutoff_of_instances", "enter", "leave",
+    "mask_for", "new_entries", "new_instances", "rehash", "step", "with_room",
 ]  # fmt: skip
 
 Numbers = npt.NDArray[np.uint32]  # unsigned: numba need not ask whether an index is negative
@@ -61,6 +67,10 @@ class Instances(NamedTuple):
     cost: Floats
     back: npt.NDArray[np.int64]
     table: Numbers
+
+
+#: `Instances`, or None where HMMs are written out in the graph.
+MaybeInstances: TypeAlias = Any
 
 
 @numba.njit(cache=True, nogil=True)
@@ -103,6 +113,33 @@ def rehash(items: Instances, n: int, mask: int) -> None:
         while table[at] != FREE:
             at = np.uint32(at + 1) & np.uint32(mask)
         table[at] = number
+
+
+@numba.njit(cache=True, nogil=True)
+def cutoff_of_instances(
+    held: Floats,
+    scratch: Floats,
+    n_active: int,
+    best: float,
+    beam: float,
+    max_active: int,
+    min_active: int,
+) -> float:
+    """Return the highest cost to go on from, as `cutoff_for` does, counting HMM states.
+
+    `held` are their costs, `scratch` has room for as many, and `n_active` lie within the beam.
+    """
+    if n_active >= min_active and (max_active == 0 or n_active <= max_active):
+        return best + beam
+    n = 0
+    for value in held:
+        if value < np.inf:
+            scratch[n] = value
+            n += 1
+    if n_active < min_active:
+        # so few are quicker kept than chosen from
+        return float(smallest(scratch[:n], min_active)) if n > 2 * min_active else np.inf
+    return float(cutoff_for(scratch, n, best, beam, max_active, min_active))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -204,8 +241,38 @@ def step(
     return np.int64(m), n_before < n, n_possible > m, best
 
 
+class Entries(NamedTuple):
+    """What `enter` notes of the arcs into units that it followed.
+
+    Attributes
+    ----------
+    arc, token, item : ndarray of uint32
+        The arc, the token that it leaves, the instance (`FREE`: dropped).
+    added : ndarray of float32
+        Cost of the arc's word by the word machines, where there are any.
+    word : ndarray of int64
+        State of the word machines behind the arc.
+    """
+
+    arc: Numbers
+    token: Numbers
+    item: Numbers
+    added: Floats
+    word: npt.NDArray[np.int64]
+
+
 @numba.njit(cache=True, nogil=True)
-def cheapest_ways(
+def new_entries(room: int, with_words: bool) -> Entries:
+    """Return room for the entries of so many arcs."""
+    words = room if with_words else 0
+    return Entries(
+        np.empty(room, np.uint32), np.empty(room, np.uint32), np.empty(room, np.uint32),
+        np.empty(words, np.float32), np.empty(words, np.int64),
+    )  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
+def cheapest_entries(
     arcs: npt.NDArray[Any],
     hmms: HmmTable,
     n_arcs: int,
@@ -214,36 +281,40 @@ def cheapest_ways(
     end_arc: npt.NDArray[np.uint32],
     row: Floats,
     scale: float,
-    heard: Floats,
+    entry: Floats,
 ) -> None:
     """Fill in what it costs at least to begin units in a frame, at least those that arcs name.
 
-    ``heard[u + 1]`` is for unit u: transition and acoustic cost of the cheapest way into it.
+    ``entry[u + 1]`` is for unit u: transition and acoustic cost of its cheapest first state.
     """
-    ways, way_cost, way_column = hmms.enter_start, hmms.enter_cost, hmms.enter_column
+    starts, start_cost, start_column = hmms.enter_start, hmms.enter_cost, hmms.enter_column
     scale32 = np.float32(scale)
-    if n_arcs > len(heard):
-        for u in range(np.uint32(len(heard) - 1)):
+    # where more arcs are to be followed than there are units, each unit is looked at once
+    if n_arcs > len(entry):
+        for u in range(np.uint32(len(entry) - 1)):
             low = np.float32(np.inf)
-            for way in range(ways[u], ways[u + 1]):
-                low = min(low, way_cost[way] - scale32 * row[way_column[way]])
-            heard[u + 1] = low
+            for way in range(starts[u], starts[u + 1]):
+                low = min(low, start_cost[way] - scale32 * row[start_column[way]])
+            entry[u + 1] = low
         return
     for token in range(n_tokens):
         for arc in range(first_arc[token], end_arc[token]):
             u = np.uint32(arcs[arc].ilabel - 1)
             low = np.float32(np.inf)
-            for way in range(ways[u], ways[u + 1]):
-                low = min(low, way_cost[way] - scale32 * row[way_column[way]])
-            heard[u + 1] = low
+            for way in range(starts[u], starts[u + 1]):
+                low = min(low, start_cost[way] - scale32 * row[start_column[way]])
+            entry[u + 1] = low
 
 
 @numba.njit(cache=True, nogil=True)
 def enter(
     arcs: npt.NDArray[Any],
     hmms: HmmTable,
+    machines: MachineArrays | None,
+    pairs: MaybePairs,
     items: Instances,
     n: int,
+    state: Ints,
     cost: Floats,
     history: Ints,
     n_tokens: int,
@@ -254,23 +325,21 @@ def enter(
     row: Floats,
     scale: float,
     mask: int,
-    heard: Floats,
-    way_arc: Numbers,
-    way_token: Numbers,
-    way_item: Numbers,
-) -> tuple[int, bool, float, int]:
+    entry: Floats,
+    entries: Entries,
+) -> Any:
     """Follow the arcs of the tokens into units.
 
-    `mask` is the one that `step` had, `heard` is from `cheapest_ways`; `way_arc`, `way_token` and
-    `way_item` have room for the arcs of all tokens, and one more. Returns how many instances
-    there are, whether `width` dropped a way in, the cost of the best, and how many ways in were
-    noted in the three: the arc, the token that it leaves, the instance (`FREE`: dropped).
+    `mask` is the one that `step` had, `entry` is from `cheapest_entries`; `entries` have room for
+    the arcs of all tokens, and one more. Returns how many instances there are, whether `width`
+    dropped an entry, the cost of the best, how many entries were noted, and the pairs.
     """
-    ways, way_cost, way_column, way_state = (
+    starts, start_cost, start_column, start_state = (
         hmms.enter_start, hmms.enter_cost, hmms.enter_column, hmms.enter_state
     )  # fmt: skip
     unit, dest, held, back = items.unit, items.dest, items.cost, items.back
     table = items.table
+    e_arc, e_token, e_item, e_added, e_word = entries
     slots = held.shape[1]
     scale32 = np.float32(scale)
     room = np.float32(min(width, _HUGE))
@@ -280,25 +349,41 @@ def enter(
     n_possible = 0
     for token in range(n_tokens):
         so_far = cost[token]
+        if machines is not None:
+            word_state = pairs.word_state[state[token]]
         for arc in range(first_arc[token], end_arc[token]):
             # noted first, counted if within the limit: no branch, which nobody could predict
-            new = so_far + arcs[arc].weight + heard[np.uint32(arcs[arc].ilabel)]
-            way_arc[m] = arc
-            way_token[m] = token
+            new = so_far + arcs[arc].weight + entry[np.uint32(arcs[arc].ilabel)]
+            if machines is not None:
+                added, reached = 0.0, word_state
+                if arcs[arc].olabel:
+                    added, reached = take_word(machines, word_state, arcs[arc].olabel)
+                    new = np.float32(new + added)
+                e_added[m] = added
+                e_word[m] = reached
+            e_arc[m] = arc
+            e_token[m] = token
             m += np.uint32(new <= limit)
             n_possible += new < np.inf
     lost = n_possible > m
+    if machines is not None:
+        pairs = pairs_with_room(pairs, np.int64(m))
     for which in range(m):
-        arc, token = way_arc[which], way_token[which]
+        arc, token = e_arc[which], e_token[which]
         u = np.uint32(arcs[arc].ilabel - 1)
         before = cost[token] + arcs[arc].weight
-        way_item[which] = FREE
-        for way in range(ways[u], ways[u + 1]):
-            new = before + way_cost[way] - scale32 * row[way_column[way]]
+        if machines is not None:
+            before = np.float32(before + e_added[which])
+        e_item[which] = FREE
+        for way in range(starts[u], starts[u + 1]):
+            new = before + start_cost[way] - scale32 * row[start_column[way]]
             if new > limit:
                 lost = lost or new < np.inf
                 continue
-            d = np.uint32(arcs[arc].nextstate)
+            if machines is None:
+                d = np.uint32(arcs[arc].nextstate)
+            else:
+                d = np.uint32(number_of(pairs, arcs[arc].nextstate, e_word[which]))
             # The search of the hash table is written out: as a function of arrays, numba
             # would count references to them in every call.
             if 2 * n > mask:
@@ -316,15 +401,15 @@ def enter(
                 for j in range(slots):
                     held[n, j] = np.inf
                 n += 1
-            way_item[which] = number
-            j = way_state[way]
+            e_item[which] = number
+            j = start_state[way]
             if new < held[number, j]:
                 held[number, j] = new
                 back[number, j] = (np.int64(history[token]) << 32) | np.int64(arc)
                 if new < lowest:
                     lowest = new
                     limit = min(lowest + room, _HUGE)
-    return n, lost, lowest, np.int64(m)
+    return n, lost, lowest, np.int64(m), pairs
 
 
 @numba.njit(cache=True, nogil=True)

@@ -19,13 +19,11 @@ import numpy.typing as npt
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.models.scores import Scores
-from wfst_hmm.search.begin import AnySearch, begin_search, graph_to_search, overruled
-from wfst_hmm.search.compact_beam import CompactPath
+from wfst_hmm.search.backpointers import GraphPath
+from wfst_hmm.search.begin import begin_search, graph_to_search, overruled
 from wfst_hmm.search.decoded import decoded_from_labels
 from wfst_hmm.search.dense import DenseSearch
 from wfst_hmm.search.endpoints import Trail
-from wfst_hmm.search.fused import FusedSearch
-from wfst_hmm.search.fused_compact import FusedCompactSearch
 from wfst_hmm.search.hmm_table import facts_of
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.quiet import quiet_part, without_words
@@ -38,7 +36,6 @@ __all__ = ["OnlineSearch", "decode_with_costs"]
 Ints = npt.NDArray[np.int32]
 _SETTLE_EVERY = 25  # frames
 _MOST_PARTS = 64  # settled stretches before they become one
-_NO_ENDS = np.zeros(0, dtype=np.int32)
 
 
 class _Stretch(NamedTuple):
@@ -74,14 +71,8 @@ class OnlineSearch:
     ) -> None:
         self._options = options = options.of(graph)
         self._costs = costs
-        self._graph = graph = graph_to_search(graph, options) if costs is None else graph
-        self._search: AnySearch | FusedSearch | FusedCompactSearch
-        if costs is None:
-            self._search = begin_search(graph, options)
-        elif isinstance(graph, CompactGraph):
-            self._search = FusedCompactSearch(graph, costs, options)
-        else:
-            self._search = FusedSearch(graph.fst, graph.labels.column, costs, options)
+        self._graph = graph = graph_to_search(graph, options, costs)
+        self._search = begin_search(graph, options, costs)
         # silence beside it, where the graph cannot be silent by itself
         quiet = quiet_part(graph)
         self._quiet = None if quiet is None else OnlineSearch(quiet, options)
@@ -121,14 +112,14 @@ class OnlineSearch:
 
     def words(self) -> tuple[tuple[str, ...], int]:
         """Return the words of the best path so far, and how many of them will stay as they are."""
-        path = self._path(final=False)
+        path = self._search.path(final=False)
         olabels = self._graph.fst.arcs["olabel"][path.arcs]
         words = (*self._settled_words, *(self._graph.words[int(w)] for w in olabels if w))
         return words, len(self._settled_words)
 
     def trail(self, frame_shift: float) -> Trail:
         """Return what endpoint rules look at."""
-        path = self._path(final=False)
+        path = self._search.path(final=False)
         silent = self._silence_of(path.arcs, path.ends)
         sound = np.flatnonzero(~silent)
         trailing = len(silent) - 1 - int(sound[-1]) if len(sound) else len(silent)
@@ -136,22 +127,15 @@ class OnlineSearch:
             trailing += self._settled_silence
         return Trail(
             self.n_frames * frame_shift, trailing * frame_shift,
-            self._settled_speech or bool(len(sound)), self._path(final=True).cost - path.cost,
+            self._settled_speech or bool(len(sound)), self._search.path(final=True).cost - path.cost,
         )  # fmt: skip
 
     def acoustic_cost(self) -> float:
         """Return the acoustic cost of the best complete path so far, nats; +inf: none."""
-        path = self._path(final=True)
+        path = self._search.path(final=True)
         if path.cost == np.inf:
             return np.inf
         return sum(part.acoustic for part in self._settled) + self._read(path).acoustic
-
-    def _path(self, *, final: bool) -> CompactPath:
-        """Return what is not settled of the best path; arcs of one frame each have no `ends`."""
-        found = self._search.path(final=final)
-        if isinstance(found, CompactPath):
-            return found
-        return CompactPath(found[0], found[1], _NO_ENDS, True)
 
     def _silence_of(self, arcs: Ints, ends: Ints) -> npt.NDArray[np.bool_]:
         """Tell for each frame of open arcs whether it is silence."""
@@ -165,12 +149,11 @@ class OnlineSearch:
 
     def _settle(self) -> None:
         """Put decided arcs aside with their costs; let the scores of their frames go."""
-        found = self._search.settle()
-        arcs, ends = found if isinstance(found, tuple) else (found, _NO_ENDS)
+        arcs, ends = self._search.settle()
         if not len(arcs):
             return
         silent = self._silence_of(arcs, ends)
-        part = self._read(CompactPath(0.0, arcs, ends, True))
+        part = self._read(GraphPath(0.0, arcs, ends, True))
         self._settled.append(part)
         if len(self._settled) > _MOST_PARTS:
             self._settled = [_joined(self._settled)]
@@ -189,7 +172,7 @@ class OnlineSearch:
         else:
             self._settled_silence += len(silent)
 
-    def _read(self, path: CompactPath) -> _Stretch:
+    def _read(self, path: GraphPath) -> _Stretch:
         """Work out what open arcs stand for; final costs are not counted."""
         rows = self._graph.fst.arcs[path.arcs]
         speaks = rows["olabel"] > 0
@@ -233,12 +216,12 @@ class OnlineSearch:
         return found
 
     def _found(self, frame_shift: float) -> Decoded | NoPath:
-        path = self._path(final=True)
+        path = self._search.path(final=True)
         if path.cost < np.inf:
             return self._decoded(path, frame_shift, complete=True)
         partial = None
         if self.n_frames:
-            path = self._path(final=False)
+            path = self._search.path(final=False)
             if path.cost < np.inf:
                 partial = self._decoded(path, frame_shift, complete=False)
         return reason_of(
@@ -247,7 +230,7 @@ class OnlineSearch:
             pruned=self._search.n_pruned > 0, ended=not self.lost, partial=partial,
         )  # fmt: skip
 
-    def _decoded(self, path: CompactPath, frame_shift: float, *, complete: bool) -> Decoded:
+    def _decoded(self, path: GraphPath, frame_shift: float, *, complete: bool) -> Decoded:
         whole = _joined([*self._settled, self._read(path)])
         cost = whole.graph
         if complete:

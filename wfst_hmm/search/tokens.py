@@ -1,19 +1,26 @@
 """Token passing, one frame at a time: the inner loops of the beam search.
 
 In: graph arrays, the tokens of one frame, the acoustic costs of the next. Out: the tokens of
-the next frame. A frame runs in four steps, each a function here:
+the next frame. A frame of a graph with its HMMs written out runs in four steps, each a function
+here (HMMs that are expanded on the way have steps of their own, in `wfst_hmm.search.instances`,
+between the first and the last of these):
 
-1. `gather`: drop the tokens beyond the cutoff, look up where the others' arcs are;
+1. `gather`: prune the tokens beyond the cutoff, look up where the others' arcs are;
 2. `expand`: follow their emitting arcs; whatever ends within the beam of the best so far is
    noted as a candidate, in order, without any look at the states it leads to;
-3. `recombine`: give each state reached its cheapest candidate;
-4. `close`: follow epsilon arcs within the frame.
+3. `recombine`: give each state reached its cheapest candidate (Viterbi's maximum);
+4. `close`: the epsilon closure, arcs that consume no frame.
 
-Noting candidates first, without branches, means that the final cutoff of the frame is known before any state is
-touched, and that the states to touch are known in advance and can be prefetched.
+Noting candidates first, without branches, means that the final cutoff of the frame is known
+before any state is touched, and that the states to touch are known in advance and can be
+prefetched.
 
-Public names: `Closing`, `gather`, `expand`, `recombine`, `close`, `cutoff_for`, `grown`,
-`new_closing`, `smallest`.
+With word machines (`machines` not None), a token's state is the number of a pair in `pairs`, and
+an arc that puts out a word costs what the machines say, too. numba drops the branches of what is
+None before it infers types: a search without machines is compiled without them.
+
+Public names: `Closing`, `close`, `cutoff_for`, `expand`, `gather`, `grown`, `new_closing`,
+`prefetch`, `recombine`, `smallest`.
 """
 
 from __future__ import annotations
@@ -23,20 +30,50 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
-from wfst_hmm.search.prefetch import prefetch
+from wfst_hmm.graph.word_costs import MachineArrays, take_word
+from wfst_hmm.search.pairs import MaybePairs, clear_pairs, number_of, pairs_with_room
 
 __all__ = [
-    "Closing", "close", "cutoff_for", "expand", "gather", "grown", "new_closing", "recombine", "smallest"
+    "Closing", "close", "cutoff_for", "expand", "gather", "grown", "new_closing", "prefetch",
+    "recombine", "smallest",
 ]  # fmt: skip
 
 Ints = npt.NDArray[np.int32]
+Longs = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 _STATE_BYTES = 20
 _ARC_BYTES = 16
 _N_BINS = 512
 _HUGE = np.float32(3e38)
+
+
+@intrinsic
+def prefetch(typing_context: Any, address: Any) -> Any:
+    """Start to load the cache line at `address` (an integer), for reading.
+
+    Graphs are far larger than caches, and a search knows its next states in advance, so this
+    hides most of the waiting (LLVM's ``llvm.prefetch``; it never faults, whatever the address).
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte_pointer = ir.IntType(8).as_pointer()
+        flag = ir.IntType(32)
+        function = builder.module.declare_intrinsic(
+            "llvm.prefetch",
+            (byte_pointer,),
+            fnty=ir.FunctionType(ir.VoidType(), [byte_pointer, flag, flag, flag]),
+        )
+        pointer = builder.inttoptr(args[0], byte_pointer)
+        # to be read (0), kept in all caches (3), data rather than code (1)
+        builder.call(function, [pointer, flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), codegen
 
 
 @numba.njit(cache=True, nogil=True)
@@ -65,6 +102,7 @@ def smallest(values: Floats, k: int) -> float:
                 values[i], values[j] = values[j], values[i]
                 i += 1
                 j -= 1
+        # now values[low..j] <= pivot <= values[i..high]: go on where the k-th is
         if k - 1 <= j:
             high = j
         elif k - 1 >= i:
@@ -81,8 +119,8 @@ def cutoff_for(
     """Return the highest cost that a token may have to stay.
 
     The beam, made narrower where more than `max_active` tokens lie within it and wider where
-    fewer than `min_active` do; +inf where there are no more than these. Narrowing counts in bins of a 512th of the beam, and never
-    leaves fewer than `max_active`.
+    fewer than `min_active` do; +inf where there are no more than these. Narrowing counts in bins
+    of a 512th of the beam, and never leaves fewer than `max_active`.
     """
     cutoff = best + beam
     n_within = 0
@@ -97,6 +135,7 @@ def cutoff_for(
         width = 1e-3
         for token in range(n):
             width = max(width, cost[token] - best)
+    # A histogram is one pass over the costs, where selection would take several.
     counts = np.zeros(_N_BINS + 1, dtype=np.int64)
     per_nat = _N_BINS / width
     for token in range(n):
@@ -114,6 +153,8 @@ def cutoff_for(
 def gather(
     states: npt.NDArray[Any],
     arcs: npt.NDArray[Any],
+    machines: MachineArrays | None,
+    pairs: MaybePairs,
     state: Ints,
     cost: Floats,
     history: Ints,
@@ -145,12 +186,12 @@ def gather(
     base = arcs.ctypes.data
     n_arcs = 0
     for token in range(kept):
-        row = states[state[token]]
+        row = states[state[token] if machines is None else pairs.state[state[token]]]
         first, end = row.pos + row.n_input_eps, row.pos + row.n_arcs
         first_arc[token] = first
         end_arc[token] = end
         n_arcs += end - first
-        for ahead in range(first, end, 4):
+        for ahead in range(first, end, 4):  # four arcs to a cache line
             prefetch(base + _ARC_BYTES * np.intp(ahead))
     return kept, n_arcs
 
@@ -158,6 +199,9 @@ def gather(
 @numba.njit(cache=True, nogil=True)
 def expand(
     arcs: npt.NDArray[Any],
+    machines: MachineArrays | None,
+    pairs: MaybePairs,
+    state: Ints,
     cost: Floats,
     n: int,
     first_arc: npt.NDArray[np.uint32],
@@ -167,17 +211,29 @@ def expand(
     out_cost: Floats,
     out_arc: Ints,
     out_token: Ints,
+    out_word: Longs,
 ) -> tuple[int, float]:
-    """Follow emitting arcs; return the number of candidates and the cost of the best one."""
+    """Follow emitting arcs; return the number of candidates and the cost of the best one.
+
+    With machines, `out_word` gets the state in which they are behind the arc.
+    """
     best = _HUGE
     cutoff = _HUGE  # finite, so that impossible arcs (+inf) never pass
     width = np.float32(min(beam, _HUGE))
     m = np.uint32(0)
     for token in range(np.uint32(n)):
         so_far = cost[token]
+        if machines is not None:
+            word_state = pairs.word_state[state[token]]
         for arc in range(first_arc[token], end_arc[token]):
             # noted first, counted if within the beam: no branch, which nobody could predict
             new = so_far + arcs[arc].weight + acoustic[np.uint32(arcs[arc].ilabel)]
+            if machines is not None:
+                reached = word_state
+                if arcs[arc].olabel:
+                    added, reached = take_word(machines, word_state, arcs[arc].olabel)
+                    new = np.float32(new + added)
+                out_word[m] = reached
             out_cost[m] = new
             out_arc[m] = arc
             out_token[m] = token
@@ -190,26 +246,31 @@ def expand(
 @numba.njit(cache=True, nogil=True)
 def recombine(
     arcs: npt.NDArray[Any],
+    machines: MachineArrays | None,
+    pairs: MaybePairs,
     n_candidates: int,
     cutoff: float,
     from_cost: Floats,
     from_state: Ints,
     from_arc: Ints,
     from_token: Ints,
+    from_word: Longs,
     slot: Ints,
     state: Ints,
     cost: Floats,
     arc: Ints,
     source: Ints,
     rows: int,
-) -> tuple[int, int]:
+) -> Any:
     """Give each state reached its cheapest candidate.
 
-    Returns the number of tokens, and the number of candidates up to the cutoff, which move to the
-    front. `from_state`, without content before, tells the token that each of them reached.
+    Returns the number of tokens, the number of candidates up to the cutoff, which move to the
+    front, and the pairs. `from_state`, without content before, tells the token that each of them
+    reached.
 
     `slot` maps states to tokens. It is never cleared: an entry counts only when the token that
-    it names has that very state. `rows` is where the graph's states are in memory.
+    it names has that very state. `rows` is where the graph's states are in memory. With machines,
+    what `pairs` hold is forgotten, and new ones are numbered as the tokens that stand in them.
     """
     base = slot.ctypes.data
     limit = np.float32(cutoff)
@@ -221,28 +282,42 @@ def recombine(
         from_state[m] = reached
         from_arc[m] = number
         from_token[m] = from_token[candidate]
-        prefetch(base + 4 * np.intp(reached))
+        if machines is None:
+            prefetch(base + 4 * np.intp(reached))
+        else:
+            from_word[m] = from_word[candidate]
         m += np.uint32(new <= limit)
+    if machines is not None:
+        pairs = clear_pairs(pairs, np.int64(m))
     n = 0
     for candidate in range(m):
         new, reached = from_cost[candidate], from_state[candidate]
-        token = slot[reached]
-        if 0 <= token < n and state[token] == reached:
+        if machines is None:
+            token = slot[reached]
+            known = 0 <= token < n and state[token] == reached
+        else:
+            token = number_of(pairs, reached, from_word[candidate])
+            known = token < n
+        if known:
             if new < cost[token]:
                 cost[token] = new
                 arc[token] = from_arc[candidate]
                 source[token] = from_token[candidate]
         else:
-            prefetch(rows + _STATE_BYTES * np.intp(reached))
-            slot[reached] = n
-            state[n] = reached
+            if machines is None:
+                prefetch(rows + _STATE_BYTES * np.intp(reached))
+                slot[reached] = n
+                state[n] = reached
+            else:
+                pairs.token[n] = n
+                state[n] = n
             cost[n] = new
             arc[n] = from_arc[candidate]
             source[n] = from_token[candidate]
             token = n
             n += 1
         from_state[candidate] = token
-    return n, np.int64(m)
+    return n, np.int64(m), pairs
 
 
 class Closing(NamedTuple):
@@ -254,8 +329,9 @@ class Closing(NamedTuple):
         Tokens whose epsilon arcs are to be followed.
     expanded : ndarray of float32
         Cost of each token when its epsilon arcs were followed last.
-    arc, source, cost
-        Epsilon arcs within the cutoff, the token that each leaves, the cost that it leads to.
+    arc, source, cost, word
+        Epsilon arcs within the cutoff, the token that each leaves, the cost that it leads to, the
+        state of the word machines behind it.
     """
 
     queue: Ints
@@ -263,19 +339,22 @@ class Closing(NamedTuple):
     arc: Ints
     source: Ints
     cost: Floats
+    word: Longs
 
 
 @numba.njit(cache=True, nogil=True)
 def new_closing(room: int) -> Closing:
     """Return room for as many tokens and arcs; `close` makes more where it is needed."""
     return Closing(np.empty(room, np.int32), np.empty(room, np.float32), np.empty(room, np.int32),
-                   np.empty(room, np.int32), np.empty(room, np.float32))  # fmt: skip
+                   np.empty(room, np.int32), np.empty(room, np.float32), np.empty(room, np.int64))  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)
 def close(
     states: npt.NDArray[Any],
     arcs: npt.NDArray[Any],
+    machines: MachineArrays | None,
+    pairs: MaybePairs,
     slack: float,
     cutoff: float,
     slot: Ints,
@@ -285,26 +364,28 @@ def close(
     arc: Ints,
     source: Ints,
     work: Closing,
-) -> tuple[int, bool, Ints, Floats, Ints, Ints, Closing]:
-    """Follow epsilon arcs within a frame until nothing gets cheaper.
+) -> Any:
+    """Take the epsilon closure: follow epsilon arcs within a frame until nothing gets cheaper.
 
-    Tokens that an epsilon reached have ``source = -1 - token`` (the token within this frame).
-    The second value tells whether the cutoff dropped anything. Arrays grow as needed and are
-    returned; `arc` and `source` may not be shorter than `state`.
+    Returns the number of tokens, whether the cutoff dropped anything, and what may have grown:
+    state, cost, arc, source, `work` and pairs. Tokens that an epsilon reached have
+    ``source = -1 - token`` (the token within this frame). `arc` and `source` may not be shorter
+    than `state`.
     """
     queue, expanded = grown(work.queue, 0, n + 1), grown(work.expanded, 0, len(state))
-    e_arc, e_source, e_cost = work.arc, work.source, work.cost
+    e_arc, e_source, e_cost, e_word = work.arc, work.source, work.cost, work.word
     states_at, arcs_at, slot_at = states.ctypes.data, arcs.ctypes.data, slot.ctypes.data
     limit = np.float32(cutoff)
     n_queue = np.uint32(0)
     for token in range(np.uint32(n)):
-        row = states[state[token]]
+        row = states[state[token] if machines is None else pairs.state[state[token]]]
         prefetch(arcs_at + _ARC_BYTES * np.intp(row.pos))
         queue[n_queue] = token
         expanded[token] = np.inf
         n_queue += np.uint32(row.n_input_eps > 0)
     n_possible = n_within = 0
     while n_queue:
+        # All arcs of the queue first, their targets on the way into the cache; then the targets.
         m = np.uint32(0)
         for which in range(n_queue):
             token = queue[which]
@@ -312,16 +393,24 @@ def close(
             if so_far >= expanded[token]:
                 continue  # it is in the queue twice
             expanded[token] = so_far
-            row = states[state[token]]
+            row = states[state[token] if machines is None else pairs.state[state[token]]]
             if m + row.n_input_eps >= len(e_arc):
                 e_arc = grown(e_arc, m, m + row.n_input_eps + 1)
                 e_source = grown(e_source, m, len(e_arc))
                 e_cost = grown(e_cost, m, len(e_arc))
+                e_word = grown(e_word, m, len(e_arc))
             for number in range(row.pos, row.pos + row.n_input_eps):
                 new = np.float32(so_far + arcs[number].weight)
-                reached = np.intp(arcs[number].nextstate)
-                prefetch(slot_at + 4 * reached)
-                prefetch(states_at + _STATE_BYTES * reached)
+                if machines is None:
+                    reached = np.intp(arcs[number].nextstate)
+                    prefetch(slot_at + 4 * reached)
+                    prefetch(states_at + _STATE_BYTES * reached)
+                else:
+                    word_state = pairs.word_state[state[token]]
+                    if arcs[number].olabel:
+                        added, word_state = take_word(machines, word_state, arcs[number].olabel)
+                        new = np.float32(so_far + arcs[number].weight + added)
+                    e_word[m] = word_state
                 e_arc[m] = number
                 e_source[m] = token
                 e_cost[m] = new
@@ -329,24 +418,35 @@ def close(
                 within = new <= limit and new < np.inf
                 n_within += within
                 m += np.uint32(within)
+        if machines is not None:
+            pairs = pairs_with_room(pairs, np.int64(m))
         n_queue = np.uint32(0)
         for which in range(m):
             new = e_cost[which]
-            reached = arcs[e_arc[which]].nextstate
-            other = slot[reached]
-            if 0 <= other < n and state[other] == reached:
+            own = arcs[e_arc[which]].nextstate
+            if machines is None:
+                here = own
+                other = slot[here]
+            else:
+                here = number_of(pairs, own, e_word[which])
+                other = pairs.token[here]
+            if 0 <= other < n and state[other] == here:
+                # the slack keeps rounding from running round a cycle for ever
                 if new >= cost[other] - slack * (1 + abs(new)):
                     continue
             else:
                 other = n
-                slot[reached] = n
+                if machines is None:
+                    slot[here] = n
+                else:
+                    pairs.token[here] = n
                 if n == len(state):
                     state = grown(state, n, n + 1)
                     cost = grown(cost, n, len(state))
                     arc = grown(arc, n, len(state))
                     source = grown(source, n, len(state))
                     expanded = grown(expanded, n, len(state))
-                state[n] = reached
+                state[n] = here
                 expanded[n] = np.inf
                 n += 1
             cost[other] = new
@@ -355,7 +455,6 @@ def close(
             if n_queue + 1 >= len(queue):
                 queue = grown(queue, n_queue, n_queue + 2)
             queue[n_queue] = other
-            n_queue += np.uint32(states[reached].n_input_eps > 0)
-    return n, n_within < n_possible, state, cost, arc, source, Closing(
-        queue, expanded, e_arc, e_source, e_cost
-    )  # fmt: skip
+            n_queue += np.uint32(states[own].n_input_eps > 0)
+    work = Closing(queue, expanded, e_arc, e_source, e_cost, e_word)
+    return n, n_within < n_possible, state, cost, arc, source, work, pairs
