@@ -37,7 +37,7 @@ def train(run: CommandLine, tiny_speech: TinySpeech, data: Path, old: Path) -> C
     def attempt(*more: object, lexicon: Path | None = None) -> str:
         before = contents(old)
         message = run.fails("train", data, old, "--lexicon", lexicon or tiny_speech.lexicon,
-                            "--passes", 2, *more)  # fmt: skip
+                            "--passes", 2, "--force", *more)  # fmt: skip
         assert contents(old) == before
         assert {p.name for p in old.parent.iterdir()} <= {"data", "old", "lexicon.txt"}
         return message

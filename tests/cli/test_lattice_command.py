@@ -89,9 +89,11 @@ def test_rescoring(run: CommandLine, lattices: Path, tmp_path: Path) -> None:
     lm.write_text(ARPA)
     done = run("lattice", "rescore", lattices, "--lm", lm, "--lm-scale", 0.5, "--out", strong)
     assert done.code == 0, done.err
+    assert "without --old-lm, the new costs are added" in done.err
     assert done.out == run("lattice", "best", strong).out
     back = run("lattice", "rescore", strong, "--old-lm", lm, "--out", tmp_path / "back.npz")
     assert back.code == 0, back.err
+    assert "added" not in back.err
     before = run("lattice", "nbest", lattices, "-n", 1, "--json").json[0]
     after = run("lattice", "nbest", strong, "-n", 1, "--json").json[0]
     assert after["total_cost"] > before["total_cost"]

@@ -1,5 +1,6 @@
 """The rungs of training, adaptation to speakers and corpora, on the command line."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,37 @@ def test_vtln(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None
     done = run("vtln", tiny_speech.test, "--out", out)
     assert done.code == 2
     assert "--graph" in done.err
+
+
+@pytest.mark.parametrize("command", ["train", "adapt"])
+def test_a_model_of_other_data_is_replaced_only_by_force(
+    run: CommandLine,
+    tiny_speech: TinySpeech,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    corpus = read_corpus(tiny_speech.test)
+    write_manifest(Path("one.tsv"), list(corpus))
+    write_manifest(Path("other.tsv"), list(corpus)[1:])
+    sizes = ["--passes", 1, *(["--gaussians", 20] if command == "train" else [])]
+    model = [tiny_speech.model] if command == "adapt" else []
+
+    def made(data: str, *more: str) -> list[object]:
+        return [command, *model, data, "made", "--lexicon", tiny_speech.lexicon, *sizes, *more]
+
+    assert run(*made("one.tsv")).code == 0
+    first = load_model("made").hash
+    assert run(*made("one.tsv")).code == 0  # the same again
+    assert load_model("made").hash == first
+    message = run.fails(*made("other.tsv"), code=2)
+    assert "a model of other data" in message
+    assert "--force" in message
+    assert load_model("made").hash == first
+    assert run(*made("other.tsv", "--force")).code == 0
+    assert load_model("made").hash != first
+    header = json.loads(Path("made/model.json").read_text())
+    del header["info"]["data"]  # of an earlier version
+    Path("made/model.json").write_text(json.dumps(header))
+    assert "is not known" in run.fails(*made("other.tsv"), code=2)

@@ -2,18 +2,20 @@
 
 In: paths and options. Out: a model directory, a graph directory that carries its model.
 
-Public names: `build`, `corpus_from`, `rate_of`, `train_model`.
+Public names: `build`, `check_same_data`, `corpus_from`, `made_from`, `rate_of`, `train_model`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 from wfst_hmm.apps.librispeech import is_librispeech, read_librispeech
 from wfst_hmm.apps.recognizer import Recognizer, check_new
-from wfst_hmm.errors import DataError, GraphError, WfstHmmError
+from wfst_hmm.errors import DataError, GraphError, UsageError, WfstHmmError
+from wfst_hmm.files import sha256_of
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.graph.compact import AnyGraph
 from wfst_hmm.graph.compiler import GraphOptions, build_compact, build_graph
@@ -22,6 +24,7 @@ from wfst_hmm.graph.grammar import grammar_from_spec
 from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
 from wfst_hmm.graph.lint import lint, lint_graph
 from wfst_hmm.graph.oov import OovOptions, grammar_vocabulary
+from wfst_hmm.models.folder import HEADER, read_header
 from wfst_hmm.models.loading import SpeechModel, load_model
 from wfst_hmm.signal.audio import RawFormat
 from wfst_hmm.signal.corpus import Corpus
@@ -31,7 +34,9 @@ from wfst_hmm.training.progress import Watcher
 from wfst_hmm.training.recipe import RecipeOptions, train_ladder
 from wfst_hmm.training.workers import Workers
 
-__all__ = ["build", "corpus_from", "rate_of", "train_model"]
+__all__ = ["build", "check_same_data", "corpus_from", "made_from", "rate_of", "train_model"]
+
+_DATA = "data"
 
 
 def rate_of(corpus: Corpus) -> int:
@@ -46,6 +51,31 @@ def rate_of(corpus: Corpus) -> int:
                     got=f"first: {first}" if first else None)  # fmt: skip
 
 
+def made_from(model: SpeechModel, corpus: Corpus) -> SpeechModel:
+    """Return the model with a note in its `info` of the data that it was made from."""
+    return dataclasses.replace(model, info={**model.info, _DATA: _digest(corpus)})
+
+
+def check_same_data(out: str | Path, corpus: Corpus) -> None:
+    """Raise a `UsageError` when `out` holds a model that was made from other data, or nobody knows."""
+    header = Path(out) / HEADER
+    if not header.is_file():
+        return
+    info = read_header(out).get("info")
+    known = info.get(_DATA) if isinstance(info, dict) else None
+    if known != _digest(corpus):
+        raise UsageError(
+            "holds a model of other data" if known else "holds a model, of what data is not known",
+            where=str(out), fix="Choose another name for the new one; or replace it, with --force.",
+        )  # fmt: skip
+
+
+def _digest(corpus: Corpus) -> str:
+    """Return what tells one corpus from another: who says what in which part of which recording."""
+    rows = [[u.id, u.words, u.speaker, u.audio.name, u.start, u.end, u.channel] for u in corpus]
+    return sha256_of([json.dumps(rows)])
+
+
 def train_model(
     data: str | Path,
     lexicon: str | Path,
@@ -57,6 +87,7 @@ def train_model(
     rate: int | None = None,
     channel: int | None = None,
     raw: RawFormat | None = None,
+    replace: bool = True,
     watcher: Watcher | None = None,
     workers: Workers | None = None,
 ) -> SpeechModel:
@@ -80,12 +111,16 @@ def train_model(
         Samples per second that the model shall hear; by default those of the first recording.
     channel, raw
         How recordings are read, as for `Corpus.recorded`.
+    replace : bool
+        Whether an older model may be one of other data.
     watcher : Watcher, optional
     workers : Workers, optional
         Who computes, such as `cluster.training.ClusterWorkers`; by default threads.
 
     Raises
     ------
+    UsageError
+        `out` is no model, or one of other data.
     WfstHmmError
         See `training.monophone.train` and `training.recipe.train_ladder`.
     """
@@ -98,13 +133,20 @@ def train_model(
 
     skips = options.on_bad_audio == "skip"
     corpus = corpus_from(data, on_error=skip if skips else None).recorded(channel, raw)
+    if not replace:
+        check_same_data(out, corpus)
     pronunciations = lexicon_from_spec(lexicon)
     options = options.replace(features=options.features.at_rate(rate or rate_of(corpus)))
     if recipe == "mono":
-        return train(corpus, pronunciations, out, options, watcher=watcher, workers=workers)
-    ladder = (ladder or RecipeOptions()).replace(training=options)
-    return train_ladder(corpus, pronunciations, out, recipe, ladder, watcher=watcher,
-                        workers=workers)  # fmt: skip
+        made: SpeechModel = train(corpus, pronunciations, out, options, watcher=watcher,
+                                  workers=workers)  # fmt: skip
+    else:
+        ladder = (ladder or RecipeOptions()).replace(training=options)
+        made = train_ladder(corpus, pronunciations, out, recipe, ladder, watcher=watcher,
+                            workers=workers)  # fmt: skip
+    made = made_from(made, corpus)
+    made.save(out)
+    return made
 
 
 def corpus_from(

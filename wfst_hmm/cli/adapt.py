@@ -15,6 +15,7 @@ import typer
 from wfst_hmm.cli.parameters import (
     Channel,
     FoldCase,
+    Force,
     Json,
     LexiconSpec,
     OnOov,
@@ -45,6 +46,7 @@ def adapt(
     resample: Resample = False,
     channel: Channel = None,
     raw: Raw = None,
+    force: Force = False,
     threads: Annotated[int, typer.Option("--threads", "-j", help="Threads.", min=1)] = 1,
     as_json: Json = False,
 ) -> None:
@@ -54,6 +56,7 @@ def adapt(
 
     Example: wfst-hmm adapt MODEL DATA ADAPTED --lexicon LEX
     """
+    from wfst_hmm.apps.building import check_same_data, made_from
     from wfst_hmm.apps.map_adaptation import MapOptions, map_adapt
     from wfst_hmm.apps.recognizer import check_new
     from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
@@ -67,10 +70,14 @@ def adapt(
     listing = out.parent / f"{out.name}.missing.txt"
     options = MapOptions(tau, passes, weights, n_workers=threads,
                          oov=OovOptions(on_oov.value, fold_case, listing=listing))  # fmt: skip
+    corpus = spoken(data, [], channel, raw)
+    if not force:
+        check_same_data(out, corpus)
     made = map_adapt(
-        load_model(model), lexicon_from_spec(lexicon), spoken(data, [], channel, raw), options,
+        load_model(model), lexicon_from_spec(lexicon), corpus, options,
         resample=resample, on_skip=lambda text: warn(f"left out: {text}"), on_note=warn,
     )  # fmt: skip
+    made = made_from(made, corpus)
     made.save(out)
     facts = {"out": str(out), "hash": made.hash, **made.info["adapted"]}
     if as_json:

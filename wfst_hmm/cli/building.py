@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfst_hmm.cli.parameters import Channel, FoldCase, Json, LexiconSpec, OnOov, Oov, Raw, Resample
+from wfst_hmm.cli.parameters import (
+    Channel,
+    FoldCase,
+    Force,
+    Json,
+    LexiconSpec,
+    OnOov,
+    Oov,
+    Raw,
+    Resample,
+)
 from wfst_hmm.cli.shell import console, print_json, say, warn
 from wfst_hmm.cli.working import Cluster, training_workers
 from wfst_hmm.signal.kaldi import FeatureOptions
@@ -92,6 +102,7 @@ def train(
         OnError, typer.Option(help="Recordings that cannot be used.")
     ] = OnError.raise_,
     seed: Annotated[int, typer.Option(help=_HELP["seed"])] = 0,
+    force: Force = False,
     threads: Annotated[int, typer.Option("--threads", "-j", help=_HELP["n_workers"])] = 0,
     cluster: Cluster = "threads",
     as_json: Json = False,
@@ -114,7 +125,7 @@ def train(
     ladder = RecipeOptions(leaves=leaves, gaussians=tied_gaussians)
     with training_workers(model, cluster, threads) as workers:
         made = train_model(data, lexicon, model, options, recipe=recipe.value, ladder=ladder,
-                           rate=rate, channel=channel, raw=raw, watcher=_watcher(),
+                           rate=rate, channel=channel, raw=raw, replace=force, watcher=_watcher(),
                            workers=workers)  # fmt: skip
     training = made.info["training"]
     facts = {

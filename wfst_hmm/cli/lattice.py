@@ -209,6 +209,8 @@ def rescore(
 
     made = replace_language_model(_read(file, words), lm, old_lm, grammar=grammar, scale=lm_scale,
                                   unknown_cost=unknown_cost, on_error=skip)  # fmt: skip
+    if old_lm is None:
+        warn("without --old-lm, the new costs are added to those of the graph's own grammar")
     _write(out, made, numbers)
     empty = []
     for id_, lattice in made.items():

@@ -2,7 +2,7 @@
 
 In: nothing. Out: types of parameters.
 
-Public names: `AcousticScale`, `Beam`, `Calibration`, `Channel`, `FoldCase`, `Forms`, `GraphFolder`,
+Public names: `AcousticScale`, `Beam`, `Calibration`, `Channel`, `FoldCase`, `Force`, `Forms`, `GraphFolder`,
 `Inputs`, `Json`, `LatticeBeam`, `Lattices`, `LexiconSpec`, `MaxActive`, `MinActive`, `ModelOfGraph`,
 `NBest`, `OnOov`, `Oov`, `Raw`, `Resample`, `ResultsFolder`, `Retries`, `SEARCH`, `Spoken`, `Threads`.
 """
@@ -26,6 +26,7 @@ __all__ = [
     "Calibration",
     "Channel",
     "FoldCase",
+    "Force",
     "Forms",
     "GraphFolder",
     "Inputs",
@@ -103,6 +104,10 @@ Raw = Annotated[
     typer.Option("--raw", parser=RawFormat.parse, metavar="RATE[:FORMAT]",
                  help="Of recordings without a header: 16000, 8000:mulaw, 16000:f32le ..."),
 ]  # fmt: skip
+
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace an older model though it was made from other data.")
+]
 
 # how they are searched
 Beam = Annotated[float, typer.Option(help=_HELP["beam"])]
