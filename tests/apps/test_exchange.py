@@ -22,6 +22,7 @@ from wfst_hmm.formats.kaldi.export import export_model
 from wfst_hmm.formats.kaldi.graph import read_kaldi_graph
 from wfst_hmm.formats.kaldi.model import read_kaldi_model
 from wfst_hmm.fst.text import read_fst_text
+from wfst_hmm.graph.compact import load_graph
 from wfst_hmm.graph.compiler import build_compact
 from wfst_hmm.graph.grammar import grammar_from_spec
 from wfst_hmm.models.context import ContextMap, PhysicalHmm
@@ -231,6 +232,24 @@ def test_graphs_for_openfst(tiny_speech: TinySpeech, tmp_path):
     assert run("export", "openfst", tmp_path / "compact", "--out", tmp_path / "c").exit_code == 0
     names = (tmp_path / "c" / "isymbols.txt").read_text().split()[0::2]
     assert names[1:] == [f"{phone}#{i}" for i, phone in enumerate(model.phones)]
+    for folder, graph_folder in (("fst", tiny_speech.graph), ("c", tmp_path / "compact")):
+        result = run("import", "openfst", tmp_path / folder, "--model",
+                     tiny_speech.graph / "model", "--out", tmp_path / "back")  # fmt: skip
+        assert result.exit_code == 0, result.output
+        back, first = load_graph(tmp_path / "back"), load_graph(graph_folder)
+        assert type(back) is type(first)
+        assert [*back.words] == [*first.words]
+        for name in ("arcs", "states"):
+            assert getattr(back.fst, name).tolist() == getattr(first.fst, name).tolist()
+        assert (back.model_hash, len(back.lexicon)) == (first.model_hash, len(first.lexicon))
+    heard = [run("decode", folder, tiny_speech.test / "sp0-00.wav").output
+             for folder in (tiny_speech.graph, tmp_path / "back")]  # fmt: skip
+    assert heard[0] == heard[1]
+    (tmp_path / "fst" / "isymbols.txt").write_text(
+        (tmp_path / "fst" / "isymbols.txt").read_text().replace("\t2\n", "x\t2\n"))  # fmt: skip
+    failed = run("import", "openfst", tmp_path / "fst", "--model", tiny_speech.graph / "model",
+                 "--out", tmp_path / "no")  # fmt: skip
+    assert "are no states or HMMs of the model" in str(failed.exception or failed.output)
 
 
 def test_commands_of_sphinx(tmp_path):

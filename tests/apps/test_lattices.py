@@ -14,7 +14,8 @@ from wfst_hmm.apps.lattices import (
     replace_language_model,
     write_any_lattices,
 )
-from wfst_hmm.errors import DataError, FormatError, GraphError
+from wfst_hmm.errors import DataError, FormatError, GraphError, UsageError
+from wfst_hmm.formats.htk.slf import read_slf
 from wfst_hmm.formats.kaldi.archives import read_integer_lists
 from wfst_hmm.formats.kaldi.lattice_values import kaldi_from_lattice, lattice_from_kaldi
 from wfst_hmm.formats.kaldi.lattices import write_lattices as write_kaldi
@@ -174,3 +175,30 @@ def test_sizes_equal_enumeration(problem: Problem) -> None:
     assert stats.n_words == len({w for h in paths for w in h.words})
     empty = lattice_stats(lattice_from_rows([], [np.inf], WORDS)).to_dict()
     assert (empty["log10_paths"], empty["best_cost"], empty["depth"]) == (None, None, None)
+
+
+def test_htks_lattices(tmp_path: Path) -> None:
+    rows = [(0, 1, 1, 5.0, 0.5, np.array([3, 3], np.int32)), (0, 2, 2, 1.0, 7.0, NONE),
+            (1, 2, 0, 0.25, 1.0, np.array([4], np.int32))]  # fmt: skip
+    lattice = lattice_from_rows(rows, [np.inf, 3.0, 0.5], WORDS)
+    write_any_lattices(tmp_path / "a.slf", {"u 1": lattice})
+    slf = read_slf(tmp_path / "a.slf")
+    assert slf.best_path() == (("a",), pytest.approx(-7.25))
+    assert slf.times.tolist() == pytest.approx([0.0, 0.02, 0.03, 0.03])
+    (back,) = read_any_lattices(tmp_path / "a.slf").values()
+    wanted = {hypothesis.words: hypothesis.total_cost for hypothesis in n_best(lattice, 9)}
+    assert {h.words: pytest.approx(h.total_cost) for h in n_best(back, 9)} == wanted
+    with pytest.raises(UsageError, match="an SLF file holds one lattice; got 2"):
+        write_any_lattices(tmp_path / "b.slf", {"u": lattice, "v": lattice})
+    with pytest.raises(UsageError, match=r"c\.html: lattices have no such form"):
+        write_any_lattices(tmp_path / "c.html", {"u": lattice})
+
+
+def test_a_built_in_grammar_is_one_for_lattices_too() -> None:
+    rows = [(0, 1, 1, 5.0, 0.0, NONE), (1, 2, 2, 0.0, 1.0, NONE), (0, 2, 2, 1.0, 0.0, NONE)]
+    lattice = lattice_from_rows(rows, [np.inf, np.inf, 0.0], WORDS, is_deterministic=True)
+    for length, words in ((1, ("b",)), (2, ("a", "b"))):
+        made = replace_language_model({"u": lattice}, None, None, grammar=f"length:{length}")
+        best = best_hypothesis(made["u"])
+        assert best is not None
+        assert best.words == words

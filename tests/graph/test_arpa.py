@@ -141,3 +141,17 @@ def test_arrays_are_read_only(tmp_path: Path):
     with pytest.raises(ValueError, match="read-only"):
         table.log_prob[0] = 0.0
     assert table.word.dtype == np.int32
+
+
+def test_an_order_without_ngrams_needs_no_section(tmp_path: Path) -> None:
+    path = tmp_path / "lm"
+    text = "\\data\\\nngram 1=2\nngram 2=1\nngram 3=0\n\n\\1-grams:\n-0.5 </s>\n-0.3 a\n\n"
+    text += "\\2-grams:\n-0.2 a a\n\n\\end\\\n"
+    path.write_text(text)
+    model = read_arpa(path)
+    assert (model.order, [*model.counts]) == (2, [2, 1])
+    path.write_text(text.replace("\\end", "\\3-grams:\n\n\\end"))
+    assert read_arpa(path).order == 2
+    path.write_text(text.replace("ngram 3=0", "ngram 3=1"))
+    with pytest.raises(FormatError, match=r"wrong section; got .*end.*, expected .*3-grams"):
+        read_arpa(path)

@@ -168,6 +168,9 @@ def build(
     oov: OovOptions | None = None,
     cache: str | Path | None = None,
     compact: bool = False,
+    isymbols: str | Path | None = None,
+    osymbols: str | Path | None = None,
+    acceptor: bool | None = None,
 ) -> AnyGraph:
     """Build a decoding graph and write it, with its model inside, to `out`.
 
@@ -186,9 +189,12 @@ def build(
         What to do about words of the grammar that the lexicon lacks.
     cache : path, optional
         A folder of stages to be found again (`graph.compiler.build_graph`).
-
     compact : bool
         Whether HMMs are left to be expanded when the graph is searched.
+    isymbols, osymbols : path, optional
+        Symbol tables of a grammar that is an FST without (`fst.tables.read_any_fst`).
+    acceptor : bool, optional
+        Of an FST as text: whether its arcs have one label.
 
     Returns
     -------
@@ -204,8 +210,11 @@ def build(
     """
     check_new(out, "graph.json", "graph")
     acoustic, pronunciations = load_model(model), lexicon_from_spec(lexicon)
-    chosen = grammar_from_spec(grammar, pronunciations,
-                               silence_phones=acoustic.silence_phones, on_oov=None)  # fmt: skip
+    chosen = grammar_from_spec(
+        grammar, pronunciations, silence_phones=acoustic.silence_phones, on_oov=None,
+        isymbols=isymbols, osymbols=osymbols, acceptor=acceptor,
+    )  # fmt: skip
+    notes = chosen.notes
     chosen, words = grammar_vocabulary(chosen, pronunciations, oov, phones=acoustic.phones)
     before = lint(words.within(pronunciations), chosen, acoustic)
     _stop_at_loops(before)
@@ -219,7 +228,7 @@ def build(
     made = dataclasses.replace(made, info={
         **made.info, "lint": findings.to_json(),
         "guessed": [[entry.word, " ".join(entry.phones)] for entry in words.guessed],
-        "words": [note for note in words.notes if not note.startswith("guessed: ")],
+        "words": [*notes, *(note for note in words.notes if not note.startswith("guessed: "))],
     })  # fmt: skip
     Recognizer(made, acoustic).save(out)
     return made

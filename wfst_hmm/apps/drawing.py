@@ -48,6 +48,7 @@ def draw_file(
     utterance: str | None = None,
     isymbols: str | Path | None = None,
     osymbols: str | Path | None = None,
+    acceptor: bool | None = None,
     accept: Sequence[str] = (),
     around: str | int | None = None,
     radius: int = 2,
@@ -76,7 +77,9 @@ def draw_file(
     utterance : str, optional
         Whose lattice to draw; need not be said where there is one.
     isymbols, osymbols : path, optional
-        Symbol tables for an OpenFst file that carries none.
+        Symbol tables for an FST that carries none.
+    acceptor : bool, optional
+        Of an FST as text: whether its arcs have one label.
     accept : sequence of str
         Highlight the cheapest path that reads or writes just these symbols.
     around : str or int, optional
@@ -118,7 +121,7 @@ def draw_file(
     elif use == "lattices":
         value = _lattice(source, utterance)
     elif use == "fst":
-        value = read_any_fst(source, isymbols, osymbols).fst
+        value = read_any_fst(source, isymbols, osymbols, acceptor=acceptor).fst
     elif use == "openfst":
         value = read_any_fst(Path(source) / "graph.fst").fst
     else:

@@ -6,7 +6,7 @@ way, directories for Kaldi and OpenFst.
 A model that came from Kaldi keeps Kaldi's own files in the folder ``kaldi`` of its directory, so
 that leaving again gives the same bytes: trees and transition-ids say more than decoding needs.
 
-Public names: `export_kaldi`, `export_openfst`, `import_htk`, `import_kaldi`, `import_sphinx`.
+Public names: `export_kaldi`, `export_openfst`, `import_htk`, `import_kaldi`, `import_openfst`, `import_sphinx`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from wfst_hmm.apps.recognizer import Recognizer, check_new
 from wfst_hmm.arrays import as_words
-from wfst_hmm.errors import ModelError, UsageError
+from wfst_hmm.errors import DataError, ModelError, UsageError
 from wfst_hmm.files import atomic_directory
 from wfst_hmm.formats.htk.config import read_htk_config
 from wfst_hmm.formats.htk.model import read_htk_model
@@ -28,14 +30,28 @@ from wfst_hmm.formats.kaldi.lang import silence_by_name
 from wfst_hmm.formats.kaldi.model import KaldiModel, read_kaldi_model
 from wfst_hmm.formats.sphinx import wheel
 from wfst_hmm.formats.sphinx.model import read_sphinx_model
+from wfst_hmm.fst.arrays import Fst
+from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.fst.tables import read_any_fst
 from wfst_hmm.fst.text import write_fst_text
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph, load_graph
+from wfst_hmm.graph.graph import Graph
+from wfst_hmm.graph.lexicon import Lexicon
+from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
+from wfst_hmm.graph.units import Units
 from wfst_hmm.kinds import kind_of, wrong_kind
 from wfst_hmm.models.context_model import ContextModel
 from wfst_hmm.models.loading import SpeechModel, load_model
 from wfst_hmm.signal.kaldi import FeatureOptions
 
-__all__ = ["export_kaldi", "export_openfst", "import_htk", "import_kaldi", "import_sphinx"]
+__all__ = [
+    "export_kaldi",
+    "export_openfst",
+    "import_htk",
+    "import_kaldi",
+    "import_openfst",
+    "import_sphinx",
+]
 
 _KALDI = "kaldi"
 _MODEL = "model"
@@ -257,8 +273,8 @@ def export_kaldi(source: str | Path, out: str | Path, *, binary: bool = True) ->
 def export_openfst(source: str | Path, out: str | Path) -> AnyGraph:
     """Write the machine of a graph directory for OpenFst's tools.
 
-    The folder gets ``graph.fst`` (vector, standard arcs), ``graph.txt`` (text form), and the
-    symbol tables ``isymbols.txt`` and ``osymbols.txt``.
+    The folder gets ``graph.fst`` (vector, standard arcs), ``graph.txt`` (text form), the symbol
+    tables ``isymbols.txt`` and ``osymbols.txt``, and ``lexicon.txt``, which times of words rest on.
 
     Parameters
     ----------
@@ -277,4 +293,84 @@ def export_openfst(source: str | Path, out: str | Path) -> AnyGraph:
                 raise ModelError("a graph without symbols", where=str(source))
             table.write(folder / name)
         write_fst_text(fst, folder / "graph.txt")
+        graph.lexicon.write(folder / "lexicon.txt")
     return graph
+
+
+def import_openfst(
+    source: str | Path,
+    out: str | Path,
+    model: str | Path,
+    *,
+    lexicon: str | Path | None = None,
+    isymbols: str | Path | None = None,
+    osymbols: str | Path | None = None,
+) -> Recognizer:
+    """Make a graph directory of a machine that OpenFst's tools have been at.
+
+    Parameters
+    ----------
+    source : path
+        What `export_openfst` wrote, with ``graph.fst`` changed or not; or any FST whose input
+        symbols are the names of the model's states (``^AH.0``, ``AH.0``), or of its HMMs
+        (``AH#17``) for a graph that is expanded in the search.
+    out : path
+        New, empty, or an older graph.
+    model : path
+        The acoustic model that the graph is for.
+    lexicon : path, optional
+        By default ``lexicon.txt`` beside the machine; without one, words have rough times.
+    isymbols, osymbols : path, optional
+        By default those beside the machine (`fst.tables.read_any_fst`).
+
+    Raises
+    ------
+    DataError
+        An input symbol is none of the model's states or HMMs.
+    """
+    check_new(out, "graph.json", "graph")
+    path = Path(source) / "graph.fst" if Path(source).is_dir() else Path(source)
+    acoustic = load_model(model)
+    fst = read_any_fst(path, isymbols, osymbols).fst
+    if fst.isymbols is None or fst.osymbols is None:
+        raise DataError("a machine without symbol tables", where=str(path),
+                        fix="Name them: --isymbols, --osymbols.")  # fmt: skip
+    beside = path.parent / "lexicon.txt"
+    if lexicon is None and beside.is_file():
+        lexicon = beside
+    entries = Lexicon(()) if lexicon is None else lexicon_from_spec(lexicon)
+    labels = acoustic.state_labels()
+    parts = (fst.osymbols, tuple(acoustic.phones), tuple(acoustic.silence_phones), entries,
+             acoustic.hash, acoustic.frame_shift, {"source": str(source)},
+             acoustic.acoustic_scale)  # fmt: skip
+    made: AnyGraph
+    used = fst.isymbols.strings(np.unique(fst.arcs["ilabel"]))
+    if used and all("#" in name for name in used):
+        if isinstance(acoustic, ContextModel):
+            units = Units.of_map(acoustic.context, labels)
+        else:
+            units = Units.of_phones(acoustic.topologies, labels)
+        made = CompactGraph(fst.with_symbols(None, fst.osymbols), units, labels, *parts)
+        made = dataclasses.replace(made, fst=_relabelled(fst, made.unit_symbols(), path))
+    else:
+        made = Graph(_relabelled(fst, labels.symbols, path), labels, *parts)
+    recognizer = Recognizer(made, acoustic)
+    recognizer.save(out)
+    return recognizer
+
+
+def _relabelled(fst: Fst, symbols: Symbols, path: Path) -> Fst:
+    """Return the machine with the numbers of `symbols` on its input side."""
+    names = [*(fst.isymbols or ())]
+    used = np.unique(fst.arcs["ilabel"])
+    strange = [names[i] for i in used[used > 0].tolist() if names[i] not in symbols]
+    if strange:
+        raise DataError(f"{len(strange)} input symbols are no states or HMMs of the model",
+                        where=str(path), got=", ".join(strange[:5]),
+                        expected=", ".join([*symbols][1:4]) + " ...",
+                        fix="Name the model that the graph was made for.")  # fmt: skip
+    number = np.array([symbols.id(name) if name in symbols else 0 for name in names], np.int32)
+    return Fst.from_arcs(
+        fst.start, fst.sources(), number[fst.arcs["ilabel"]], fst.arcs["olabel"],
+        fst.arcs["weight"], fst.arcs["nextstate"], fst.states["final"], symbols, fst.osymbols,
+    )  # fmt: skip

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wfst_hmm.errors import FormatError, WfstHmmError
+from wfst_hmm.errors import DataError, FormatError, WfstHmmError
 from wfst_hmm.files import read_arrays, read_lines, read_text
 from wfst_hmm.kinds import Look, kind_of, read_as
 
@@ -147,7 +147,12 @@ def _corpus(path: Path) -> dict[str, Any]:
     from wfst_hmm.apps.building import corpus_from
 
     problems: list[str] = []
-    corpus = corpus_from(path, on_error=lambda id_, error: problems.append(str(error)))
+    try:
+        corpus = corpus_from(path, on_error=lambda id_, error: problems.append(str(error)))
+    except DataError:
+        if not problems:
+            raise
+        return {"utterances": 0, "problems": problems}
     seconds, rates = 0.0, set()
     for utterance in corpus:
         try:

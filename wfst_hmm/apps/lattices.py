@@ -12,12 +12,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from wfst_hmm.errors import DataError, FormatError, UsageError, WfstHmmError
 from wfst_hmm.files import read_head, read_lines
+from wfst_hmm.formats.htk.slf import lattice_from_slf, read_slf, slf_from_lattice, write_slf
 from wfst_hmm.formats.kaldi.lattice_values import lattice_from_kaldi
 from wfst_hmm.formats.kaldi.lattices import read_lattices as read_kaldi
 from wfst_hmm.fst.symbols import EPSILON, Symbols
-from wfst_hmm.graph.grammar import read_grammar
+from wfst_hmm.graph.grammar import built_in, is_spec, read_grammar
 from wfst_hmm.kinds import kind_of, read_as, wrong_kind
 from wfst_hmm.lattice.kaldi_text import read_kaldi_lattices, write_kaldi_lattices
 from wfst_hmm.lattice.lattice import Lattice
@@ -25,6 +28,11 @@ from wfst_hmm.lattice.oracle import oracle
 from wfst_hmm.lattice.rescore import rescored
 from wfst_hmm.lattice.scorers import GrammarScorer, NgramScorer
 from wfst_hmm.lattice.store import read_lattices, write_lattices
+
+#: Suffixes that promise something else.
+_OTHERS = frozenset(
+    (".html", ".htm", ".svg", ".png", ".pdf", ".dot", ".json", ".fst", ".wav", ".zip")
+)
 
 __all__ = [
     "OracleScore",
@@ -38,7 +46,7 @@ __all__ = [
 def read_any_lattices(
     path: str | Path, words: Symbols | None = None, *, frame_shift: float = 0.01
 ) -> dict[str, Lattice]:
-    """Read ``lattices.npz``, or an archive of Kaldi, text or binary, plain or gzip.
+    """Read ``lattices.npz``, an archive of Kaldi, text or binary, or a lattice of HTK.
 
     Parameters
     ----------
@@ -61,6 +69,9 @@ def read_any_lattices(
         raise wrong_kind(kind, path, "lattices", "lattices.npz, or an archive of Kaldi's")
     if kind.name == "lattices":
         return read_lattices(path)
+    if kind.name == "HTK lattice":
+        slf = read_slf(path)
+        return {slf.utterance or path.stem: lattice_from_slf(slf, frame_shift=frame_shift)}
     form = _form_of(path)
     if form == "compact":
         found = read_kaldi_lattices(path, words, frame_shift=frame_shift)
@@ -102,9 +113,26 @@ def _refuse_numbers(path: Path, lattices: Mapping[str, Lattice]) -> None:
 def write_any_lattices(
     path: str | Path, lattices: Mapping[str, Lattice], *, numbers: Symbols | None = None
 ) -> None:
-    """Write ``.npz`` files as such, and under every other name Kaldi's text archive."""
-    if Path(path).suffix == ".npz":
+    """Write ``.npz`` as such, ``.slf`` and ``.lat`` as HTK's lattice, else Kaldi's text archive.
+
+    Raises
+    ------
+    UsageError
+        The suffix is that of something else, or more than one lattice is to be HTK's.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix in _OTHERS:
+        raise UsageError("lattices have no such form", where=str(path), got=suffix,
+                         expected=".npz, .slf (HTK), or any other name for Kaldi's text",
+                         fix="wfst-hmm draw makes pictures." if suffix != ".json" else None)  # fmt: skip
+    if suffix == ".npz":
         write_lattices(path, lattices)
+    elif suffix in (".slf", ".lat"):
+        if len(lattices) != 1:
+            raise UsageError("an SLF file holds one lattice", where=str(path), got=len(lattices),
+                             fix="Take one: --utterance ID; or write .npz.")  # fmt: skip
+        for utterance, lattice in lattices.items():
+            write_slf(path, slf_from_lattice(lattice, utterance))
     else:
         write_kaldi_lattices(path, lattices, numbers=numbers)
 
@@ -129,7 +157,8 @@ def replace_language_model(
     old : path, optional
         The grammar that the graph was built with, of any kind.
     grammar : path, optional
-        Instead of `new`: a grammar of any kind; what it does not accept is dropped.
+        Instead of `new`: a grammar of any kind, or ``loop``, ``words``, ``length:5`` over the words
+        of the lattices; what it does not accept is dropped.
     scale : float
         Factor on the new costs.
     unknown_cost : float, optional
@@ -151,9 +180,15 @@ def replace_language_model(
         raise UsageError("an n-gram model and a grammar at once", got=f"{new} and {grammar}",
                          fix="Rescore twice.")  # fmt: skip
     model = read_as(new, "language model") if new is not None else None
+    words = tuple(dict.fromkeys(
+        lattice.words[int(word)] for lattice in lattices.values()
+        for word in np.unique(lattice.word) if word
+    ))  # fmt: skip
     accepted, taken_out = (
-        read_grammar(path).fst if path is not None else None for path in (grammar, old)
-    )
+        None if spec is None
+        else (built_in(str(spec), words) if is_spec(str(spec)) else read_grammar(spec)).fst
+        for spec in (grammar, old)
+    )  # fmt: skip
     scorers: dict[Symbols, tuple[NgramScorer | GrammarScorer | None, GrammarScorer | None]] = {}
     unknown_word = model.unknown if model is not None else None
     made: dict[str, Lattice] = {}

@@ -7,7 +7,7 @@ Public names: `lint_files`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from wfst_hmm.graph.lexicon import Lexicon
 from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
 from wfst_hmm.graph.lint import lint, lint_graph, lint_machine
 from wfst_hmm.graph.phrases import Grammar
-from wfst_hmm.kinds import kind_for
+from wfst_hmm.kinds import kind_for, kind_of
 from wfst_hmm.models.loading import load_model
 
 __all__ = ["lint_files"]
@@ -44,7 +44,7 @@ def lint_files(
     Parameters
     ----------
     path : path, optional
-        A graph directory, or an FST file (binary or text).
+        A graph directory, or an FST file (binary or text); a grammar or lexicon, too.
     lexicon : path, optional
     grammar : str, optional
         A file or a specification; words that the lexicon lacks are findings, not errors.
@@ -64,28 +64,45 @@ def lint_files(
     """
     findings: list[Finding] = []
     tables: dict[str, Any] = {"isymbols": isymbols, "osymbols": osymbols, "acceptor": acceptor}
+    if path is not None and not Path(path).is_dir():
+        kind = kind_of(path)  # a grammar or lexicon may be named without saying so
+        if not {"fst", "openfst"} & {*kind.readers}:
+            if grammar is None and "grammar" in kind.readers:
+                path, grammar = None, str(path)
+            elif lexicon is None and "lexicon" in kind.readers:
+                path, lexicon = None, path
     if path is not None:
         if Path(path).is_dir():
             kind_for(path, "graph", "a graph directory, or an FST")
             findings += lint_graph(Graph.load(path))
         else:
-            findings += lint_machine(read_any_fst(path, **tables).fst, str(path),
-                                     max_pairs=max_pairs)  # fmt: skip
+            found = read_any_fst(path, **tables)
+            findings += _read_so(path, found.notes)
+            findings += lint_machine(found.fst, str(path), max_pairs=max_pairs)
     if lexicon is not None or grammar is not None or lexicon_fst is not None:
         pronunciations = None if lexicon is None else lexicon_from_spec(lexicon)
         acoustic = None if model is None else load_model(model)
         silence = () if acoustic is None else acoustic.silence_phones
+        chosen = None
+        if grammar is not None:
+            chosen = _grammar(grammar, pronunciations, silence, tables if path is None else {})
+            findings += _read_so(grammar, chosen.notes)
         findings += lint(
             pronunciations,
-            None
-            if grammar is None
-            else _grammar(grammar, pronunciations, silence, tables if path is None else {}),
+            chosen,
             acoustic,
             l_fst=None if lexicon_fst is None else read_any_fst(lexicon_fst).fst,
             max_states=max_states,
             max_pairs=max_pairs,
         )
     return LintReport(findings)
+
+
+def _read_so(path: str | Path, notes: Iterable[str]) -> Iterator[Finding]:
+    """Say as findings how something was read."""
+    for note in notes:
+        yield Finding("reading", "note", note.removeprefix(f"{path}: "), str(path),
+                      "Say it otherwise where that is wrong.")  # fmt: skip
 
 
 def _grammar(

@@ -18,13 +18,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfst_hmm.cli.parameters import (
+    Acceptor,
     Channel,
     FoldCase,
     Force,
+    ISymbols,
     Json,
     LexiconSpec,
     OnOov,
     Oov,
+    OSymbols,
     Raw,
     Resample,
 )
@@ -166,7 +169,8 @@ def graph(
     grammar: Annotated[
         str,
         typer.Option(
-            help="loop, words, length:4 or length:3-7, or a file: phrase list, OpenFst, ARPA."
+            help="loop, words, length:4 or length:3-7, or a file: phrase list, JSGF, SRGS, FSG, "
+            "keyword list, OpenFst, ARPA."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The graph directory to write.")],
@@ -190,6 +194,9 @@ def graph(
     explain: Annotated[
         bool, typer.Option("--explain", help="Print what every stage made and took.")
     ] = False,
+    isymbols: ISymbols = None,
+    osymbols: OSymbols = None,
+    acceptor: Acceptor = None,
     as_json: Json = False,
 ) -> None:
     """Build the decoding graph H∘C∘L∘G, with its model inside.
@@ -204,7 +211,8 @@ def graph(
                            max_memory_mb=max_memory)  # fmt: skip
     oov = OovOptions(on_oov.value, fold_case, listing=out.parent / f"{out.name}.missing.txt")
     made = build(model, lexicon, grammar, out, options, oov=oov, cache=cache,
-                 compact=compact)  # fmt: skip
+                 compact=compact, isymbols=isymbols, osymbols=osymbols,
+                 acceptor=acceptor)  # fmt: skip
     facts = {"out": str(out), "states": made.fst.n_states, "arcs": made.fst.n_arcs,
              "words": len(made.words) - 1, "info": dict(made.info)}  # fmt: skip
     for note in made.info.get("cache_notes", ()):

@@ -42,7 +42,7 @@ def openfst(
     source: Annotated[Path, typer.Argument(metavar="GRAPH", help="A graph directory.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The directory to write.")],
 ) -> None:
-    """Write a graph for OpenFst's tools: graph.fst, graph.txt and its symbol tables.
+    """Write a graph for OpenFst's tools: graph.fst, graph.txt, symbol tables, lexicon.
 
     Example: wfst-hmm export openfst GRAPH --out fst
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfst_hmm.cli.parameters import Json
+from wfst_hmm.cli.parameters import ISymbols, Json, OSymbols
 from wfst_hmm.cli.shell import print_json, say, warn
 from wfst_hmm.errors import UsageError
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Bring in models of Sphinx, Kaldi and HTK.", no_args_is_help=True)
+app = typer.Typer(
+    help="Bring in models of Sphinx, Kaldi and HTK, graphs of OpenFst.", no_args_is_help=True
+)
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="The model directory to write.")]
 Silence = Annotated[
@@ -112,6 +114,31 @@ def htk(
     made = import_htk(
         files, out, hmm_list=hmm_list, silence_phones=silence or (), config=config, rate=rate
     )  # fmt: skip
+    _tell(made, out, as_json)
+
+
+@app.command("openfst")
+def openfst(
+    source: Annotated[
+        Path, typer.Argument(metavar="DIR|FST", help="From wfst-hmm export openfst, or an FST.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The graph directory to write.")],
+    model: Annotated[Path, typer.Option(help="The model directory that the graph is for.")],
+    lexicon: Annotated[
+        str | None, typer.Option(help="For times of words; by default lexicon.txt beside it.")
+    ] = None,
+    isymbols: ISymbols = None,
+    osymbols: OSymbols = None,
+    as_json: Json = False,
+) -> None:
+    """Bring back a decoding graph that OpenFst's tools have changed.
+
+    Example: wfst-hmm import openfst fst --model GRAPH/model --out NEW
+    """
+    from wfst_hmm.apps.exchange import import_openfst
+
+    made = import_openfst(source, out, model, lexicon=lexicon, isymbols=isymbols,
+                          osymbols=osymbols)  # fmt: skip
     _tell(made, out, as_json)
 
 

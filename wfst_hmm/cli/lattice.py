@@ -16,6 +16,7 @@ import typer
 
 from wfst_hmm.cli.parameters import Json
 from wfst_hmm.cli.shell import console, fail, print_json, say, warn
+from wfst_hmm.errors import UsageError
 
 if TYPE_CHECKING:
     from wfst_hmm.fst.symbols import Symbols
@@ -177,12 +178,14 @@ def rescore(
         Path | None, typer.Option("--lm", help="New n-gram model: ARPA, or Sphinx's .lm.bin.")
     ] = None,
     old_lm: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--old-lm", help="Grammar of the graph, whose costs are taken out."),
     ] = None,
     grammar: Annotated[
-        Path | None,
-        typer.Option(help="Instead of --lm: a grammar; what it does not accept is dropped."),
+        str | None,
+        typer.Option(
+            help="Instead of --lm: a grammar, or loop, words, length:5; what it lacks is dropped."
+        ),
     ] = None,
     lm_scale: Annotated[float, typer.Option(help="Factor on the new model's costs.")] = 1.0,
     unknown_cost: Annotated[
@@ -196,7 +199,7 @@ def rescore(
     Example: wfst-hmm lattice rescore OUT/lattices.npz --old-lm small.arpa --lm big.arpa -o big.npz
     """
     from wfst_hmm.apps.lattices import replace_language_model
-    from wfst_hmm.errors import UsageError, WfstHmmError
+    from wfst_hmm.errors import WfstHmmError
     from wfst_hmm.lattice.nbest import best_hypothesis
 
     if lm is None and old_lm is None and grammar is None:
@@ -287,15 +290,23 @@ def convert(
     word_penalty: Penalty = 0.0,
     words: Words = None,
     numbers: Numbers = None,
+    utterance: Annotated[
+        str | None, typer.Option(help="Only this one's lattice: an SLF file holds one.")
+    ] = None,
 ) -> None:
     """Write lattices in another form, with other scales if asked for.
+
+    The name says which: .npz, .slf (HTK), or any other for Kaldi's text.
 
     Example: wfst-hmm lattice convert OUT/lattices.npz --out lat.txt --numbers GRAPH/words.txt
     """
     made = {
         id_: _scaled(lattice, lm_scale, acoustic_scale, word_penalty)
         for id_, lattice in _read(file, words).items()
+        if utterance in (None, id_)
     }
+    if not made and utterance is not None:
+        raise UsageError("no such utterance", where=str(file), got=utterance)
     _write(out, made, numbers)
     say(f"{len(made)} lattices: {out}")
 

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from wfst_hmm.cli.parameters import Acceptor, ISymbols, OSymbols
 from wfst_hmm.cli.shell import fail, print_json, say
 from wfst_hmm.errors import UsageError
 
@@ -41,6 +42,9 @@ def lint(
     max_pairs: Annotated[
         int, typer.Option(min=1, help="Pairs of states after which comparing paths is given up.")
     ] = 50_000,
+    isymbols: ISymbols = None,
+    osymbols: OSymbols = None,
+    acceptor: Acceptor = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print findings as JSON.")] = False,
 ) -> None:
     """Find mistakes in a lexicon, a grammar, an FST or a graph.
@@ -56,7 +60,8 @@ def lint(
 
     report = lint_files(path, lexicon=lexicon, grammar=grammar, model=model,
                         lexicon_fst=lexicon_fst, max_states=max_states,
-                        max_pairs=max_pairs)  # fmt: skip
+                        max_pairs=max_pairs, isymbols=isymbols, osymbols=osymbols,
+                        acceptor=acceptor)  # fmt: skip
     if as_json:
         print_json(report.to_json())
     else:

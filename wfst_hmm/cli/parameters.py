@@ -2,7 +2,8 @@
 
 In: nothing. Out: types of parameters.
 
-Public names: `AcousticScale`, `Beam`, `Calibration`, `Channel`, `FoldCase`, `Force`, `Forms`, `GraphFolder`,
+Public names: `Acceptor`, `ISymbols`, `OSymbols`,
+`AcousticScale`, `Beam`, `Calibration`, `Channel`, `FoldCase`, `Force`, `Forms`, `GraphFolder`,
 `Inputs`, `Json`, `LatticeBeam`, `Lattices`, `LexiconSpec`, `MaxActive`, `MinActive`, `ModelOfGraph`,
 `NBest`, `OnOov`, `Oov`, `Raw`, `Resample`, `ResultsFolder`, `Retries`, `SEARCH`, `Spoken`, `Threads`.
 """
@@ -29,6 +30,7 @@ __all__ = [
     "Force",
     "Forms",
     "GraphFolder",
+    "ISymbols",
     "Inputs",
     "Json",
     "LatticeBeam",
@@ -38,6 +40,7 @@ __all__ = [
     "MinActive",
     "ModelOfGraph",
     "NBest",
+    "OSymbols",
     "OnOov",
     "Oov",
     "Raw",
@@ -90,6 +93,19 @@ OnOov = Annotated[
 ]
 FoldCase = Annotated[
     bool, typer.Option("--fold-case", help="Take words in other case where the lexicon lacks them.")
+]
+
+ISymbols = Annotated[
+    Path | None,
+    typer.Option(help="Input symbols of an FST without; by default those beside it."),
+]
+OSymbols = Annotated[
+    Path | None,
+    typer.Option(help="Output symbols of an FST without; by default those beside it."),
+]
+Acceptor = Annotated[
+    bool | None,
+    typer.Option("--acceptor/--transducer", help="Whether arcs of a text FST have one label."),
 ]
 
 # how recordings are read

@@ -46,7 +46,9 @@ def recommend(
         Path | None, typer.Option(help="Keep the features here; only new files are read again.")
     ] = None,
     top: Annotated[int, typer.Option(help="Songs of each kind to list.", min=1)] = 20,
-    form: Annotated[Form, typer.Option("--format", help="Of the page.")] = Form.text,
+    form: Annotated[
+        Form | None, typer.Option("--format", help="Of the page; by default as --out is named.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write the page here; else stdout.")
     ] = None,
@@ -84,7 +86,13 @@ def recommend(
         made = train_tag(library, tag, options, n_threads=threads)
         if model is not None:
             made.save(model)
-    _show(rank(made, library, top=top, n_threads=threads), form, out)
+    _show(rank(made, library, top=top, n_threads=threads), form or _form_of(out), out)
+
+
+def _form_of(out: Path | None) -> Form:
+    """Return the form that a file's name promises."""
+    suffix = "" if out is None else out.suffix.lower()
+    return {".html": Form.html, ".htm": Form.html, ".json": Form.json}.get(suffix, Form.text)
 
 
 def _some_tags(library: Library) -> str:

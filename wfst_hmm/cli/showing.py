@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfst_hmm.cli.parameters import Channel, Raw, Resample
+from wfst_hmm.cli.parameters import Acceptor, Channel, ISymbols, OSymbols, Raw, Resample
 from wfst_hmm.cli.shell import print_json, say
 from wfst_hmm.errors import UsageError
 
@@ -76,12 +76,9 @@ def draw(
     ] = 80,
     max_arcs: Annotated[int, typer.Option(help="Draw at most so many arcs.")] = 300,
     title: Annotated[str, typer.Option(help="First line under the picture.")] = "",
-    isymbols: Annotated[
-        Path | None, typer.Option(help="Input symbols, for an OpenFst file without.")
-    ] = None,
-    osymbols: Annotated[
-        Path | None, typer.Option(help="Output symbols, for an OpenFst file without.")
-    ] = None,
+    isymbols: ISymbols = None,
+    osymbols: OSymbols = None,
+    acceptor: Acceptor = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was drawn as JSON.")] = False,
 ) -> None:
     """Draw a graph, an FST, a lattice or a phone; or film a search.
@@ -109,7 +106,7 @@ def draw(
     picture = draw_file(
         lexicon or source or "", out, options, page=html or None, as_lexicon=lexicon is not None,
         silence=silence, disambiguate=disambiguate, phone=phone, state=state, utterance=utterance,
-        isymbols=isymbols, osymbols=osymbols, accept=accept.split(), around=around, radius=radius,
+        isymbols=isymbols, osymbols=osymbols, acceptor=acceptor, accept=accept.split(), around=around, radius=radius,
     )  # fmt: skip
     if as_json:
         drawn = [node for node in picture.nodes if not node.is_stub]

@@ -132,6 +132,10 @@ class _Reader:
         if self.section == 0 and not self.counts:
             raise self.error(number, r"no 'ngram 1=count' line after \data\ ")
         self._close_section(number)
+        named = int(section[1]) if section else len(self.counts) + 1
+        while self.section + 1 < named and self.counts[self.section : self.section + 1] == [0]:
+            self.section += 1  # "ngram 3=0": no such n-grams, and no section of them
+            self._close_section(number)
         if text == b"\\end\\" and self.section == len(self.counts):
             self.ended = True
         elif section and int(section[1]) == self.section + 1 <= len(self.counts):
@@ -255,6 +259,8 @@ class _Reader:
     def model(self) -> NgramModel:
         if not self.words:
             raise self.error(self.line, "no 1-grams")
+        while len(self.rows) > 1 and not len(self.rows[-1].words):
+            del self.rows[-1], self.lines[-1]
         words = Symbols(word.decode("utf-8") for word in self.words)
         return NgramModel.from_rows(
             words, self.rows, info={"source": self.path},

@@ -3,7 +3,7 @@
 In: a file of any kind of grammar that `kinds.KINDS` knows, or a specification such as ``loop`` or
 ``length:4``. Out: `Grammar`.
 
-Public names: `read_grammar`, `grammar_from_spec`; and what the table of kinds calls:
+Public names: `read_grammar`, `grammar_from_spec`, `built_in`, `is_spec`; and what the table of kinds calls:
 `fst_grammar`, `fsg_grammar`, `jsgf_grammar`, `ngram_grammar`, `srgs_grammar`.
 """
 
@@ -22,8 +22,17 @@ from wfst_hmm.graph.oov import SILENCE_WORDS, UNKNOWN_WORDS, with_known_words
 from wfst_hmm.graph.phrases import Grammar, fixed_length, word_list, word_loop
 from wfst_hmm.kinds import kind_for, read_as, reader_of
 
-__all__ = ["fsg_grammar", "fst_grammar", "grammar_from_spec", "jsgf_grammar", "ngram_grammar",
-           "read_grammar", "srgs_grammar"]  # fmt: skip
+__all__ = [
+    "built_in",
+    "fsg_grammar",
+    "fst_grammar",
+    "grammar_from_spec",
+    "is_spec",
+    "jsgf_grammar",
+    "ngram_grammar",
+    "read_grammar",
+    "srgs_grammar",
+]  # fmt: skip
 
 _SPEC = re.compile(r"^(?P<kind>loop|words|length)(?::(?P<value>.*))?$")
 
@@ -97,6 +106,7 @@ def grammar_from_spec(
     *,
     silence_phones: Sequence[str] = (),
     on_oov: str | None = "raise",
+    **reading: Any,
 ) -> Grammar:
     """Return the grammar that a command line names.
 
@@ -113,6 +123,8 @@ def grammar_from_spec(
     on_oov : {"raise", "skip", "guess", "unk"}, optional
         What to do about words of a file that the lexicon lacks (`graph.oov.OovOptions`); None
         leaves them to `graph.oov.grammar_vocabulary`.
+    **reading
+        As for `read_grammar`.
 
     Raises
     ------
@@ -121,14 +133,13 @@ def grammar_from_spec(
     DataError
         Words that the lexicon lacks, all listed with their nearest spellings.
     """
-    match = _SPEC.match(spec)
-    if match is None:
+    if not is_spec(spec):
         if not Path(spec).exists():
             raise UsageError(
                 "no such grammar", got=repr(spec),
                 expected="a file, or loop, loop:COST, words, length:N or length:N-M",
             )  # fmt: skip
-        grammar = read_grammar(spec)
+        grammar = read_grammar(spec, **reading)
         return grammar if on_oov is None else with_known_words(grammar, lexicon, on_oov)
     silent = frozenset(silence_phones)
     marks = (*SILENCE_WORDS, *UNKNOWN_WORDS) if silent else ()
@@ -137,6 +148,26 @@ def grammar_from_spec(
         word for word in lexicon.words if word not in named
         and not all(silent.issuperset(entry.phones) for entry in lexicon.prons(word))
     ]  # fmt: skip
+    return built_in(spec, words)
+
+
+def is_spec(spec: str) -> bool:
+    """Tell whether a text names a built-in grammar, not a file."""
+    return _SPEC.match(spec) is not None
+
+
+def built_in(spec: str, words: Sequence[str]) -> Grammar:
+    """Return the grammar over `words` that ``loop``, ``words``, ``length:4`` ... names.
+
+    Raises
+    ------
+    UsageError
+        It names none, or its value is impossible.
+    """
+    match = _SPEC.match(spec)
+    if match is None:
+        raise UsageError("no such grammar", got=repr(spec),
+                         expected="loop, loop:COST, words, length:N or length:N-M")  # fmt: skip
     kind, value = match["kind"], match["value"]
     if kind == "length":
         lengths = re.match(r"^(\d{1,4})(?:-(\d{1,4}))?$", value or "")

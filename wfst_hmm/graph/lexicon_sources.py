@@ -16,6 +16,8 @@ from pathlib import Path
 from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.graph.lexicon import Entry, Lexicon, read_lexicon
 from wfst_hmm.graph.lexicon_silence import read_silence_lexicon
+from wfst_hmm.kinds import kind_for
+from wfst_hmm.remote import as_url
 
 __all__ = ["Guess", "lexicon_from_spec", "with_guesses", "with_silence"]
 
@@ -74,6 +76,8 @@ def _one(name: str, spec: str) -> Lexicon:
 
 
 def _file(path: str | Path) -> Lexicon:
+    if as_url(path) is None and Path(path).stat().st_size:
+        kind_for(path, "lexicon", "lines of a word and its phones")
     with_silence_after = Path(path).name.startswith("lexiconp_silprob")
     return read_silence_lexicon(path) if with_silence_after else read_lexicon(path)
 

@@ -3,7 +3,7 @@
 In: a ``.slf`` or ``.lat`` file, plain or gzip. Out: `SlfLattice`: nodes with times and words,
 links with log-likelihoods; and back.
 
-Public names: `LINK`, `SlfLattice`, `read_slf`, `write_slf`.
+Public names: `LINK`, `SlfLattice`, `lattice_from_slf`, `read_slf`, `slf_from_lattice`, `write_slf`.
 
 Notes
 -----
@@ -24,8 +24,11 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import FormatError, GraphError
 from wfst_hmm.files import atomic_file, read_lines
+from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.lattice.lattice import Lattice, lattice_from_rows
 
-__all__ = ["LINK", "NULL_WORD", "SlfLattice", "read_slf", "write_slf"]
+__all__ = ["LINK", "NULL_WORD", "SlfLattice", "lattice_from_slf", "read_slf", "slf_from_lattice",
+           "write_slf"]  # fmt: skip
 
 #: Natural log-likelihoods; ``word`` indexes `SlfLattice.words`.
 LINK = np.dtype([("start", "<i4"), ("end", "<i4"), ("word", "<i4"), ("variant", "<i4"),
@@ -278,3 +281,86 @@ def write_slf(path: str | Path, lattice: SlfLattice) -> None:
 def _escaped(text: str) -> str:
     protected = "".join("\\" + c if c.isspace() or c in "\"'\\" else c for c in text)
     return protected
+
+
+def slf_from_lattice(lattice: Lattice, utterance: str) -> SlfLattice:
+    """Return one of this package's lattices as HTK has them.
+
+    Costs become log-likelihoods, acoustic ones as they were scaled in the search; the alignment
+    within a word is lost. One more node, last, is where all final states lead.
+    """
+    n_states, end = lattice.n_states, lattice.n_states
+    frames = np.zeros(n_states + 1, dtype=np.int64)
+    lengths = np.diff(lattice.label_start)
+    for source, target, length in zip(
+        lattice.source.tolist(), lattice.target.tolist(), lengths.tolist(), strict=True
+    ):  # states are in topological order
+        frames[target] = max(frames[target], frames[source] + length)
+    final = np.flatnonzero(np.isfinite(lattice.final))
+    frames[end] = frames[final].max(initial=0)
+    links = np.zeros(len(lattice.source) + len(final), dtype=LINK)
+    inner, last = links[: len(lattice.source)], links[len(lattice.source) :]
+    inner["start"], inner["end"], inner["word"] = lattice.source, lattice.target, lattice.word
+    inner["acoustic"], inner["language"] = -lattice.acoustic_cost, -lattice.graph_cost
+    last["start"], last["end"], last["language"] = final, end, -lattice.final[final]
+    words = (NULL_WORD, *list(lattice.words)[1:])
+    times = np.asarray(frames * lattice.frame_shift, dtype=np.float64)
+    return SlfLattice(utterance, times, links, words, 0, end)
+
+
+def lattice_from_slf(slf: SlfLattice, *, frame_shift: float = 0.01) -> Lattice:
+    """Return a lattice of HTK as this package has them: scaled costs, frames without a state (0).
+
+    Raises
+    ------
+    GraphError
+        It has a cycle.
+    """
+    order = _topological(slf)
+    place = {node: number for number, node in enumerate(order)}
+    rows = []
+    for link in slf.links:
+        if int(link["start"]) not in place or int(link["end"]) not in place:
+            continue
+        times = slf.times[[link["start"], link["end"]]]
+        n_frames = (
+            round(float(times[1] - times[0]) / frame_shift) if np.isfinite(times).all() else 0
+        )
+        penalty = slf.word_penalty if link["word"] else 0.0
+        rows.append((
+            place[int(link["start"])], place[int(link["end"])], int(link["word"]),
+            -slf.lm_scale * float(link["language"]) - penalty,
+            -slf.acoustic_scale * float(link["acoustic"]), np.zeros(max(n_frames, 0), np.int32),
+        ))  # fmt: skip
+    final = np.full(len(order), np.inf)
+    final[place[slf.end]] = 0.0
+    return lattice_from_rows(rows, final, Symbols(slf.words[1:]), frame_shift=frame_shift)
+
+
+def _topological(slf: SlfLattice) -> list[int]:
+    """Return the nodes that the start reaches, each behind all that lead to it."""
+    leaving: dict[int, list[int]] = {}
+    for link in slf.links:
+        leaving.setdefault(int(link["start"]), []).append(int(link["end"]))
+    reached, waiting = {slf.start}, [slf.start]
+    while waiting:
+        for node in leaving.get(waiting.pop(), ()):
+            if node not in reached:
+                reached.add(node)
+                waiting.append(node)
+    degree = dict.fromkeys(reached, 0)
+    for node in reached:
+        for target in leaving.get(node, ()):
+            degree[target] += 1
+    order, ready = [], [node for node, count in degree.items() if not count]
+    while ready:
+        node = ready.pop()
+        order.append(node)
+        for target in leaving.get(node, ()):
+            degree[target] -= 1
+            if not degree[target]:
+                ready.append(target)
+    if len(order) < len(reached) or slf.end not in degree:
+        raise GraphError("the lattice has a cycle, or no path to its end",
+                         where=slf.utterance or None)  # fmt: skip
+    return order
