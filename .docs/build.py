@@ -51,6 +51,25 @@ def modules_of(room: str) -> list[str]:
     return names
 
 
+def face_names() -> dict[str, str]:
+    """Return the public names of the package and the modules that they live in."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOME":
+            found: dict[str, str] = ast.literal_eval(node.value)
+            return found
+    raise LookupError("the package says not where its names live")
+
+
+def summary_of(module: str, name: str) -> str:
+    """Return the first line of the docstring of a class or function."""
+    path = PACKAGE.parent / (module.replace(".", "/") + ".py")
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name:
+            return (ast.get_docstring(node) or "").partition("\n")[0]
+    raise LookupError(f"{module} has no {name}")
+
+
 def title(text: str, line: str = "=") -> list[str]:
     """Return a heading as lines of reStructuredText."""
     return [text, line * len(text), ""]
@@ -74,6 +93,8 @@ def write_sources(folder: Path) -> None:
         (folder / f"room-{room}.rst").write_text("\n".join(lines), encoding="utf-8")
         pages.append(f"   room-{room}")
     face = [*title("The package's face"), ".. automodule:: wfst_hmm", "   :no-members:", ""]
+    for name, home in sorted(face_names().items()):
+        face += [f":py:obj:`{name} <{home}.{name}>`", f"   {summary_of(home, name)}", ""]
     (folder / "face.rst").write_text("\n".join(face), encoding="utf-8")
     index = (HERE / "index.rst").read_text(encoding="utf-8").replace("ROOMS", "\n".join(pages))
     (folder / "index.rst").write_text(index, encoding="utf-8")

@@ -292,3 +292,16 @@ def test_pynini_and_grammars_are_drawn(tmp_path: Path) -> None:
     grammar.write_text("#JSGF V1.0;\ngrammar g;\npublic <g> = yes | no;\n")
     for value in (read_grammar(grammar), word_loop("a b"), lexicon_fst(LEXICON)):
         assert "<svg" in value._repr_svg_()
+
+
+def test_values_show_themselves_in_a_line(recognizer: wh.Recognizer) -> None:
+    rng = np.random.default_rng(0)
+    gmm, hmm = GaussianMixture(2, 3), GmmHmm(2)
+    assert repr(gmm) == "GaussianMixture(M=2, D=3, diag, not trained)"
+    hmm.fit([rng.normal(size=(20, 2))], 1)
+    assert repr(hmm) == "GmmHmm(N=2, L=1, diag, D=2)"
+    assert repr(Chain.ergodic(3)) == "Chain(initial=float64 (3,), transitions=float64 (3, 3))"
+    for value in (recognizer, recognizer.model, recognizer.graph, recognizer.model.mixtures,
+                  gmm, hmm.bank, Scores(np.zeros((2000, 30))), estimate_ngrams("a b\na", 1)):  # fmt: skip
+        assert len(repr(value)) < 600
+        assert "\n" not in repr(value)

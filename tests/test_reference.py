@@ -8,6 +8,8 @@ from types import ModuleType
 import pytest
 from test_architecture import ORDER
 
+import wfst_hmm
+
 _BUILD = Path(__file__).resolve().parents[1] / ".docs" / "build.py"
 _NOT_FOR_IMPORT = {"bench", "cli", "__main__"}  # programs; their functions are nobody's interface
 
@@ -27,6 +29,9 @@ def test_every_room_has_a_page(build: ModuleType, tmp_path: Path) -> None:
     assert listed == [f"room-{room}" for room in build.ROOMS]
     page = (tmp_path / "room-draw.rst").read_text()
     assert ".. automodule:: wfst_hmm.draw.film\n" in page
+    face = (tmp_path / "face.rst").read_text()
+    for name in wfst_hmm.__all__:
+        assert name == "__version__" or f":py:obj:`{name} <wfst_hmm." in face
     assert "conf.py" in {path.name for path in tmp_path.iterdir()}
 
 

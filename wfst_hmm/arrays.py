@@ -4,7 +4,7 @@ In: anything array-like: lists, generators, columns, subclasses of numpy's array
 or several of them. Out: plain arrays of a known type; lists of words and paths; values whose
 arrays stay read-only after a copy.
 
-Public names: `Frozen`, `as_numbers`, `as_paths`, `as_words`, `read_only`.
+Public names: `Frozen`, `as_numbers`, `as_paths`, `as_words`, `brief`, `read_only`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, WfstHmmError
 
-__all__ = ["Frozen", "as_numbers", "as_paths", "as_words", "read_only"]
+__all__ = ["Frozen", "as_numbers", "as_paths", "as_words", "brief", "read_only"]
 
+_LONGEST = 60  # characters of a part in `brief`
 #: kinds of numpy's types that are no numbers to us, by what they are
 _FOREIGN = {
     "c": "complex numbers", "M": "dates", "m": "time differences", "U": "text", "S": "text",
@@ -171,12 +172,44 @@ def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return view
 
 
+def brief(self: Any) -> str:
+    """Represent a value in a line: kinds and shapes of its arrays, numbers of its parts.
+
+    Examples
+    --------
+    >>> @dataclasses.dataclass
+    ... class Pair:
+    ...     means: np.ndarray
+    ...     names: tuple
+    ...     __repr__ = brief
+    >>> Pair(np.zeros((2, 3)), tuple("abcdefgh"))
+    Pair(means=float64 (2, 3), names=8 x str)
+    """
+    names = [field.name for field in dataclasses.fields(self) if field.repr]
+    parts = (f"{name}={_brief_part(getattr(self, name))}" for name in names)
+    return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _brief_part(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{'records' if value.dtype.names else value.dtype} {value.shape}"
+    if isinstance(value, (tuple, list)) and (len(value) > 4 or len(repr(value)) > _LONGEST):
+        return f"{len(value)} x {type(value[0]).__name__}"
+    text = repr(value)
+    if text.startswith("<"):  # nothing but an address
+        return type(value).__name__
+    return text if len(text) <= _LONGEST else f"{type(value).__name__}(...)"
+
+
 class Frozen:
     """Base of values that hold read-only arrays: they stay so after ``copy`` and ``pickle``.
 
     (numpy hands out copies that can be written to; whoever wrote to one would change a value
     that others take for fixed.)
     """
+
+    def __init_subclass__(cls) -> None:
+        cls.__repr__ = cls.__dict__.get("__repr__", brief)  # type: ignore[method-assign]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -79,7 +79,8 @@ class WfstHmmError(Exception):
         if parts:
             text += "; " + ", ".join(parts)
         if self.fix:
-            text = text.rstrip(".") + ". " + self.fix
+            ended = text.endswith(("...", "…", "?", "!"))  # these stay, and need no full stop
+            text = f"{text} {self.fix}" if ended else f"{text.rstrip('.')}. {self.fix}"
         text = " ".join(text.split())
         if len(text) > _MAX_LENGTH:  # a damaged file may quote a word of a megabyte
             text = f"{text[: _MAX_LENGTH - 500]} ... {text[-400:]}"

@@ -168,3 +168,22 @@ def test_real_speakers(shared: Path) -> None:
     test = evaluate_speakers(enroll(enrolled, options), held, 2.0)
     assert test.accuracy >= 0.95
     assert test.detection.equal_error_rate <= 0.05
+
+
+def test_many_short_recordings_of_a_speaker_are_taken_together(tmp_path: Path) -> None:
+    for name, (pitch, formant) in VOICES.items():
+        for index in range(8):
+            write_wav(tmp_path / name / f"{index}.wav", voice(pitch, formant, 0.6, index))
+    dropped: list[str] = []
+    frames = corpus_frames(find_speakers(tmp_path), SMALL, on_error=lambda i, e: dropped.append(i))
+    assert not dropped
+    assert all(len(parts) >= 1 and sum(map(len, parts)) >= 50 for parts in frames.values())
+    made = enroll(frames, SMALL)
+    for name, (pitch, formant) in VOICES.items():
+        assert made.identify(voice(pitch, formant, 3.0, 77))[0].speaker == name
+    write_wav(tmp_path / "dora" / "0.wav", voice(190.0, 1500.0, 0.5, 0))
+    found = corpus_frames(
+        find_speakers(tmp_path), SMALL, on_error=lambda i, e: dropped.append(str(e))
+    )
+    assert "dora" not in found
+    assert "next to no speech" in dropped[0]

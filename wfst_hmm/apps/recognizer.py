@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from wfst_hmm.arrays import brief
 from wfst_hmm.errors import ModelError, UsageError
 from wfst_hmm.files import atomic_directory, may_replace
 from wfst_hmm.graph.compact import AnyGraph, is_compact, load_graph
@@ -58,6 +59,8 @@ class Recognizer:
     ModelError
         The graph was made for another model.
     """
+
+    __repr__ = brief
 
     graph: AnyGraph
     model: SpeechModel

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -83,18 +84,44 @@ def speaker_frames(audio: Audio, options: SpeakerOptions) -> npt.NDArray[np.floa
     DataError
         Another sampling rate, too short for a frame, or next to no speech.
     """
+    spoken = _spoken(audio, options)
+    _check_enough(int(spoken.mask.sum()), options)
+    return spoken.frames(options)
+
+
+class _Spoken(NamedTuple):
+    """Cepstra (T, n) of a recording, and which of them are speech."""
+
+    raw: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.bool_]
+
+    @property
+    def stats(self) -> CmvnStats:
+        return CmvnStats.of(self.raw[self.mask])
+
+    def frames(
+        self, options: SpeakerOptions, stats: CmvnStats | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return the finished frames with speech, normalized by their own statistics or others."""
+        if options.features.cmvn != "none" and stats is None:
+            stats = self.stats
+        return np.asarray(options.features.finish(self.raw, stats).array[self.mask])
+
+
+def _check_enough(n_speech: int, options: SpeakerOptions, what: str = "") -> None:
+    shift = options.features.frame_shift
+    if n_speech < LEAST_FRAMES:
+        raise DataError(f"next to no speech{what}", got=f"{n_speech * shift:.2f} s",
+                        expected=f"{LEAST_FRAMES * shift:g} s or more")  # fmt: skip
+
+
+def _spoken(audio: Audio, options: SpeakerOptions) -> _Spoken:
     shift = options.features.frame_shift
     raw = options.features.cepstra(audio)[:, 1:]
     mask = np.zeros(len(raw), dtype=bool)
     loud = speech_frames(audio, options.speech, frame_shift=shift)[: len(raw)]
     mask[: len(loud)] = loud
-    n_speech = int(mask.sum())
-    if n_speech < LEAST_FRAMES:
-        raise DataError("next to no speech", got=f"{n_speech * shift:.2f} s",
-                        expected=f"{LEAST_FRAMES * shift:g} s or more")  # fmt: skip
-    stats = None if options.features.cmvn == "none" else CmvnStats.of(raw[mask])
-    frames = options.features.finish(raw, stats).array[mask]
-    return np.asarray(frames)
+    return _Spoken(raw, mask)
 
 
 def find_speakers(path: str | Path) -> Corpus:
@@ -124,10 +151,10 @@ def find_speakers(path: str | Path) -> Corpus:
     return Corpus(tuple(utterances), str(path))
 
 
-def _frames(utterance: Utterance, options: SpeakerOptions) -> npt.NDArray[np.float32]:
+def _frames(utterance: Utterance, options: SpeakerOptions) -> _Spoken:
     try:
         audio = utterance.read(options.features.rate, resample=options.features.resample)
-        return speaker_frames(audio, options)
+        return _spoken(audio, options)
     except WfstHmmError as error:
         what = error.what if error.where else f"{utterance.audio}: {error.what}"
         raise DataError(what, where=error.where or utterance.id, got=error.got,
@@ -143,6 +170,9 @@ def corpus_frames(
 ) -> dict[str, list[npt.NDArray[np.float32]]]:
     """Return the frames of every recording, by speaker; speakers without any are left out.
 
+    Recordings with less than half a second of speech are taken together, if their speaker says
+    enough in all of them: they share one normalization, and count as one recording.
+
     Parameters
     ----------
     on_error : callable, optional
@@ -150,20 +180,41 @@ def corpus_frames(
         first is raised.
     """
 
-    def attempt(utterance: Utterance) -> npt.NDArray[np.float32] | WfstHmmError:
+    def attempt(utterance: Utterance) -> _Spoken | WfstHmmError:
         try:
             return _frames(utterance, options)
         except DataError as error:
             return error
 
     found: dict[str, list[npt.NDArray[np.float32]]] = {}
+    short: dict[str, list[tuple[Utterance, _Spoken]]] = {}
+    wrong: list[tuple[Utterance, WfstHmmError]] = []
     for utterance, made in zip(
         corpus, map_threads(attempt, corpus.utterances, n_workers), strict=True
     ):
-        if not isinstance(made, WfstHmmError):
-            found.setdefault(utterance.speaker, []).append(made)
-        elif on_error is None:
-            raise made
+        if isinstance(made, WfstHmmError):
+            wrong.append((utterance, made))
+        elif made.mask.sum() >= LEAST_FRAMES:
+            found.setdefault(utterance.speaker, []).append(made.frames(options))
         else:
-            on_error(utterance.id, made)
+            short.setdefault(utterance.speaker, []).append((utterance, made))
+    for speaker, parts in short.items():
+        heard = [(u, spoken) for u, spoken in parts if spoken.mask.any()]
+        n_speech = sum(int(spoken.mask.sum()) for _, spoken in heard)
+        if n_speech >= LEAST_FRAMES:
+            stats = CmvnStats.merge(spoken.stats for _, spoken in heard)
+            shared = None if options.features.cmvn == "none" else stats
+            found.setdefault(speaker, []).append(
+                np.concatenate([spoken.frames(options, shared) for _, spoken in heard])
+            )
+            parts = [(u, spoken) for u, spoken in parts if not spoken.mask.any()]
+        for utterance, spoken in parts:
+            try:
+                _check_enough(int(spoken.mask.sum()), options, f": {utterance.audio}")
+            except DataError as error:
+                wrong.append((utterance, error))
+    for utterance, problem in wrong:
+        if on_error is None:
+            raise problem
+        on_error(utterance.id, problem)
     return found

@@ -53,7 +53,7 @@ class Synthesizer:
         try:
             import espeakng_loader
         except ImportError:
-            raise DataError(
+            raise UsageError(
                 "the package espeakng-loader is not installed",
                 fix='Install it: pip install "wfst_hmm[demo]".',
             ) from None

@@ -17,7 +17,7 @@ import typer
 
 from wfst_hmm.apps.diarization.options import DiarizerOptions, Job, read_ini
 from wfst_hmm.cli.parameters import Channel, Json, Raw
-from wfst_hmm.cli.shell import console, fail, print_json, progress, say, warn
+from wfst_hmm.cli.shell import console, counted, fail, print_json, progress, say, warn
 from wfst_hmm.cli.working import Cluster, working
 from wfst_hmm.errors import UsageError
 from wfst_hmm.signal.speech import SpeechOptions
@@ -232,7 +232,8 @@ def _report(
 
         say("".join(rttm_lines(job.basename, result.turns)).rstrip("\n"))
     else:
-        say(f"{job.output_cluster}: {len(result.speakers)} speakers, {len(result.turns)} turns, "
+        say(f"{job.output_cluster}: {counted(len(result.speakers), 'speaker')}, "
+            f"{counted(len(result.turns), 'turn')}, "
             f"{result.seconds:.1f} s of speech, in {seconds:.1f} s")  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 In: what assembles a Typer application, and its arguments. Out: an exit code: 0 fine, 1 failed, 2 bad usage,
 130 interrupted.
 
-Public names: `Advance`, `console`, `fail`, `print_json`, `progress`, `run`, `say`, `warn`.
+Public names: `counted`, `Advance`, `console`, `fail`, `print_json`, `progress`, `run`, `say`, `warn`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from wfst_hmm.errors import WfstHmmError, warnings_told
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Advance", "console", "fail", "print_json", "progress", "run", "say", "warn"]
+__all__ = ["Advance", "console", "counted", "fail", "print_json", "progress", "run", "say", "warn"]
 
 PROGRAM = "wfst-hmm"
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -120,6 +120,11 @@ def _harmless(text: str) -> str:
     return "".join(
         character if character.isprintable() else f"\\u{ord(character):04x}" for character in text
     )
+
+
+def counted(n: int, noun: str) -> str:
+    """Return "1 speaker", "2 speakers"."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
 def say(text: str) -> None:

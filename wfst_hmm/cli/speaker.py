@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfst_hmm.cli.parameters import Channel, Json, Raw
-from wfst_hmm.cli.shell import console, fail, print_json, say, warn
+from wfst_hmm.cli.shell import console, counted, fail, print_json, say, warn
 from wfst_hmm.errors import UsageError, WfstHmmError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def enroll(
         print_json({"model": str(model), "speakers": list(made.speakers),
                     "threshold": made.threshold})  # fmt: skip
     else:
-        say(f"{model}: {len(made.speakers)} speakers, accepted from "
+        say(f"{model}: {counted(len(made.speakers), 'speaker')}, accepted from "
                    f"{made.threshold:+.3f} nats a frame")  # fmt: skip
 
 
@@ -235,13 +235,13 @@ def _draw(tests: list[SpeakerTest], n_speakers: int, path: Path) -> None:
         (t.detection.false_accepts, t.detection.false_rejects)
         for t in tests
     }  # fmt: skip
-    save_svg(det_svg(curves, title=f"Speaker verification, {n_speakers} speakers"), path)
+    save_svg(det_svg(curves, title=f"Speaker verification, {counted(n_speakers, 'speaker')}"), path)
 
 
 def _print(tests: list[SpeakerTest], models: SpeakerModels) -> None:
     from rich.table import Table
 
-    table = Table(title=f"{len(models.speakers)} speakers")
+    table = Table(title=counted(len(models.speakers), "speaker"))
     for name in ("piece", "pieces", "identified", "EER", "claims true/false",
                  "accepts/refusals wrong at the threshold"):  # fmt: skip
         table.add_column(name, justify="right")

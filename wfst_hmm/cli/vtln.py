@@ -14,7 +14,7 @@ import typer
 
 from wfst_hmm.cli.parameters import Channel, FoldCase, Json, OnOov, Oov, Raw, Resample
 from wfst_hmm.cli.recognition import spoken
-from wfst_hmm.cli.shell import print_json, say, warn
+from wfst_hmm.cli.shell import counted, print_json, say, warn
 from wfst_hmm.errors import UsageError
 
 if TYPE_CHECKING:
@@ -92,4 +92,4 @@ def vtln(
         say(f"{choice.speaker}: {choice.warp:.2f}, {choice.gain:+.3f} nats a frame over "
             f"{choice.n_frames:,} frames" if choice.n_frames
             else f"{choice.speaker}: 1.00, nothing to go by")  # fmt: skip
-    say(f"{path}: {len(warps)} speakers")
+    say(f"{path}: {counted(len(warps), 'speaker')}")

@@ -27,16 +27,12 @@ from threadpoolctl import threadpool_limits
 
 import wfst_hmm
 from wfst_hmm.cluster.engine import Future, Tell
+from wfst_hmm.cluster.engines import BATCH
 from wfst_hmm.cluster.shipping import Parcel, receive, seen
 from wfst_hmm.errors import ClusterError, UsageError
 
 __all__ = ["DaskEngine", "connected"]
 
-#: name -> class of dask-jobqueue
-_BATCH = {
-    "slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster",
-    "htcondor": "HTCondorCluster", "oar": "OARCluster",
-}  # fmt: skip
 _CONNECT_SECONDS = 20
 _REFRESH_SECONDS = 1.0
 _LOST_SECONDS = 30.0
@@ -190,14 +186,14 @@ def _cluster(spec: str, n: int, tell: Tell) -> Iterator[Any]:
     if spec == "local":
         with _local(n, tell) as cluster:
             yield cluster
-    elif spec in _BATCH:
+    elif spec in BATCH:
         try:
             room = importlib.import_module("dask_jobqueue")
         except ImportError:
             raise UsageError(f"{spec} needs dask-jobqueue", where="--cluster", got=spec,
                              fix="Install it: pip install dask-jobqueue.") from None  # fmt: skip
         try:
-            cluster = getattr(room, _BATCH[spec])()
+            cluster = getattr(room, BATCH[spec])()
         except (ValueError, TypeError, OSError) as error:
             raise UsageError(
                 f"{spec} cannot be used ({error})", where="--cluster",
@@ -206,14 +202,8 @@ def _cluster(spec: str, n: int, tell: Tell) -> Iterator[Any]:
         with cluster:
             cluster.scale(n)
             yield cluster
-    elif "://" in spec or Path(spec).is_file():
-        yield spec
     else:
-        raise UsageError(
-            "no such cluster", where="--cluster", got=spec,
-            expected="threads, processes, local, an address such as tcp://host:8786, a scheduler "
-                     f"file, or one of {', '.join(_BATCH)}",
-        )  # fmt: skip
+        yield spec  # an address or a scheduler file: `engines.engine_for` has seen to it
 
 
 def _local(n: int, tell: Tell) -> LocalCluster:

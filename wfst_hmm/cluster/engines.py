@@ -3,7 +3,7 @@
 In: ``threads``, ``processes``, ``local``, ``tcp://scheduler:8786``, ``slurm`` ... Out: an `Engine`
 that runs functions of this package elsewhere and hands back futures.
 
-Public names: `Processes`, `Threads`, `engine_for`.
+Public names: `BATCH`, `Processes`, `Threads`, `engine_for`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,16 @@ from typing import Any
 
 from wfst_hmm.cluster.engine import Engine, Future, Tell
 from wfst_hmm.errors import UsageError, warnings_told
+from wfst_hmm.orthography import did_you_mean
 
-__all__ = ["Processes", "Threads", "engine_for"]
+__all__ = ["BATCH", "Processes", "Threads", "engine_for"]
 
 
+#: Batch systems, and their classes of dask-jobqueue.
+BATCH = {
+    "slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster",
+    "htcondor": "HTCondorCluster", "oar": "OARCluster",
+}  # fmt: skip
 _KEPT = contextlib.ExitStack()  # for as long as a worker lives
 
 
@@ -139,6 +145,13 @@ def engine_for(spec: str, n: int = 0, *, tell: Tell = lambda text: None) -> Iter
         finally:
             engine.close()
         return
+    if spec not in ("local", *BATCH) and "://" not in spec and not Path(spec).is_file():
+        raise UsageError(
+            "no such cluster", where="--cluster", got=repr(spec),
+            expected="threads, processes, local, an address such as tcp://host:8786, a scheduler "
+                     f"file, or one of {', '.join(BATCH)}",
+            fix=did_you_mean(spec, ["threads", "processes", "local", *BATCH]),
+        )  # fmt: skip
     try:
         from wfst_hmm.cluster.dask import connected
     except ImportError as error:

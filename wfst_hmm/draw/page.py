@@ -81,8 +81,8 @@ def html_page(view: str, data: Mapping[str, Any], *, title: str = "") -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<link rel="icon" href="data:,">', f"<title>{heading}</title>",
         "<style>", style_text(),
-        "html { color-scheme: light dark; } body { margin: 0 auto; padding: 12px; max-width: "
-        "1180px; background: light-dark(#ffffff, #0d1116); }", "</style>",
+        "html { color-scheme: light dark; } body { margin: 0; padding: 12px; "
+        "background: light-dark(#ffffff, #0d1116); }", "</style>",
         "</head>", "<body>", f'<main aria-label="{heading}" id="root"></main>',
         f'<script type="application/json" id="data">{inside}</script>',
         "<script type=\"module\">", _read("common.js"), _read(name), start, "</script>",

@@ -53,7 +53,7 @@ class DrawOptions:
     """
 
     weights: str = _option("nats", "How costs are written: nats, probabilities or none.")
-    max_states: int = _option(80, "Draw at most this many states; a note says what is left out.")
+    max_states: int = _option(100, "Draw at most this many states; a note says what is left out.")
     max_arcs: int = _option(300, "Draw at most this many arcs.")
     label_length: int = _option(
         24, "Cut longer symbols; the whole symbol appears under the pointer."

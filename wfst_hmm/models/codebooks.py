@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import brief
 from wfst_hmm.errors import DataError, ModelError
 from wfst_hmm.models.checks import as_frames, as_states
 from wfst_hmm.models.codebook_kernels import combine, relative_densities, top_densities
@@ -56,6 +57,8 @@ class CodebookSet:
     Huang & Jack (1989), *Semi-continuous hidden Markov models*: streams are independent, so
     their log-likelihoods add up.
     """
+
+    __repr__ = brief
 
     streams: tuple[Array, ...]
     means: tuple[Array, ...]

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import brief
 from wfst_hmm.errors import ModelError
 from wfst_hmm.fst.symbols import Symbols
 from wfst_hmm.models.topology import StateLabels, Topology
@@ -67,6 +68,8 @@ class ContextMap:
         ``tables[centre][position][left class, right class]``: index of the physical HMM, or -1
         where the model has none.
     """
+
+    __repr__ = brief
 
     phones: tuple[str, ...]
     n_positions: int

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.arrays import as_numbers
+from wfst_hmm.arrays import as_numbers, brief
 from wfst_hmm.errors import DataError, ModelError, UsageError
 from wfst_hmm.models.bank import Bank, maximize, resplit
 from wfst_hmm.models.checks import as_frames, check_options
@@ -46,6 +46,8 @@ class Components:
     means : ndarray, shape (M, D)
     covars : ndarray, shape (M, D) or (M, D, D)
     """
+
+    __repr__ = brief
 
     weights: Array
     means: Array
@@ -127,6 +129,10 @@ class GaussianMixture:
         if weight.shape != (n,):
             raise ModelError("weights has the wrong shape", got=weight.shape, expected=(n,))
         return Bank.checked(weight[None], mean[None], covar[None], full=full)
+
+    def __repr__(self) -> str:
+        state = "" if self._bank is not None else ", not trained"
+        return f"GaussianMixture(M={self.n_components}, D={self.n_dims}, {self.cvtype}{state})"
 
     @property
     def bank(self) -> Bank:

@@ -143,6 +143,12 @@ class GmmHmm:
         elif any(given):
             raise ModelError("weights, means and covars go together", got=given)
 
+    def __repr__(self) -> str:
+        size = f"D={self.n_dims}" if self._bank is not None else "not trained"
+        return (
+            f"{type(self).__name__}(N={self.n_states}, L={self.n_mixtures}, {self.cvtype}, {size})"
+        )
+
     @property
     def chain(self) -> Chain:
         """Priors and transitions."""

@@ -88,6 +88,9 @@ class DiscreteHmm(Frozen):
         table.flags.writeable = False
         self._chain, self._b = chain, table
 
+    def __repr__(self) -> str:
+        return f"DiscreteHmm(N={self.n_states}, M={self.n_symbols})"
+
     @property
     def pi(self) -> Array:
         """Priors (N,)."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import brief
 from wfst_hmm.errors import DataError, FormatError, ModelError, UsageError, WfstHmmError
 from wfst_hmm.files import atomic_directory, read_json, write_json
 from wfst_hmm.models.chain import Chain
@@ -84,6 +85,8 @@ class WordModels:
     info : dict
         What training noted: numbers of recordings, log-likelihoods, options.
     """
+
+    __repr__ = brief
 
     models: Mapping[str, GmmHmm]
     features: FrontEnd

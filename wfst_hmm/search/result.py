@@ -124,7 +124,7 @@ class Decoded(Frozen):
         return {
             "text": self.text,
             "words": [
-                {key: value for key, value in vars(word).items() if value is not None}
+                {"text": word.text, "start": word.start, "end": word.end, **_confidence(word)}
                 for word in self.words
             ],
             "phones": [
@@ -133,7 +133,7 @@ class Decoded(Frozen):
                     "start": phone.start,
                     "end": phone.end,
                     "states": list(phone.states),
-                    **({} if phone.confidence is None else {"confidence": phone.confidence}),
+                    **_confidence(phone),
                 }
                 for phone in self.phones
             ],
@@ -149,6 +149,11 @@ class Decoded(Frozen):
             if self.filler_margin is not None
             else {}
         )
+
+
+def _confidence(span: Word | Phone) -> dict[str, float]:
+    """Return a confidence for JSON, where there is one: 0.9999, not 0.9999000000000001."""
+    return {} if span.confidence is None else {"confidence": round(span.confidence, 6)}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

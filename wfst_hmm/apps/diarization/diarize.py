@@ -39,6 +39,7 @@ Tell = Callable[[int, float], None]
 _FRAME_SHIFT = 0.01
 _BLOCK = 5  # frames decided together in the final search: 50 ms
 _SNAP = 0.5  # seconds from a pause within which a change of speakers belongs into it
+_LEAST = 1.0  # seconds of speech that anybody can be told from
 _CHUNK = 30.0  # seconds of audio whose features are computed at a time
 
 
@@ -140,10 +141,13 @@ def diarize_frames(
     if regions is not None:
         mask = frames_of(regions, len(x), frame_shift=frame_shift)
     n = int(mask.sum())
-    if n < options.seg_length:
+    least = min(options.seg_length, round(_LEAST / frame_shift))
+    if n < least:
         raise DataError("too little speech", got=f"{n} frames ({n * frame_shift:.2f} s)",
-                        expected=f"{options.seg_length} frames, one voting window, or more",
-                        fix="Give a longer recording or a smaller seg_length.")  # fmt: skip
+                        expected=f"{least} frames or more",
+                        fix="Give a longer recording.")  # fmt: skip
+    if n < options.seg_length:  # not one voting window: somebody speaks, and nobody else is heard
+        options = dataclasses.replace(options, initial_clusters=1)
     material = Material(x[mask], options.threads)
     lengths = np.diff(stretches(mask), axis=1).ravel()
     clustering = agglomerate(material, options, stretches=lengths, tell=tell)

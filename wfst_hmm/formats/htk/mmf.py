@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import brief
 from wfst_hmm.errors import FormatError
 from wfst_hmm.formats.htk.tokens import MAX_SIZE, Token, TokenReader, real_of
 from wfst_hmm.signal.htk_files import kind_code, kind_name
@@ -74,6 +75,8 @@ class HtkModels:
     hmms : dict
         Physical name -> `HtkHmm`.
     """
+
+    __repr__ = brief
 
     n_dims: int
     kind: str

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from wfst_hmm.arrays import as_paths
+from wfst_hmm.arrays import as_paths, brief
 from wfst_hmm.errors import FormatError, ModelError, UsageError
 from wfst_hmm.files import read_lines
 from wfst_hmm.formats.htk.config import HtkConfig
@@ -55,6 +55,8 @@ class HtkModel:
     logical : dict
         Logical name -> physical name, of the HMM list.
     """
+
+    __repr__ = brief
 
     models: HtkModels
     logical: dict[str, str]

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import brief
 from wfst_hmm.errors import FormatError
 from wfst_hmm.files import atomic_file, read_bytes
 from wfst_hmm.formats.kaldi.stream import KaldiReader, KaldiWriter
@@ -43,6 +44,8 @@ class DiagonalMixtures:
     offsets : ndarray of int64, shape (S + 1,)
         Gaussians of mixture s: ``offsets[s]`` to ``offsets[s + 1]``.
     """
+
+    __repr__ = brief
 
     gconsts: npt.NDArray[np.float32]
     weights: npt.NDArray[np.float32]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import brief
 from wfst_hmm.errors import FormatError, ModelError
 from wfst_hmm.files import read_lines
 from wfst_hmm.formats.kaldi.archives import read_object
@@ -56,6 +57,8 @@ class KaldiModel:
     unadapted : DiagonalMixtures or None
         ``final.alimdl`` of a model trained speaker-adaptively: for speakers without a transform.
     """
+
+    __repr__ = brief
 
     transitions: TransitionModel
     mixtures: DiagonalMixtures

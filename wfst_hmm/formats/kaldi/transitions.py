@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import brief
 from wfst_hmm.errors import ModelError
 from wfst_hmm.formats.kaldi.stream import KaldiReader, KaldiWriter
 from wfst_hmm.formats.kaldi.topologies import HmmTopologies
@@ -45,6 +46,8 @@ class TransitionModel:
         By transition-id; -1 at number 0.
     is_self_loop, is_final : ndarrays of bool, shape (n_ids + 1,)
     """
+
+    __repr__ = brief
 
     topologies: HmmTopologies
     tuples: npt.NDArray[np.int32]

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import brief
 from wfst_hmm.errors import FormatError, ModelError
 from wfst_hmm.files import read_bytes
 from wfst_hmm.formats.cursor import Cursor
@@ -49,6 +50,8 @@ class ModelDefinition:
         Senones of the states.
     n_senones, n_ci_senones, n_tmats : int
     """
+
+    __repr__ = brief
 
     names: tuple[str, ...]
     is_filler: tuple[bool, ...]

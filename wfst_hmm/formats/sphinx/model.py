@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wfst_hmm.arrays import brief
 from wfst_hmm.errors import FormatError, ModelError, UsageError
 from wfst_hmm.files import read_lines
 from wfst_hmm.formats.sphinx.mdef import SILENCE, ModelDefinition, read_mdef
@@ -80,6 +81,8 @@ class SphinxModel:
     initial : CmvnStats or None
         The mean that a live stream starts from: ``-cmninit``, or Sphinx's default.
     """
+
+    __repr__ = brief
 
     definition: ModelDefinition
     codebooks: CodebookSet

@@ -11,7 +11,7 @@ import dataclasses
 import importlib.util
 from pathlib import Path
 
-from wfst_hmm.errors import DataError
+from wfst_hmm.errors import DataError, UsageError
 
 __all__ = ["WheelModel", "en_us"]
 
@@ -40,13 +40,15 @@ def en_us() -> WheelModel:
 
     Raises
     ------
+    UsageError
+        The wheel is not installed.
     DataError
-        The wheel is not installed, or is laid out in another way.
+        It is laid out in another way.
     """
     found = importlib.util.find_spec("pocketsphinx")
     fix = "pip install pocketsphinx"
     if found is None or not found.submodule_search_locations:
-        raise DataError("the model en-us is not installed", fix=fix)
+        raise UsageError("the model en-us is not installed", fix=fix)
     folder = Path(found.submodule_search_locations[0]) / "model" / "en-us"
     model = WheelModel(folder / "en-us", folder / "cmudict-en-us.dict", folder / "en-us.lm.bin")
     for path in (model.acoustic / "mdef", model.dictionary, model.language):
