@@ -8,11 +8,15 @@ import webvtt
 from command_line import CommandLine
 from tiny_speech import TinySpeech
 
+import wfst_hmm as wh
+from wfst_hmm.apps.recognize import stream_features
+from wfst_hmm.errors import WfstHmmError
 from wfst_hmm.formats.ctm import read_ctm
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.lattice.confidence import Calibration
 from wfst_hmm.lattice.nbest import best_hypothesis
 from wfst_hmm.lattice.store import read_lattices
+from wfst_hmm.search.result import NoPath
 
 
 def test_forms_in_a_folder(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None:
@@ -159,3 +163,36 @@ def test_transcribe_tells_how_sure_it_is(
         p.name: p.read_bytes() for p in out.iterdir()
     }
     assert not (tmp_path / "again.journal").exists()
+
+
+def test_python_and_the_command_line_agree(
+    run: CommandLine,
+    tiny_speech: TinySpeech,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Naming a beam changes the beam and nothing else."""
+    monkeypatch.chdir(tmp_path)
+    recognizer = wh.Recognizer.load(tiny_speech.graph)
+    features = {
+        utterance.id: found
+        for utterance, found in stream_features(read_corpus(tiny_speech.test), recognizer.model)
+    }
+    for more, options in (
+        ([], None), (["--beam", 12], wh.SearchOptions(beam=12)),
+        (["--search", "beam", "--beam", 3], wh.SearchOptions(search="beam", beam=3)),
+        (["--search", "exact", "--certify"], wh.SearchOptions(search="exact", certify=True)),
+    ):  # fmt: skip
+        told = run("decode", tiny_speech.graph, tiny_speech.test, "--json", *more).json
+        assert len(told) == len(features)
+        for line in told:
+            found = features[line["id"]]
+            assert not isinstance(found, WfstHmmError)
+            result = wh.decode(recognizer.graph, recognizer.model.score(found), options)
+            if isinstance(result, NoPath):
+                assert line["detail"] == result.detail
+            else:
+                assert line["text"] == result.text
+                assert line["total_cost"] == pytest.approx(result.total_cost, rel=1e-6)
+                assert line["notes"] == list(result.notes)
+    assert "certificate: optimal" in told[0]["notes"][0]
