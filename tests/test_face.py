@@ -291,10 +291,14 @@ def test_pynini_and_grammars_are_drawn(tmp_path: Path) -> None:
     grammar = tmp_path / "g.jsgf"
     grammar.write_text("#JSGF V1.0;\ngrammar g;\npublic <g> = yes | no;\n")
     for value in (read_grammar(grammar), word_loop("a b"), lexicon_fst(LEXICON)):
-        assert "<svg" in value._repr_svg_()
+        assert (
+            '<svg style="max-width: 100%; height: auto"' in value._repr_svg_()
+        )  # not cut at the right
 
 
 def test_values_show_themselves_in_a_line(recognizer: wh.Recognizer) -> None:
+    silence = recognizer.graph.info["options"]["silence_phone"]
+    assert silence == recognizer.model.silence_phones[0]  # the one that is used, not "none"
     rng = np.random.default_rng(0)
     gmm, hmm = GaussianMixture(2, 3), GmmHmm(2)
     assert repr(gmm) == "GaussianMixture(M=2, D=3, diag, not trained)"

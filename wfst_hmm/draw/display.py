@@ -53,7 +53,9 @@ class Drawing:
     def _repr_svg_(self) -> str:
         if isinstance(self.content, str):
             return self.content
-        return render(self.content, "svg").decode("utf-8")
+        # no wider than the page, whose right edge would cut it
+        svg = render(self.content, "svg").decode("utf-8")
+        return svg.replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)
 
     def __repr__(self) -> str:
         if isinstance(self.content, str):

@@ -214,10 +214,13 @@ class _Build:
     def info(self) -> dict[str, Any]:
         """Return what is told of the compilation."""
         notes = self.cache.notes if self.cache is not None else []
+        options = dataclasses.asdict(self.options)
+        if options["silence_probability"] and options["silence_phone"] is None:
+            options["silence_phone"] = next(iter(self.model.silence_phones), None)
         return {
             "stages": self.stages.rows,
             "grammar": self.grammar.source,
-            "options": dataclasses.asdict(self.options),
+            "options": options,
             **({"cache_notes": notes} if notes else {}),
         }
 

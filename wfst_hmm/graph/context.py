@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import GraphError
 from wfst_hmm.fst.arrays import Fst
+from wfst_hmm.fst.trim import trim
 from wfst_hmm.models.context import WORD_POSITIONS, ContextMap
 
 __all__ = [
@@ -298,5 +299,6 @@ def context_fst(table: ContextTable) -> Fst:
     final = np.where(table.is_final, 0.0, np.inf)
     final = np.concatenate([np.full(n_states, np.inf), final])
     columns = np.array(rows, dtype=np.int64).reshape(-1, 4).T
-    return Fst.from_arcs(0, columns[0], columns[1], columns[2], np.zeros(columns.shape[1]),
-                         columns[3], final)  # fmt: skip
+    # many copies lead nowhere: where the end may not be read
+    return trim(Fst.from_arcs(0, columns[0], columns[1], columns[2], np.zeros(columns.shape[1]),
+                              columns[3], final))  # fmt: skip
