@@ -16,8 +16,6 @@ PACKAGE = Path(wfst_hmm.__file__).parent
 OPTION = re.compile(r"(?<![\w/-])--[a-z][a-z0-9-]*[a-z0-9](?!\w)")
 #: Options of Kaldi's programs, and what files of its hold.
 FOREIGN = {"--norm-means", "--left-context", "--right-context"}
-#: Named by a reader before the commands take it.
-COMING = {"--acceptor"}
 
 
 def options_of(command: object) -> Iterator[str]:
@@ -53,7 +51,7 @@ def wanting(path: Path, known: set[str]) -> list[str]:
         f"{path.relative_to(PACKAGE)}:{line}: {option} in {text[:80]!r}"
         for line, text in texts_of(path)
         for option in OPTION.findall(text)
-        if option not in known | FOREIGN | COMING
+        if option not in known | FOREIGN
     ]
 
 
