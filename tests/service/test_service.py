@@ -99,6 +99,56 @@ def test_a_session_says_what_a_stream_says(
     assert not [m for m in again if m["type"] == "partial"]
 
 
+def test_messages_of_any_size_are_one_recording(
+    client: TestClient, tiny_speech: TinySpeech
+) -> None:
+    audio = speech(tiny_speech, 3)[1].tobytes()
+    wanted = [m["text"] for m in talk(client, audio) if m["type"] == "segment"]
+    odd = talk(client, audio, 1333)
+    assert [m["text"] for m in odd if m["type"] == "segment"] == wanted
+    answer = client.post(f"/v1/stream?rate={RATE}&partials=false", content=audio)
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert [m["text"] for m in lines if m["type"] == "segment"] == wanted
+    assert not [m for m in lines if m["type"] == "partial"]
+
+
+def vosk(client: TestClient, audio: bytes, config: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Do what Vosk's own Python client does: send a piece, wait for its answer."""
+    answers = []
+    with client.websocket_connect("ws://127.0.0.1/") as socket:
+        if config is not None:
+            socket.send_text(json.dumps({"config": config}))
+        for at in range(0, len(audio), 1601):
+            socket.send_bytes(audio[at : at + 1601])
+            answers.append(socket.receive_json())
+        socket.send_text('{"eof" : 1}')
+        answers.append(socket.receive_json())
+    return answers
+
+
+def test_clients_of_vosk_are_answered(client: TestClient, tiny_speech: TinySpeech) -> None:
+    audio = speech(tiny_speech, 3)[1].tobytes()
+    wanted = [m["text"] for m in talk(client, audio) if m["type"] == "segment"]
+    answers = vosk(client, audio, {"sample_rate": RATE})
+    assert " ".join(a["text"] for a in answers if a.get("text")) == " ".join(wanted)
+    assert any(a.get("partial") for a in answers[:-1])
+    (last,) = [a for a in answers if a.get("result")]
+    assert last["text"].split() == [word["word"] for word in last["result"]]
+    assert {"conf", "start", "end", "word"} == set(last["result"][0])
+    (plain,) = [a for a in vosk(client, audio, {"words": False}) if a.get("text")]
+    assert set(plain) == {"text"}
+    (best,) = [a["alternatives"][0] for a in vosk(client, audio, {"max_alternatives": 3})
+               if a.get("alternatives") and a["alternatives"][0]["text"]]  # fmt: skip
+    assert best["text"] == last["text"]
+    assert 0 <= best["confidence"] <= 1
+    only = vosk(client, audio, {"phrase_list": ["ba", "xyz"]})
+    assert {word for a in only for word in a.get("text", "").split()} <= {"ba"}
+    assert vosk(client, b"", None) == [{"text": ""}]
+    with client.websocket_connect("ws://127.0.0.1/") as socket:
+        socket.send_text('{"config": {"sample_rate": "x"}}')
+        assert socket.receive_json()["code"] == "bad_message"
+
+
 def test_a_recording_and_raw_samples_over_http(client: TestClient, tiny_speech: TinySpeech) -> None:
     path, samples = speech(tiny_speech)
     result = client.post("/v1/recognize", content=path.read_bytes())
@@ -134,7 +184,7 @@ BAD = {
     "an unknown encoding": ['{"type": "start", "rate": 8000, "encoding": "mp3"}'],
     "deep": ["[" * 8000],
     "large": ['{"type": "' + "x" * 9000 + '"}'],
-    "odd bytes": ['{"type": "start", "rate": 8000}', b"abc"],
+    "odd bytes": ['{"type": "start", "rate": 8000}', b"abc", '{"type": "end"}'],
     "not a number": ['{"type": "start", "rate": 8000, "encoding": "f32le"}', b"\0\0\xc0\x7f"],
     "a second start": ['{"type": "start", "rate": 8000}', '{"type": "start", "rate": 8000}'],
     "a huge message": ['{"type": "start", "rate": 8000}', b"\0" * 300_000],

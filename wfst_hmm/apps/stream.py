@@ -26,7 +26,7 @@ from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.endpoints import EndpointRules
 from wfst_hmm.search.online import OnlineSearch
 from wfst_hmm.search.options import SearchOptions
-from wfst_hmm.search.rejection import Filler, judged
+from wfst_hmm.search.rejection import Filler, beside_filler, judged
 from wfst_hmm.search.result import Decoded, NoPath, Word
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.features import Features
@@ -138,6 +138,8 @@ class Segment:
             made["total_cost"] = self.result.total_cost
             if self.result.filler_margin is not None:
                 made |= {"rejected": self.rejected, "filler_margin": self.result.filler_margin}
+            if self.rejected:
+                made["rejected_text"] = " ".join(w.text for w in self.result.rejected_words)
         else:
             made |= {"reason": self.result.reason, "detail": self.result.detail}
         return made
@@ -339,16 +341,17 @@ class Stream:
         """Make a segment of what was searched; begin the next one."""
         start, end = self._first_frame, self._first_frame + self._search.n_frames
         result = self._search.result(self._shift)
+        if self._filler is not None and self._beside is not None and isinstance(result, Decoded):
+            result = judged(result, self._beside.acoustic_cost(), self._filler, self._options)
         second = None
         if isinstance(result, Decoded) and self._answers is not None and result.words:
             second = functools.partial(
-                _answered, self._graph, self._kept, self._shift, self._options, self._answers
-            )
+                _answered, self._graph, self._kept, self._shift, self._options, self._answers,
+                self._filler,
+            )  # fmt: skip
             if not self._answers_later:
                 result, second = second(result), None
         self._kept = []
-        if self._filler is not None and self._beside is not None and isinstance(result, Decoded):
-            result = judged(result, self._beside.acoustic_cost(), self._filler, self._options)
         segment = Segment(self._n_segments, start * self._shift, end * self._shift, result,
                           second)  # fmt: skip
         self._n_segments += 1
@@ -363,6 +366,7 @@ def _answered(
     shift: float,
     options: SearchOptions,
     wanted: AnswerOptions,
+    filler: Filler | None,
     result: Decoded,
 ) -> Decoded:
     """Give words their confidences, where the second search finds the same ones."""
@@ -373,4 +377,5 @@ def _answered(
         dataclasses.replace(word, confidence=other.confidence)
         for word, other in zip(result.words, found.decoded.words, strict=True)
     )
-    return dataclasses.replace(result, words=words)
+    sure = dataclasses.replace(result, words=words)
+    return sure if filler is None else beside_filler(sure, filler)

@@ -107,8 +107,11 @@ def listen(
     rescore_lm: RescoreLm = None,
     graph_lm: GraphLm = None,
     lm_scale: LmScale = 1.0,
-    reject: Reject = False,
+    reject: Reject = None,
     reject_weight: RejectWeight = None,
+    confidence: Annotated[
+        bool, typer.Option(help="Print each word's confidence behind it; --json has them anyway.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for everything.")] = False,
 ) -> None:
     """Recognize speech while it is spoken.
@@ -121,25 +124,31 @@ def listen(
     from wfst_hmm.apps.recognizer import Recognizer
     from wfst_hmm.apps.stream import Partial, Stream
     from wfst_hmm.apps.word_costs import word_tools
+    from wfst_hmm.lattice.answer import AnswerOptions
     from wfst_hmm.search.endpoints import pausing
+    from wfst_hmm.search.quiet import quiet_part
     from wfst_hmm.signal.live_cmvn import LiveCmvnOptions
 
     options = SearchOptions(beam=beam, max_active=max_active, acoustic_scale=acoustic_scale,
                             min_active=min_active)  # fmt: skip
+    rules = pausing(pause) if endpoints else None
+    recognizer = Recognizer.load(graph, model)
+    if reject is None:
+        reject = quiet_part(recognizer.graph) is not None
     words = word_options_from(
         bias, bias_boost, rescore_lm, graph_lm, lm_scale, reject, reject_weight
     )
-    rules = pausing(pause) if endpoints else None
-    recognizer = Recognizer.load(graph, model)
     tools = word_tools(words, recognizer)
     for told in tools.warnings:
         warn(told)
     stats = speaker_stats(recognizer.model, speaker) if speaker else None
+    can_judge = rules is not None and tools.costs is None
+    answers = AnswerOptions() if confidence or (as_json and can_judge) else None
     live = LiveCmvnOptions("fixed" if speaker else normalization.value)
     incoming = rate or recognizer.model.rate
     stream = Stream(
         recognizer, options, endpoints=rules, normalization=live, stats=stats, rate=incoming,
-        resample=True, channel=channel, costs=tools.costs, filler=tools.filler,
+        resample=True, channel=channel, costs=tools.costs, filler=tools.filler, answers=answers,
     )  # fmt: skip
     if not stream.knows_mean:
         warn("the model does not tell the mean of its training data: the first half second of "
@@ -156,7 +165,10 @@ def listen(
         if isinstance(result, Partial):
             shown.partial(result.text, result.n_stable, result.to_dict())
         else:
-            text = "<rejected>" if result.rejected else result.text
+            text = "<rejected>" if result.rejected else " ".join(
+                word.text if word.confidence is None or not confidence
+                else f"{word.text}:{word.confidence:.3f}" for word in result.words
+            )  # fmt: skip
             shown.final(text, result.to_dict())
 
 

@@ -128,7 +128,7 @@ def decode(
     rescore_lm: RescoreLm = None,
     graph_lm: GraphLm = None,
     lm_scale: LmScale = 1.0,
-    reject: Reject = False,
+    reject: Reject = None,
     reject_weight: RejectWeight = None,
     resample: Resample = False,
     channel: Channel = None,

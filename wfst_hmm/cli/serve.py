@@ -16,6 +16,16 @@ import typer
 from wfst_hmm.cli.parameters import SEARCH, ModelOfGraph
 from wfst_hmm.cli.shell import warn
 from wfst_hmm.cli.transcribe import ready_made
+from wfst_hmm.cli.word_options import (
+    Bias,
+    BiasBoost,
+    GraphLm,
+    LmScale,
+    Reject,
+    RejectWeight,
+    RescoreLm,
+    word_options_from,
+)
 from wfst_hmm.errors import UsageError
 from wfst_hmm.service.limits import Limits
 
@@ -47,6 +57,20 @@ def serve(
         float | None,
         typer.Option(help=f"Beam of the search, nats; default {SEARCH.beam:g}, en-us less."),
     ] = None,
+    pause: Annotated[
+        float, typer.Option(help="Seconds of silence that end a segment in any case.")
+    ] = 2.0,
+    speaker: Annotated[
+        list[Path] | None,
+        typer.Option(help="A recording of the one speaker, for the mean; may be repeated."),
+    ] = None,
+    bias: Bias = None,
+    bias_boost: BiasBoost = 3.0,
+    rescore_lm: RescoreLm = None,
+    graph_lm: GraphLm = None,
+    lm_scale: LmScale = 1.0,
+    reject: Reject = None,
+    reject_weight: RejectWeight = None,
     threads: Annotated[
         int, typer.Option("--threads", "-j", help="That recognize; 0: all processors.", min=0)
     ] = 0,
@@ -75,8 +99,12 @@ def serve(
         raise UsageError(f"serve needs more packages ({error})",
                          fix='Install them: pip install "wfst_hmm[serve]".') from None  # fmt: skip
     from wfst_hmm.apps.calibration import calibration_of_graph
+    from wfst_hmm.apps.listening import speaker_stats
     from wfst_hmm.apps.recognizer import Recognizer
+    from wfst_hmm.apps.word_costs import word_tools
     from wfst_hmm.lattice.confidence import Calibration
+    from wfst_hmm.search.endpoints import pausing
+    from wfst_hmm.search.quiet import quiet_part
 
     known = () if tokens is None else read_tokens(tokens)
     check_address(host, known)
@@ -92,8 +120,16 @@ def serve(
         calibration = calibration_of_graph(graph) or Calibration()
     if beam is not None:
         options = options.replace(beam=beam)
+    if reject is None:
+        reject = quiet_part(recognizer.graph) is not None
+    tools = word_tools(word_options_from(
+        bias, bias_boost, rescore_lm, graph_lm, lm_scale, reject, reject_weight
+    ), recognizer)  # fmt: skip
+    for told in tools.warnings:
+        warn(told)
     hub = Hub(recognizer, limits, options=options, calibration=calibration, tokens=known,
-              n_threads=threads)  # fmt: skip
+              n_threads=threads, filler=tools.filler, costs=tools.costs, endpoints=pausing(pause),
+              stats=speaker_stats(recognizer.model, speaker) if speaker else None)  # fmt: skip
     warm_up(hub)
     run(hub, host, port, hosts=tuple(name or ()), certificate=certificate, key=key,
         tell=lambda address: warn(f"listens at {address}"))  # fmt: skip

@@ -44,7 +44,12 @@ GraphLm = Annotated[
 ]
 LmScale = Annotated[float, typer.Option(help="Factor on --rescore-lm.")]
 Reject = Annotated[
-    bool, typer.Option("--reject", help="Reject what the grammar does not know (a phone loop).")
+    bool | None,
+    typer.Option(
+        "--reject/--no-reject",
+        help="Reject what the grammar does not know (a phone loop); listen and serve do so by "
+        "themselves where the grammar has no empty sentence.",
+    ),
 ]
 RejectWeight = Annotated[
     float | None,
@@ -61,7 +66,7 @@ def word_options_from(
     rescore_lm: Path | None,
     graph_lm: Path | None,
     scale: float,
-    reject: bool,
+    reject: bool | None,
     reject_weight: float | None,
 ) -> WordOptions:
     """Put the values together; paths become absolute."""

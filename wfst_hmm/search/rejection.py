@@ -4,7 +4,7 @@ In: the best path through the grammar and the acoustic cost of the best one thro
 *filler*.
 Out: the same result, `rejected` where the filler explains the speech better by too much.
 
-Public names: `Filler`, `filler_cost`, `judged`.
+Public names: `Filler`, `beside_filler`, `filler_cost`, `judged`.
 
 Notes
 -----
@@ -27,7 +27,7 @@ from wfst_hmm.search.online import OnlineSearch
 from wfst_hmm.search.options import FILLER_WEIGHT, SearchOptions
 from wfst_hmm.search.result import Decoded
 
-__all__ = ["Filler", "filler_cost", "judged"]
+__all__ = ["Filler", "beside_filler", "filler_cost", "judged"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,6 +58,24 @@ def filler_cost(filler: Filler, scores: Scores, options: SearchOptions) -> float
     return search.acoustic_cost()
 
 
+def beside_filler(result: Decoded, filler: Filler) -> Decoded:
+    """Return words whose confidences hold the filler as a rival.
+
+    A lattice knows the sentences of the grammar alone: with one sentence, its posterior is 1
+    whatever was said. The filler's odds are those of one frame of speech, since neighbouring frames
+    say nearly the same; at the weight itself they are even.
+    """
+    if result.filler_margin is None:
+        return result
+    share = 1.0 / (1.0 + math.exp(min(result.filler_margin - filler.weight, 700.0)))
+    words = tuple(
+        word if word.confidence is None
+        else dataclasses.replace(word, confidence=share * word.confidence)
+        for word in result.words
+    )  # fmt: skip
+    return dataclasses.replace(result, words=words)
+
+
 def judged(result: Decoded, cost: float, filler: Filler, options: SearchOptions) -> Decoded:
     """Compare a result with the filler.
 
@@ -73,16 +91,20 @@ def judged(result: Decoded, cost: float, filler: Filler, options: SearchOptions)
     Returns
     -------
     Decoded
-        With `rejected` and `filler_margin`; as it was where nothing was said, or where there is
-        no path through the filler.
+        With `rejected` and `filler_margin`, and without words where it is rejected: no output
+        holds them. As it was where nothing was said, or where there is no path through the filler.
     """
     silence = set(filler.graph.silence_phones)
     n_frames = sum(len(phone.states) for phone in result.phones if phone.text not in silence)
-    if not n_frames or not result.words or cost == math.inf:
+    if not result.words and not result.complete:
+        n_frames = result.n_frames  # silence was better than any sentence, but was it silence?
+    if not n_frames or (result.complete and not result.words) or cost == math.inf:
         return result
     margin = (result.acoustic_cost - cost) / options.of(filler.graph).scale / n_frames
     rejected = margin > filler.weight
-    notes = result.notes
-    if rejected:
-        notes = (*notes, f"rejected: a loop of phones is better by {margin:.2f} nats a frame")
-    return dataclasses.replace(result, filler_margin=margin, rejected=rejected, notes=notes)
+    result = beside_filler(dataclasses.replace(result, filler_margin=margin), filler)
+    if not rejected:
+        return result
+    note = f"rejected: a loop of phones is better by {margin:.2f} nats a frame"
+    return dataclasses.replace(result, rejected=True, words=(), rejected_words=result.words,
+                               notes=(*result.notes, note))  # fmt: skip

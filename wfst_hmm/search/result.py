@@ -89,6 +89,8 @@ class Decoded(Frozen):
         What was said is nothing that the grammar knows, by the filler beside it.
     filler_margin : float or None
         Nats per frame of speech by which the filler is better (`search.rejection`).
+    rejected_words : tuple of Word
+        What the path said, where it was rejected; `words` are then none.
     """
 
     words: tuple[Word, ...]
@@ -103,6 +105,7 @@ class Decoded(Frozen):
     notes: tuple[str, ...] = ()
     rejected: bool = False
     filler_margin: float | None = None
+    rejected_words: tuple[Word, ...] = ()
 
     @property
     def total_cost(self) -> float:
@@ -144,11 +147,15 @@ class Decoded(Frozen):
             "search": self.search,
             "complete": self.complete,
             "notes": list(self.notes),
-        } | (
-            {"rejected": self.rejected, "filler_margin": self.filler_margin}
-            if self.filler_margin is not None
-            else {}
-        )
+        } | self._beside_filler()
+
+    def _beside_filler(self) -> dict[str, Any]:
+        if self.filler_margin is None:
+            return {}
+        made: dict[str, Any] = {"rejected": self.rejected, "filler_margin": self.filler_margin}
+        if self.rejected:
+            made["rejected_text"] = " ".join(word.text for word in self.rejected_words)
+        return made
 
 
 def _confidence(span: Word | Phone) -> dict[str, float]:

@@ -3,6 +3,7 @@
 In: a `Hub`. Out: a Starlette application with these routes:
 
 ``GET /``: a page that records from the microphone. ``WS /v1/stream``: audio in, words out.
+``WS /``: Vosk's protocol (`service.vosk`).
 ``POST /v1/stream``: the same over HTTP: raw samples in the body, a JSON message on each line of the
 answer. ``POST /v1/recognize``: a recording in the body, its words with times and confidences in the
 answer. ``GET /health``, ``GET /metrics``, ``GET /openapi.json``, ``GET /asyncapi.json``.
@@ -17,7 +18,7 @@ import contextlib
 import ipaddress
 import json
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from wfst_hmm.service.protocol import ProtocolError, Start, parse_message, parse
 from wfst_hmm.service.recordings import recognized
 from wfst_hmm.service.sessions import Hub, Session
 from wfst_hmm.service.specs import asyncapi, openapi
+from wfst_hmm.service.vosk import VoskConfig, VoskSession, parse_config
 
 __all__ = ["application"]
 
@@ -74,6 +76,7 @@ def application(hub: Hub, *, hosts: tuple[str, ...] = ()) -> Starlette:
         Route("/v1/recognize", room.recognize, methods=["POST"]),
         Route("/v1/stream", _Posted(room), methods=["POST"]),
         WebSocketRoute("/v1/stream", room.stream),
+        WebSocketRoute("/", room.vosk),
     ])  # fmt: skip
 
 
@@ -174,6 +177,13 @@ class _Room:
 
     async def stream(self, socket: WebSocket) -> None:
         """Serve one WebSocket."""
+        await self._served(socket, _Socket.serve)
+
+    async def vosk(self, socket: WebSocket) -> None:
+        """Serve one client of Vosk's server."""
+        await self._served(socket, _Socket.serve_vosk)
+
+    async def _served(self, socket: WebSocket, serve: Callable[[_Socket], Awaitable[None]]) -> None:
         try:
             self.check_host(socket.headers)
         except ProtocolError:
@@ -182,7 +192,7 @@ class _Room:
         await socket.accept()
         client = _Socket(socket, self)
         try:
-            await client.serve()
+            await serve(client)
         except ProtocolError as error:
             await client.bid_farewell(error)
         except (WebSocketDisconnect, ConnectionError, OSError):
@@ -224,6 +234,37 @@ class _Socket:
                 raise
             for answer in await session.end():
                 await self._send(answer)
+            ending.how = "done"
+        await self._socket.close(1000)
+
+    async def serve_vosk(self) -> None:
+        """Answer every piece of audio, as Vosk's clients expect."""
+        kind, _, token = self._socket.headers.get("authorization", "").partition(" ")
+        self._hub.check_token(token.strip() if kind.lower() == "bearer" else "")
+        limits, loop = self._hub.limits, asyncio.get_running_loop()
+        config, session = VoskConfig(), None
+        with self._hub.session() as ending:
+            while True:
+                message = await self._received(limits.idle_seconds)
+                if isinstance(message, str) and "config" in message:
+                    config = parse_config(message, config)
+                    continue
+                if session is None:
+                    session = await loop.run_in_executor(
+                        self._hub.pool, VoskSession, self._hub, config
+                    )
+                if isinstance(message, bytes):
+                    await self._send(
+                        await loop.run_in_executor(self._hub.pool, session.take, message)
+                    )
+                    continue
+                asked = message.replace(" ", "")
+                if asked not in ('{"eof":1}', '{"reset":1}'):
+                    raise ProtocolError("bad_message", "expected audio, eof or reset")
+                await self._send(await loop.run_in_executor(self._hub.pool, session.last))
+                session = None
+                if asked == '{"eof":1}':
+                    break
             ending.how = "done"
         await self._socket.close(1000)
 
@@ -278,7 +319,7 @@ class _Posted:
                 ]})  # fmt: skip
                 begun = True
                 await _line(send, session.ready())
-                async for data in _whole_samples(request, hub.limits.idle_seconds, start):
+                async for data in _blocks(request, hub.limits.idle_seconds):
                     for answer in await session.take(data):
                         await _line(send, answer)
                 for answer in await session.end():
@@ -301,28 +342,21 @@ def _start_of_query(request: Request) -> Start:
     fields: dict[str, Any] = dict(request.query_params)
     if str(fields.get("rate", "")).isascii() and str(fields.get("rate", "")).isdigit():
         fields["rate"] = int(fields["rate"][:9])
+    if fields.get("partials") in ("true", "false"):
+        fields["partials"] = fields["partials"] == "true"
     return parse_start({"type": "start"} | fields)
 
 
-async def _whole_samples(request: Request, seconds: float, start: Start) -> AsyncIterator[bytes]:
-    """Yield the body in pieces of whole samples."""
-    size = {"s16le": 2, "f32le": 4}[start.encoding]
-    rest = b""
+async def _blocks(request: Request, seconds: float) -> AsyncIterator[bytes]:
+    """Yield the body as it comes."""
     stream = request.stream().__aiter__()
     while True:
         try:
-            block = await asyncio.wait_for(anext(stream), seconds)
+            yield await asyncio.wait_for(anext(stream), seconds)
         except StopAsyncIteration:
-            break
+            return
         except asyncio.TimeoutError:
             raise ProtocolError("timeout", f"nothing came for {seconds:g} seconds") from None
-        data = rest + block
-        cut = len(data) - len(data) % size
-        rest = data[cut:]
-        if cut:
-            yield data[:cut]
-    if rest:
-        yield rest  # is refused: part of a sample
 
 
 async def _line(send: Any, message: dict[str, Any], *, more: bool = True) -> None:

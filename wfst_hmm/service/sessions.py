@@ -24,17 +24,21 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.stream import Partial, Segment, Stream
+from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.lattice.answer import AnswerOptions
 from wfst_hmm.lattice.confidence import Calibration
-from wfst_hmm.search.endpoints import ENDPOINTS, EndpointRule
+from wfst_hmm.search.endpoints import ENDPOINTS, EndpointRule, EndpointRules
 from wfst_hmm.search.options import SearchOptions
+from wfst_hmm.search.rejection import Filler
 from wfst_hmm.service.limits import Limits
 from wfst_hmm.service.metrics import Metrics, resident_mb
-from wfst_hmm.service.protocol import ProtocolError, Start, samples_of
+from wfst_hmm.service.protocol import ENCODINGS, ProtocolError, Start, samples_of
+from wfst_hmm.signal.cmvn import CmvnStats
 
 __all__ = ["Hub", "Session"]
 
@@ -64,6 +68,14 @@ class Hub:
         Who knows one of them may come in; none: everybody.
     n_threads : int
         That recognize.
+    filler : Filler, optional
+        Beside which segments are judged and perhaps rejected.
+    costs : WordCosts, optional
+        Boosted phrases, another language model; segments then have no confidences.
+    endpoints : EndpointRules
+        Where segments end, beside the longest that `limits` allow.
+    stats : CmvnStats, optional
+        Of the one speaker whom all sessions hear.
     """
 
     def __init__(
@@ -75,7 +87,14 @@ class Hub:
         calibration: Calibration | None = None,
         tokens: tuple[str, ...] = (),
         n_threads: int = 0,
+        filler: Filler | None = None,
+        costs: WordCosts | None = None,
+        endpoints: EndpointRules = ENDPOINTS,
+        stats: CmvnStats | None = None,
     ) -> None:
+        self.filler, self.costs, self.stats = filler, costs, stats
+        #: Recognizers of phrase lists that clients asked for.
+        self.phrase_graphs: dict[tuple[str, ...], Recognizer] = {}
         self.recognizer = recognizer
         self.limits = limits or Limits()
         self.options = options or SearchOptions()
@@ -90,7 +109,7 @@ class Hub:
             max(1, self.n_threads // 2), thread_name_prefix="judge", initializer=_step_back
         )
         self.endpoints = dataclasses.replace(
-            ENDPOINTS, too_long=EndpointRule(False, 0.0, min_seconds=self.limits.max_segment)
+            endpoints, too_long=EndpointRule(False, 0.0, min_seconds=self.limits.max_segment)
         )
 
     @contextlib.contextmanager
@@ -158,10 +177,12 @@ class Session:
     def __init__(self, hub: Hub, start: Start) -> None:
         self._hub, self._start = hub, start
         self._seconds = 0.0
+        self._rest = b""  # part of a sample
         self._shown: tuple[Any, ...] = ()
         self._stream = Stream(
             hub.recognizer, hub.options, endpoints=hub.endpoints, rate=start.rate, resample=True,
-            answers=hub.answers, answers_later=True, block_frames=_BLOCK_FRAMES,
+            answers=None if hub.costs else hub.answers, answers_later=True, stats=hub.stats,
+            block_frames=_BLOCK_FRAMES, filler=hub.filler, costs=hub.costs,
         )  # fmt: skip
         self._pending: collections.deque[asyncio.Future[Segment]] = collections.deque()
 
@@ -178,7 +199,7 @@ class Session:
         ProtocolError
             It is no audio, or the session is too long.
         """
-        samples = samples_of(data, self._start.encoding)
+        samples = samples_of(self._whole(data), self._start.encoding)
         self._seconds += len(samples) / self._start.rate
         if self._seconds > self._hub.limits.max_seconds:
             raise ProtocolError(
@@ -191,8 +212,24 @@ class Session:
             messages += await self._worked(samples[at : at + step])
         return messages
 
+    def _whole(self, data: bytes) -> bytes:
+        """Return what there is of whole samples; the rest waits for the next message."""
+        data = self._rest + data
+        whole = len(data) - len(data) % np.dtype(ENCODINGS[self._start.encoding]).itemsize
+        self._rest = data[whole:]
+        return data[:whole]
+
     async def end(self) -> list[dict[str, Any]]:
-        """Return the last segment, confidences that are still to come, and the end."""
+        """Return the last segment, confidences that are still to come, and the end.
+
+        Raises
+        ------
+        ProtocolError
+            Part of a sample is left over.
+        """
+        if self._rest:
+            raise ProtocolError("bad_audio", f"the audio ends within a sample: {len(self._rest)} "
+                                "bytes are left over", close=1007)  # fmt: skip
         messages = await self._worked(None)
         messages += await self._confidences(most_left=0)
         return [*messages, {"type": "end", "seconds": round(self._seconds, 3)}]
@@ -210,6 +247,9 @@ class Session:
             {"type": "segment", **segment.to_dict()} for segment in segments if segment.text
         ]
         if segments:
+            if self._shown and not messages:  # what stands on a screen was nothing
+                messages.append({"type": "partial", "text": "", "n_stable": 0,
+                                 "start": segments[-1].end, "end": segments[-1].end})  # fmt: skip
             self._shown = ()
         if partial is not None:
             messages += self._news(partial)
