@@ -72,3 +72,16 @@ def test_ipython_shows_the_picture() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "<svg" in done.stdout or "<?xml" in done.stdout, done.stderr
+
+
+def test_a_page_takes_the_whole_window() -> None:
+    from wfst_hmm.draw.page import html_page
+
+    text = html_page("graph", {})
+    assert "max-width: 1180px" not in text
+    assert ".wfst .stage { height: max(420px, 100vh - 130px); }" in text
+
+
+def test_a_graph_of_some_90_states_is_drawn_whole() -> None:
+    line = Fst.from_arcs(0, range(88), 1, 1, 0.0, range(1, 89), [np.inf] * 88 + [0.0])
+    assert repr(draw(line)).startswith("Drawing(89 nodes, 88 edges")

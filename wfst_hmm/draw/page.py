@@ -82,7 +82,10 @@ def html_page(view: str, data: Mapping[str, Any], *, title: str = "") -> str:
         '<link rel="icon" href="data:,">', f"<title>{heading}</title>",
         "<style>", style_text(),
         "html { color-scheme: light dark; } body { margin: 0; padding: 12px; "
-        "background: light-dark(#ffffff, #0d1116); }", "</style>",
+        "background: light-dark(#ffffff, #0d1116); } "
+        # the whole window, less the bar above and the status below
+        ".wfst .stage { height: max(420px, 100vh - 130px); } "
+        ".wfst .details { max-height: max(420px, 100vh - 130px); }", "</style>",
         "</head>", "<body>", f'<main aria-label="{heading}" id="root"></main>',
         f'<script type="application/json" id="data">{inside}</script>',
         "<script type=\"module\">", _read("common.js"), _read(name), start, "</script>",
