@@ -20,7 +20,6 @@ from wfst_hmm.graph.word_machine import Phrase
 from wfst_hmm.lattice.answer import AnswerOptions
 from wfst_hmm.search.decode import decode
 from wfst_hmm.search.endpoints import EndpointRule, EndpointRules
-from wfst_hmm.search.online import decode_with_costs
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.rejection import Filler, filler_cost, judged
 from wfst_hmm.search.result import Decoded, NoPath
@@ -247,7 +246,7 @@ def test_phrases_and_rejection_stream_as_they_decode(
     assert cut[0].rejected
     model = recognizer.model
     scores = model.score(model.finish(model.front_end.cepstra(Audio(samples, RATE)), stats))
-    batch = decode_with_costs(recognizer.searched, scores, costs, SearchOptions())
+    batch = decode(recognizer.searched, scores, None, costs)
     assert isinstance(batch, Decoded)
     assert cut[0].to_dict()["rejected_text"] == batch.text
     batch = judged(batch, filler_cost(filler, scores, SearchOptions()), filler, SearchOptions())
@@ -260,9 +259,16 @@ def test_finished_segments_have_confidences(
     recognizer: Recognizer, samples: np.ndarray, stats: CmvnStats
 ) -> None:
     wanted = AnswerOptions()
+    free = word_costs(recognizer.searched.words, [Phrase(("bi", "bi"), 1e-6)])
+    boosted = Stream(recognizer, normalization=FIXED, stats=stats, endpoints=RULES, answers=wanted,
+                     costs=free)  # fmt: skip
     stream = Stream(recognizer, normalization=FIXED, stats=stats, endpoints=RULES, answers=wanted)
     words = [word for segment in run(stream, samples, [1000] * 9) for word in segment.words]
     assert [word.text for word in words] == ["ba", "su", "bi", "bi", "ba"]
+    same = [word for segment in run(boosted, samples, [1000] * 9) for word in segment.words]
+    assert [word.confidence for word in same] == pytest.approx(
+        [w.confidence for w in words], abs=1e-3
+    )
     assert all(word.confidence is not None and 0 <= word.confidence <= 1 for word in words)
     later = Stream(recognizer, normalization=FIXED, stats=stats, endpoints=RULES, answers=wanted,
                    answers_later=True)  # fmt: skip

@@ -4,13 +4,17 @@ from compact_graphs import chains, graphs, random_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_problems import Problem, all_paths, graph_of, problems
+from word_machines import word_costs
 
 from wfst_hmm.graph.compact import CompactGraph
+from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.certify import certify
+from wfst_hmm.search.decode import decode
 from wfst_hmm.search.exact import viterbi_path
 from wfst_hmm.search.future import future_of
 from wfst_hmm.search.options import SearchOptions
+from wfst_hmm.search.prepare import plan_of
 from wfst_hmm.search.result import Decoded
 
 
@@ -38,6 +42,39 @@ def test_the_optimum_lies_within_the_gap(
         assert str(proof).startswith("optimal")
     if affordable:
         assert proof.optimal == (result.total_cost <= best + 1e-3)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.one_of(graphs, chains), word_costs(), st.integers(0, 2**32 - 1), st.floats(0.1, 6.0),
+       st.integers(1, 4), st.booleans(), st.sampled_from([0, 10**9]))  # fmt: skip
+def test_the_gap_holds_with_costs_of_words(
+    graph: CompactGraph, costs: WordCosts, seed: int, beam: float, max_active: int, expand: bool,
+    affordable: int,
+) -> None:  # fmt: skip
+    arcs = graph.fst.arcs
+    if plan_of(graph.fst).cyclic and ((arcs["ilabel"] == 0) & (arcs["olabel"] > 0)).any():
+        return
+    scores = random_scores(seed, 8)
+    searched = graph.expanded() if expand else graph
+    everything = SearchOptions(beam=np.inf, max_active=0)
+    best = decode(graph.expanded(), scores, everything, costs)
+    options = SearchOptions(beam=beam, max_active=max_active, min_active=0)
+    result, proof = certify(searched, scores, options, costs, affordable=affordable)
+    assert isinstance(result, Decoded) == isinstance(best, Decoded)
+    if isinstance(result, Decoded) and isinstance(best, Decoded):
+        assert proof is not None
+        assert proof.bound <= best.total_cost + 1e-3
+        assert result.total_cost - proof.gap <= best.total_cost + 1e-3
+        if proof.optimal:
+            assert result.total_cost == pytest.approx(best.total_cost, abs=2e-3)
+    least, ending = costs.least()
+    states = {costs.start}
+    for _ in range(4):
+        for word in range(1, len(costs.words)):
+            steps = [costs.step(state, word) for state in states]
+            assert all(cost >= least[word] - 1e-6 for cost, _ in steps)
+            states |= {following for cost, following in steps if cost < np.inf}
+    assert all(costs.final(state) >= ending - 1e-6 for state in states)
 
 
 def test_an_unlimited_beam_is_optimal_without_more_work() -> None:

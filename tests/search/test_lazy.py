@@ -6,10 +6,12 @@ from compact_graphs import chains, graphs, random_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_problems import Problem, graph_of, problems
+from word_machines import word_costs
 
 from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph
+from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.models.codebooks import CodebookSet
 from wfst_hmm.models.lazy_scores import LazyScores, StateDensities
 from wfst_hmm.models.mixtures import MixtureSet
@@ -18,6 +20,7 @@ from wfst_hmm.search.begin import begin_search
 from wfst_hmm.search.decode import decode
 from wfst_hmm.search.lazy import advance_all
 from wfst_hmm.search.options import SearchOptions
+from wfst_hmm.search.prepare import plan_of
 from wfst_hmm.search.result import Decoded, NoPath
 
 options = st.builds(
@@ -45,8 +48,15 @@ def lazy_of(scores: np.ndarray, block: int = 3) -> LazyScores:
     return lazy
 
 
-def assert_same(graph: AnyGraph, scores: np.ndarray, lazy: LazyScores, how: SearchOptions) -> None:
-    wanted, found = decode(graph, Scores(scores), how), decode(graph, lazy, how)
+def assert_same(
+    graph: AnyGraph,
+    scores: np.ndarray,
+    lazy: LazyScores,
+    how: SearchOptions,
+    costs: WordCosts | None = None,
+) -> None:
+    wanted = decode(graph, Scores(scores), how, costs)
+    found = decode(graph, lazy, how, costs)
     if isinstance(wanted, NoPath):
         assert isinstance(found, NoPath)
         assert (found.reason, found.detail) == (wanted.reason, wanted.detail)
@@ -73,6 +83,17 @@ def test_searches_of_compact_graphs_do_what_they_do_with_all_scores(
 ) -> None:
     scores = random_scores(seed, n_frames).array
     assert_same(graph, scores, lazy_of(scores, block), how)
+
+
+@settings(deadline=None, max_examples=60)
+@given(chains, word_costs(), st.integers(0, 2**32 - 1), options, st.booleans())
+def test_searches_with_costs_of_words_do_what_they_do_with_all_scores(
+    graph: CompactGraph, costs: WordCosts, seed: int, how: SearchOptions, expand: bool
+) -> None:
+    if plan_of(graph.fst).cyclic:
+        return
+    scores = random_scores(seed, 9).array
+    assert_same(graph.expanded() if expand else graph, scores, lazy_of(scores), how, costs)
 
 
 def chain_graph(n_states: int) -> Problem:

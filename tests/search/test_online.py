@@ -18,7 +18,7 @@ from wfst_hmm.models.scores import Scores
 from wfst_hmm.search import begin, online
 from wfst_hmm.search.decode import decode
 from wfst_hmm.search.endpoints import ENDPOINTS, EndpointRule, Trail
-from wfst_hmm.search.online import OnlineSearch, decode_with_costs
+from wfst_hmm.search.online import OnlineSearch
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
 from wfst_hmm.search.result import Decoded, NoPath
@@ -143,7 +143,7 @@ def test_costs_of_words_in_compact_graphs(
         search.advance(Scores(scores.array[at : at + size]))
         at = min(at + size, 9)
     found = search.result(0.01)
-    expected = decode_with_costs(graph.expanded(), scores, costs, WIDE)
+    expected = decode(graph.expanded(), scores, WIDE, costs)
     assert isinstance(found, Decoded) == isinstance(expected, Decoded)
     if isinstance(found, Decoded) and isinstance(expected, Decoded):
         assert found.total_cost == pytest.approx(expected.total_cost, abs=1e-4)

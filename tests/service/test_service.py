@@ -25,8 +25,12 @@ from starlette.websockets import WebSocketDisconnect
 
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.apps.stream import Stream
+from wfst_hmm.apps.word_costs import word_costs
 from wfst_hmm.errors import UsageError
 from wfst_hmm.formats.data import read_corpus
+from wfst_hmm.graph.phone_loop import phone_loop
+from wfst_hmm.graph.word_machine import Phrase
+from wfst_hmm.search.rejection import Filler
 from wfst_hmm.service.app import application
 from wfst_hmm.service.limits import Limits
 from wfst_hmm.service.protocol import ProtocolError, parse_message, parse_start, samples_of
@@ -147,6 +151,33 @@ def test_clients_of_vosk_are_answered(client: TestClient, tiny_speech: TinySpeec
     with client.websocket_connect("ws://127.0.0.1/") as socket:
         socket.send_text('{"config": {"sample_rate": "x"}}')
         assert socket.receive_json()["code"] == "bad_message"
+
+
+def test_boosted_phrases_and_rejection_in_the_service(
+    recognizer: Recognizer, tiny_speech: TinySpeech
+) -> None:
+    path, samples = speech(tiny_speech, 3)
+    costs = word_costs(recognizer.searched.words, [Phrase(("su", "su"), 400.0)])
+    loop = phone_loop(recognizer.model)
+    hub = Hub(recognizer, Limits(), costs=costs, filler=Filler(loop, 1e4), n_threads=1)
+    with TestClient(application(hub), base_url=HOST) as client:
+        messages = talk(client, samples.tobytes())
+        segments = [m for m in messages if m["type"] == "segment"]
+        assert "su su" in " ".join(m["text"] for m in segments)
+        assert not any(m["rejected"] for m in segments)
+        judged = {
+            m["segment"]: len(m["confidences"]) for m in messages if m["type"] == "confidence"
+        }
+        assert judged == {m["segment"]: len(m["words"]) for m in segments}
+        found = client.post("/v1/recognize", content=path.read_bytes()).json()
+        assert "su su" in found["text"]
+        assert not found["rejected"]
+        assert all(0 <= word["confidence"] <= 1 for word in found["words"])
+    hub = Hub(recognizer, Limits(), costs=costs, filler=Filler(loop, -50.0), n_threads=1)
+    with TestClient(application(hub), base_url=HOST) as client:
+        found = client.post("/v1/recognize", content=path.read_bytes()).json()
+        assert (found["text"], found["rejected"]) == ("", True)
+        assert "su su" in found["rejected_text"]
 
 
 def test_a_recording_and_raw_samples_over_http(client: TestClient, tiny_speech: TinySpeech) -> None:

@@ -39,7 +39,6 @@ from wfst_hmm.models.scores import Scores
 from wfst_hmm.remote import as_url, is_folder
 from wfst_hmm.search.cross_check import CrossCheck, cross_check
 from wfst_hmm.search.decode import decode
-from wfst_hmm.search.online import decode_with_costs
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.rejection import Filler, filler_cost, judged
 from wfst_hmm.search.result import Decoded, NoPath
@@ -338,8 +337,7 @@ def decode_corpus(
     answers : AnswerOptions, optional
         Confidences, n-best lists, lattices; by default the best words alone.
     costs : WordCosts, optional
-        Boosted phrases, another language model (`apps.word_costs`), for the beam search and
-        its best path.
+        Boosted phrases, another language model (`apps.word_costs`), for the beam search.
     filler : Filler, optional
         Beside which results are judged and perhaps `rejected`.
     adapt : AdaptationOptions, optional
@@ -361,15 +359,13 @@ def decode_corpus(
     Raises
     ------
     UsageError
-        `costs` with another search, a comparison of searches or a lattice.
+        `costs` with another search, or with a comparison of searches.
     """
     options = (options or SearchOptions()).of(recognizer.graph)
     wanted = answers or AnswerOptions(confidence=False)
-    if costs is not None and (check or wanted.needs_lattice or not options.is_beam):
-        raise UsageError(
-            "costs of words are for the beam search and its best path alone",
-            fix="Leave out the other searches, confidences, n-best lists and lattices.",
-        )
+    if costs is not None and (check or not options.is_beam):
+        raise UsageError("costs of words are for the beam search alone",
+                         fix="Leave out the other searches.")  # fmt: skip
     corpus = corpus if isinstance(corpus, Corpus) else corpus_of_inputs(corpus)
     model = recognizer.model
     score: Callable[[Features], Scores] = model.score
@@ -392,11 +388,8 @@ def decode_corpus(
             if checked is not None and not wanted.needs_lattice:
                 result = checked.results["beam" if options.is_beam else options.search]
                 found = Answer(result) if isinstance(result, Decoded) else result
-            elif costs is not None:
-                result = decode_with_costs(recognizer.graph, scores, costs, options)
-                found = Answer(result) if isinstance(result, Decoded) else result
             else:
-                found = answer(recognizer.graph, scores, options, wanted)
+                found = answer(recognizer.graph, scores, options, wanted, costs)
             if filler is not None and not isinstance(found, NoPath):
                 cost = filler_cost(filler, scores, options)
                 better = judged(found.decoded, cost, filler, options)

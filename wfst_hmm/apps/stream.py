@@ -178,7 +178,7 @@ class Stream:
     answers : AnswerOptions, optional
         Give the words of finished segments confidences: their scores are kept until they end, and
         searched once more for a lattice. Only with `endpoints`, whose longest segment bounds what
-        is kept, and without `costs`.
+        is kept.
     answers_later : bool
         Leave that second search, which takes longer than the first, to whoever calls
         `Segment.with_confidences`.
@@ -226,8 +226,8 @@ class Stream:
         self._endpoints = endpoints
         self._costs = costs
         self._filler = filler
-        if answers is not None and (endpoints is None or costs is not None):
-            raise UsageError("confidences need endpoint rules, and a graph without other costs",
+        if answers is not None and endpoints is None:
+            raise UsageError("confidences need endpoint rules",
                              fix="Give endpoints, or leave the answers out.")  # fmt: skip
         self._answers = answers
         self._answers_later = answers_later
@@ -348,6 +348,7 @@ class Stream:
             second = functools.partial(
                 _answered, self._graph, self._kept, self._shift, self._options, self._answers,
                 self._filler,
+                self._costs,
             )  # fmt: skip
             if not self._answers_later:
                 result, second = second(result), None
@@ -367,10 +368,11 @@ def _answered(
     options: SearchOptions,
     wanted: AnswerOptions,
     filler: Filler | None,
+    costs: WordCosts | None,
     result: Decoded,
 ) -> Decoded:
     """Give words their confidences, where the second search finds the same ones."""
-    found = answer(graph, Scores(np.concatenate(kept), shift), options, wanted)
+    found = answer(graph, Scores(np.concatenate(kept), shift), options, wanted, costs)
     if isinstance(found, NoPath) or found.decoded.text != result.text:
         return result
     words = tuple(

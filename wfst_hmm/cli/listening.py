@@ -142,8 +142,7 @@ def listen(
     for told in tools.warnings:
         warn(told)
     stats = speaker_stats(recognizer.model, speaker) if speaker else None
-    can_judge = rules is not None and tools.costs is None
-    answers = AnswerOptions() if confidence or (as_json and can_judge) else None
+    answers = AnswerOptions() if confidence or (as_json and rules is not None) else None
     live = LiveCmvnOptions("fixed" if speaker else normalization.value)
     incoming = rate or recognizer.model.rate
     stream = Stream(

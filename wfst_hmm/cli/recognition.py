@@ -163,9 +163,7 @@ def decode(
     for warning in tools.warnings:
         warn(warning)
     wants_confidence = (
-        confidence
-        if confidence is not None
-        else (tools.costs is None and (bool(output.forms) or as_json or nbest > 0))
+        confidence if confidence is not None else bool(output.forms) or as_json or nbest > 0
     )
     job = dataclasses.replace(
         job,

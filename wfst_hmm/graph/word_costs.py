@@ -65,6 +65,9 @@ class MachineArrays(NamedTuple):
         Of each state but the roots, sorted by label.
     root : ndarray of `ARC`, shape (n_labels,)
         The roots' arcs by label.
+    least : ndarray of float32, shape (n_words,)
+        No state takes a word for less (`WordCosts.least`): what is too dear at that cost need not be
+        looked up.
     """
 
     machines: npt.NDArray[Any]
@@ -72,6 +75,7 @@ class MachineArrays(NamedTuple):
     states: npt.NDArray[Any]
     arcs: npt.NDArray[Any]
     root: npt.NDArray[Any]
+    least: npt.NDArray[np.float32]
 
 
 class WordCosts:
@@ -113,6 +117,8 @@ class WordCosts:
             raise DataError("word machines with too many states together",
                             got=" x ".join(map(str, sizes)), expected="below 2^62")  # fmt: skip
         self.arrays = _joined([f for f, _ in machines], [m for _, m in machines])
+        # a hundredth of a nat for what float32 rounds
+        self.arrays = self.arrays._replace(least=(self.least()[0] - 0.01).astype(np.float32))
         strides = self.arrays.machines["stride"].tolist()
         self.start = sum(
             m.start * stride for (_, m), stride in zip(machines, strides, strict=True)
@@ -134,6 +140,44 @@ class WordCosts:
             cost, state = self.step(state, int(word))
             total += cost
         return total + (self.final(state) if complete else 0.0)
+
+    @property
+    def n_states(self) -> int:
+        """States of the product, at most."""
+        return math.prod(self.arrays.machines["size"].tolist())
+
+    def least(self) -> tuple[npt.NDArray[np.float64], float]:
+        """Return costs from below: of each word from any state, shape (n_words,), and of the end.
+
+        Each machine is looked at by itself, and each word behind all failures that may come before
+        it: states of the product that cannot be reached count, too. +inf: never possible.
+        """
+        words, end = np.zeros(len(self.words)), 0.0
+        for k, machine in enumerate(self.arrays.machines):
+            base, size, factor = (machine[name].item() for name in ("base", "size", "factor"))
+            states = self.arrays.states[base : base + size]
+            lower: Any = np.minimum if factor >= 0 else np.maximum  # -1 times the most is the least
+            worst = math.inf if factor >= 0 else -math.inf
+            fails = states["fail"] >= 0
+            behind, before = np.zeros(size), None  # of failures on the way to each state
+            while before is None or (behind != before).any():
+                before = behind.copy()
+                added = before[fails] + states["fail_cost"][fails]
+                lower.at(behind, states["fail"][fails] - base, added)
+            owner = np.repeat(np.arange(size), states["end_arc"] - states["first_arc"])
+            first = int(states["first_arc"][0])
+            own = self.arrays.arcs[first : first + len(owner)]
+            by_label = np.full(len(self.arrays.root), worst)
+            root = self.arrays.root["cost"] + lower.reduce(behind[~fails])
+            possible = np.isfinite(root)
+            by_label[possible] = root[possible]
+            possible = np.isfinite(own["cost"])
+            lower.at(by_label, own["label"][possible], (own["cost"] + behind[owner])[possible])
+            words += factor * by_label[self.arrays.label[k]] if factor else 0.0
+            final = states["final"][np.isfinite(states["final"])]
+            end += factor * float(lower.reduce(final, initial=worst)) if factor else 0.0
+        words[0] = 0.0
+        return words, end
 
     def to_fst(self, *, max_states: int = 100_000) -> Fst:
         """Return the whole product as an acceptor over the words: small ones, for comparison.
@@ -176,6 +220,7 @@ def _joined(factors: Sequence[float], machines: Sequence[WordMachine]) -> Machin
     made = MachineArrays(
         np.zeros(len(machines), MACHINE), np.array([m.label for m in machines], dtype=np.int32),
         np.zeros(sizes.sum(), STATE), np.zeros(arcs.sum(), ARC), np.zeros(labels.sum(), ARC),
+        np.zeros(0, np.float32),
     )  # fmt: skip
     made.machines["factor"], made.machines["base"] = factors, before_state
     made.machines["size"] = sizes
@@ -201,7 +246,7 @@ def take_word(arrays: MachineArrays, state: int, word: int) -> tuple[float, int]
     What is impossible for any machine is impossible, whatever its factor. The walk is that of
     `word_machine.step`, written out: numba counts references to every array that it passes on.
     """
-    machines, label, states, arcs, root = arrays
+    machines, label, states, arcs, root, _ = arrays
     total = 0.0
     following = 0
     for k in range(len(machines)):

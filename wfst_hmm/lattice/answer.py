@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from wfst_hmm.errors import GraphError, UsageError
 from wfst_hmm.graph.compact import AnyGraph
+from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.lattice.confidence import Calibration
 from wfst_hmm.lattice.consensus import confidences
 from wfst_hmm.lattice.generate import decode_with_lattice
@@ -123,6 +124,7 @@ def answer(
     scores: Scores | npt.ArrayLike,
     options: SearchOptions | None = None,
     wanted: AnswerOptions | None = None,
+    costs: WordCosts | None = None,
 ) -> Answer | NoPath:
     """Decode one utterance.
 
@@ -136,6 +138,9 @@ def answer(
         ``options.lattice_beam``. ``acoustic_scale`` is also what posteriors are computed with:
         about a tenth suits GMMs (`models.scores.ACOUSTIC_SCALE`), 1 makes them too sure.
     wanted : AnswerOptions, optional
+    costs : WordCosts, optional
+        Costs of words that are added while searching, for the beam search; those of lattices and
+        n-best lists hold them, too.
 
     Raises
     ------
@@ -147,16 +152,16 @@ def answer(
     options, wanted = (options or SearchOptions()).of(graph), wanted or AnswerOptions()
     scores = full_scores(scores_for(graph, scores))
     if not wanted.needs_lattice:
-        result = decode(graph, scores, options)
+        result = decode(graph, scores, options, costs)
         return result if isinstance(result, NoPath) else Answer(result)
     if plan_of(graph.fst).cyclic:
-        return _without_lattice(graph, scores, options, wanted)
-    found = decode_with_lattice(graph, scores, options)
+        return _without_lattice(graph, scores, options, wanted, costs)
+    found = decode_with_lattice(graph, scores, options, costs)
     if isinstance(found, NoPath):
         return found
     best, lattice = found
     if not options.is_beam or options.certify:
-        result = decode(graph, scores, options)
+        result = decode(graph, scores, options, costs)
         if isinstance(result, NoPath):
             return result
         best = result
@@ -170,12 +175,16 @@ def answer(
 
 
 def _without_lattice(
-    graph: AnyGraph, scores: Scores, options: SearchOptions, wanted: AnswerOptions
+    graph: AnyGraph,
+    scores: Scores,
+    options: SearchOptions,
+    wanted: AnswerOptions,
+    costs: WordCosts | None,
 ) -> Answer | NoPath:
     if wanted.n_best or wanted.keep_lattice:
         raise GraphError("lattices need a graph without epsilon cycles",
                          fix="Remove its epsilons first (fst.ops.remove_epsilons).")  # fmt: skip
-    result = decode(graph, scores, options)
+    result = decode(graph, scores, options, costs)
     if isinstance(result, NoPath):
         return result
     note = "no confidences: the graph has epsilon cycles"

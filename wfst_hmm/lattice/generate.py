@@ -28,7 +28,6 @@ from wfst_hmm.search.begin import graph_to_search, overruled
 from wfst_hmm.search.decoded import decoded_from_labels
 from wfst_hmm.search.dense import DenseLinks, links_are_dense
 from wfst_hmm.search.links import LinkMeanings, LinkStore
-from wfst_hmm.search.online import decode_with_costs
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded, NoPath
 from wfst_hmm.search.searches import decode_beam, widening
@@ -236,11 +235,8 @@ def decode_with_lattice(
         found = _best_and_lattice(graph, scores, tried, costs, notes)
         if found is not None:
             return _noted(*found, options.lattice_beam)
-        if tried is options:  # these know why, and whether a wider beam helps
-            if costs is None:
-                result = decode_beam(graph, scores, options)
-            else:
-                result = decode_with_costs(graph, scores, costs, options)
+        if tried is options:  # `decode_beam` knows why, and whether a wider beam helps
+            result = decode_beam(graph, scores, options, costs)
             if isinstance(result, NoPath):
                 return result
     return NoPath("beam_cut", "pruning lost every complete path", scores.n_frames)

@@ -12,6 +12,7 @@ import dataclasses
 import numpy as np
 
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph
+from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.models.lazy_scores import LazyScores
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.begin import begin_search, expanded_of, graph_to_search, overruled
@@ -63,6 +64,7 @@ def certify(
     graph: AnyGraph,
     scores: Scores | LazyScores,
     options: SearchOptions | None = None,
+    costs: WordCosts | None = None,
     *,
     affordable: int = 500_000_000,
 ) -> tuple[Decoded | NoPath, Certificate | None]:
@@ -74,8 +76,11 @@ def certify(
     scores : Scores or LazyScores
         Of lazy ones, all columns are computed.
     options : SearchOptions, optional
+    costs : WordCosts, optional
+        Costs of words that are added while searching, for the beam search.
     affordable : int
-        States times frames up to which the exact search is run where the bound leaves a gap.
+        States (of the graph, times those of `costs`) times frames up to which the exact search is
+        run where the bound leaves a gap.
 
     Returns
     -------
@@ -97,13 +102,13 @@ def certify(
         if isinstance(result, NoPath):
             return result, None
         return result, Certificate(True, 0.0, result.total_cost, "nothing pruned")
-    searched = graph_to_search(graph, options)
-    search = begin_search(searched, options, keep_pruned=True)
+    searched = graph_to_search(graph, options, costs)
+    search = begin_search(searched, options, costs, keep_pruned=True)
     search.advance(scores.array)
     notes = overruled(search, options)
-    found_path = decoded_of(search, searched, scores, options.scale, notes=notes)
+    found_path = decoded_of(search, searched, scores, options.scale, words=costs, notes=notes)
     if found_path is None:
-        result = decode_beam(graph, scores, options)
+        result = decode_beam(graph, scores, options, costs)
         if isinstance(result, NoPath):
             return result, None
         bound = -np.inf  # a wider beam found it; its own pruning was not recorded
@@ -113,7 +118,7 @@ def certify(
         lost = above < np.inf  # elsewhere nothing was dropped, and rest may be -inf
         bound = np.inf
         if lost.any():
-            rest = future_of(searched).rest(scores.array, options.scale)
+            rest = future_of(searched, costs).rest(scores.array, options.scale)
             ahead = np.stack([rest[:-1], rest[1:]], axis=1)
             bound = float(np.min(above[lost] + ahead[lost], initial=np.inf))
     found = result.total_cost
@@ -121,14 +126,26 @@ def certify(
     if bound >= found - slack:
         method = "nothing pruned" if bound == np.inf else "bound"
         return result, Certificate(True, 0.0, found, method)
-    if _states(graph) * scores.n_frames <= affordable:
-        whole = expanded_of(graph)
-        best, _ = viterbi_path(
-            whole.fst, scores.array, whole.labels.column, acoustic_scale=options.scale
-        )
+    n_word_states = 1 if costs is None else costs.n_states
+    if _states(graph) * n_word_states * scores.n_frames <= affordable:
+        best = _optimum(graph, scores, options, costs)
         gap = max(0.0, found - best)
         return result, Certificate(gap <= slack, gap, best, "exact")
     return result, Certificate(False, found - bound, bound, "bound")
+
+
+def _optimum(
+    graph: AnyGraph, scores: Scores, options: SearchOptions, costs: WordCosts | None
+) -> float:
+    """Return the cost of the best of all paths, nats."""
+    if costs is not None:
+        search = begin_search(graph, options.unpruned(), costs)
+        search.advance(scores.array)
+        return search.path().cost
+    whole = expanded_of(graph)
+    return viterbi_path(whole.fst, scores.array, whole.labels.column, acoustic_scale=options.scale)[
+        0
+    ]
 
 
 def _states(graph: AnyGraph) -> int:

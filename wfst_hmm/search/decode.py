@@ -12,7 +12,9 @@ import dataclasses
 
 import numpy.typing as npt
 
+from wfst_hmm.errors import UsageError
 from wfst_hmm.graph.compact import AnyGraph
+from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.models.lazy_scores import LazyScores
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.certify import certify
@@ -29,6 +31,7 @@ def decode(
     graph: AnyGraph,
     scores: Scores | LazyScores | npt.ArrayLike,
     options: SearchOptions | None = None,
+    costs: WordCosts | None = None,
 ) -> Decoded | NoPath:
     """Return the best path of `scores` through `graph`, or the reason why there is none.
 
@@ -47,6 +50,9 @@ def decode(
     options : SearchOptions, optional
         ``options.search`` says which of the searches; an ``acoustic_scale`` of None is the
         graph's.
+    costs : WordCosts, optional
+        Costs of words that are added while searching: boosted phrases, another language model.
+        The answer is that of the graph composed with them; for the beam search.
 
     Raises
     ------
@@ -55,16 +61,30 @@ def decode(
         log-likelihoods.
     GraphError
         The graph has an epsilon cycle of negative cost, or no states.
+    UsageError
+        `costs` for a search that cannot add them.
     """
     options = (options or SearchOptions()).of(graph)
     taken = scores_for(graph, scores)
-    return or_nothing(_found(graph, taken, options), graph, taken, options)
+    if costs is not None and not options.is_beam:
+        raise UsageError("costs of words can be added by the beam search alone",
+                         where="search", got=options.search,
+                         fix="Leave out the other searches, or the costs.")  # fmt: skip
+    return or_nothing(_found(graph, taken, options, costs), graph, taken, options)
 
 
-def _found(graph: AnyGraph, taken: Scores | LazyScores, options: SearchOptions) -> Decoded | NoPath:
-    if not options.certify:
+def _found(
+    graph: AnyGraph,
+    taken: Scores | LazyScores,
+    options: SearchOptions,
+    costs: WordCosts | None,
+) -> Decoded | NoPath:
+    if options.certify:
+        result, proof = certify(graph, taken, options, costs)
+    elif options.is_beam:
+        return decode_beam(graph, taken, options, costs)
+    else:
         return BY_NAME[options.search](graph, taken, options)
-    result, proof = certify(graph, taken, options)
     if isinstance(result, NoPath):
         return result
     return dataclasses.replace(result, notes=(*result.notes, f"certificate: {proof}"))

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph
+from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.search.hmm_table import facts_of
 from wfst_hmm.search.prepare import plan_of
 
@@ -78,23 +79,31 @@ class Future:
 _FUTURES: weakref.WeakKeyDictionary[AnyGraph, Future] = weakref.WeakKeyDictionary()
 
 
-def future_of(graph: AnyGraph) -> Future:
-    """Return the classes of a graph, made on the first call."""
+def future_of(graph: AnyGraph, costs: WordCosts | None = None) -> Future:
+    """Return the classes of a graph, made on the first call.
+
+    With costs of words, which are added while searching, an arc's cost is the least that it can
+    have behind any words; these classes are made anew.
+    """
+    make = _of_compact if isinstance(graph, CompactGraph) else _of_expanded
+    if costs is not None:
+        least, ending = costs.least()
+        arcs = graph.fst.arcs
+        return make(graph, arcs["weight"] + least[arcs["olabel"]], ending)
     future = _FUTURES.get(graph)
     if future is None:
-        make = _of_compact if isinstance(graph, CompactGraph) else _of_expanded
-        future = _FUTURES[graph] = make(graph)
+        future = _FUTURES[graph] = make(graph, graph.fst.arcs["weight"].astype(np.float64), 0.0)
     return future
 
 
-def _epsilon(fst: Fst) -> float:
+def _epsilon(fst: Fst, weight: Floats) -> float:
     plan = plan_of(fst)
     if plan.cyclic:
         return -np.inf
-    return float(_dearest_gain(fst.states, fst.arcs, plan.order))
+    return float(_dearest_gain(fst.states, fst.arcs, weight, plan.order))
 
 
-def _of_expanded(graph: AnyGraph) -> Future:
+def _of_expanded(graph: AnyGraph, weight: Floats, ending: float) -> Future:
     fst = graph.fst
     source, arcs = fst.sources(), fst.arcs
     loops = (arcs["nextstate"] == source) & (arcs["ilabel"] > 0)
@@ -104,22 +113,22 @@ def _of_expanded(graph: AnyGraph) -> Future:
     key = (of_state[source] * n + arcs["ilabel"]) * n + of_state[arcs["nextstate"]]
     kinds, which = np.unique(key, return_inverse=True)
     cost = np.full(len(kinds), np.inf)
-    np.minimum.at(cost, which, arcs["weight"].astype(np.float64))
+    np.minimum.at(cost, which, weight)
     rest, target = np.divmod(kinds, n)
     begin, label = np.divmod(rest, n)
     final = np.full(n, np.inf)
-    np.minimum.at(final, of_state, fst.states["final"].astype(np.float64))
+    np.minimum.at(final, of_state, fst.states["final"] + ending)
     cost[label == 0] = np.maximum(cost[label == 0], 0.0)
-    return Future(begin, label, target, cost, final, _epsilon(fst),
+    return Future(begin, label, target, cost, final, _epsilon(fst, weight),
                   graph.labels.column.astype(np.int64))  # fmt: skip
 
 
-def _of_compact(graph: AnyGraph) -> Future:
+def _of_compact(graph: AnyGraph, weight: Floats, ending: float) -> Future:
     assert isinstance(graph, CompactGraph)
     fst, units, facts = graph.fst, graph.units, facts_of(graph)
     n_units, slots = facts.label.shape
     cheapest = np.full(n_units + 1, np.inf)
-    np.minimum.at(cheapest, fst.arcs["ilabel"], fst.arcs["weight"].astype(np.float64))
+    np.minimum.at(cheapest, fst.arcs["ilabel"], weight)
     of_enter, of_step, of_leave = (
         np.repeat(np.arange(n_units), moves.counts)
         for moves in (units.enter, units.step, units.leave)
@@ -136,12 +145,12 @@ def _of_compact(graph: AnyGraph) -> Future:
     label = np.concatenate([units.enter.label, units.step.label, between])
     cost = np.concatenate([enter_cost, units.step.cost, units.leave.cost])
     final = np.full(1 + slots * n_units, np.inf)
-    final[0] = fst.states["final"].min()
+    final[0] = fst.states["final"].min() + ending
     used = cost < np.inf
     gain = float(min(0.0, units.leave.cost.min(initial=0.0)))
     cost[label == 0] -= gain  # transition probabilities above 1 would be needed for that
     return Future(source[used], label[used].astype(np.int64), target[used], cost[used], final,
-                  _epsilon(fst) + gain, graph.labels.column.astype(np.int64))  # fmt: skip
+                  _epsilon(fst, weight) + gain, graph.labels.column.astype(np.int64))  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)
@@ -185,7 +194,10 @@ def _backwards(
 
 @numba.njit(cache=True, nogil=True)
 def _dearest_gain(
-    states: npt.NDArray[Any], arcs: npt.NDArray[Any], order: npt.NDArray[np.int32]
+    states: npt.NDArray[Any],
+    arcs: npt.NDArray[Any],
+    weight: Floats,
+    order: npt.NDArray[np.int32],
 ) -> float:
     """Return the least sum of the negative costs along any run of epsilons, 0 for none."""
     least = 0.0
@@ -193,7 +205,7 @@ def _dearest_gain(
     for state in order[::-1]:
         first = states[state].pos
         for arc in range(first, first + states[state].n_input_eps):
-            gain = min(arcs[arc].weight, np.float32(0.0))
+            gain = min(weight[arc], 0.0)
             onward[state] = min(onward[state], gain + onward[arcs[arc].nextstate])
         least = min(least, onward[state])
     return least

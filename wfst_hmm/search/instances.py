@@ -347,6 +347,8 @@ def enter(
     limit = min(lowest + room, _HUGE)
     m = np.uint32(0)
     n_possible = 0
+    if machines is not None:
+        least = machines.least
     for token in range(n_tokens):
         so_far = cost[token]
         if machines is not None:
@@ -357,6 +359,9 @@ def enter(
             if machines is not None:
                 added, reached = 0.0, word_state
                 if arcs[arc].olabel:
+                    if new + least[arcs[arc].olabel] > limit:
+                        n_possible += new < np.inf
+                        continue  # whatever came before: most words are too dear
                     added, reached = take_word(machines, word_state, arcs[arc].olabel)
                     new = np.float32(new + added)
                 e_added[m] = added

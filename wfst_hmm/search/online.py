@@ -3,13 +3,12 @@
 In: a `Graph` or a `CompactGraph`, and blocks of scores. Out: words so far, the end of the segment, at last `Decoded`
 or `NoPath`; what is decided is put aside, so that memory does not grow with the segment.
 
-Public names: `OnlineSearch`, `decode_with_costs`.
+Public names: `OnlineSearch`.
 """
 
 from __future__ import annotations
 
 import collections
-import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -28,10 +27,10 @@ from wfst_hmm.search.hmm_table import facts_of
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.quiet import quiet_part, without_words
 from wfst_hmm.search.result import Decoded, NoPath
-from wfst_hmm.search.searches import reason_of, widening
+from wfst_hmm.search.searches import reason_of
 from wfst_hmm.search.unit_states import unit_states
 
-__all__ = ["OnlineSearch", "decode_with_costs"]
+__all__ = ["OnlineSearch"]
 
 Ints = npt.NDArray[np.int32]
 _SETTLE_EVERY = 25  # frames
@@ -258,22 +257,3 @@ def _joined(parts: Sequence[_Stretch]) -> _Stretch:
         np.concatenate([part.words for part in parts]), np.concatenate(frames),
         sum(part.acoustic for part in parts), sum(part.graph for part in parts),
     )  # fmt: skip
-
-
-def decode_with_costs(
-    graph: AnyGraph, scores: Scores, costs: WordCosts, options: SearchOptions | None = None
-) -> Decoded | NoPath:
-    """Return the best path of whole scores through graph and word machines.
-
-    As `search.searches.decode_beam`: with wider beams when pruning lost every path.
-    """
-    options = (options or SearchOptions()).of(graph)
-    for tried, notes in widening(options):
-        search = OnlineSearch(graph, tried, costs)
-        search.advance(scores)
-        result = search.result(scores.frame_shift)
-        if isinstance(result, Decoded):
-            return dataclasses.replace(result, notes=(*notes, *result.notes))
-        if result.reason != "beam_cut":
-            break
-    return result

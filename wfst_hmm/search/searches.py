@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph
+from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.models.lazy_scores import LazyScores
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.begin import (
@@ -68,25 +69,31 @@ def widening(options: SearchOptions) -> Iterator[tuple[SearchOptions, tuple[str,
 
 
 def decode_beam(
-    graph: AnyGraph, scores: Scores | LazyScores, options: SearchOptions | None = None
+    graph: AnyGraph,
+    scores: Scores | LazyScores,
+    options: SearchOptions | None = None,
+    costs: WordCosts | None = None,
 ) -> Decoded | NoPath:
-    """Decode by beam search, with wider beams when pruning lost every path."""
+    """Decode by beam search, with wider beams when pruning lost every path.
+
+    `costs` are costs of words to add while searching.
+    """
     options = (options or SearchOptions()).of(graph)
     for tried, notes in widening(options):
         if tried.beam == np.inf and not _affordable(graph, scores.n_frames):
             break
-        searched = graph_to_search(graph, tried)
-        search = begin_search(searched, tried)
+        searched = graph_to_search(graph, tried, costs)
+        search = begin_search(searched, tried, costs)
         asked_for = advance_all(search, scores)
         notes = (*notes, *overruled(search, options))
-        found = decoded_of(search, searched, asked_for, tried.scale, notes=notes)
+        found = decoded_of(search, searched, asked_for, tried.scale, words=costs, notes=notes)
         if found is not None:
             return found
         options = options.replace(beam=tried.beam, max_active=tried.max_active)
         scores = full_scores(scores)  # to tell why, and what a wider beam asks for
         if not search.n_pruned or not _may_have_path(graph, scores):
             break
-    return _why_not(searched, full_scores(scores), options, search)
+    return _why_not(searched, full_scores(scores), options, search, costs)
 
 
 def decode_exact(
@@ -199,19 +206,23 @@ def reason_of(
 
 
 def _why_not(
-    graph: AnyGraph, scores: Scores, options: SearchOptions, search: AnySearch | None = None
+    graph: AnyGraph,
+    scores: Scores,
+    options: SearchOptions,
+    search: AnySearch | None = None,
+    costs: WordCosts | None = None,
 ) -> NoPath:
     """Find out why a search has no path; where it pruned, a look at all paths tells whose fault."""
     dead = _dead_frame(scores)
     pruned = search is not None and search.n_pruned > 0
     if dead is None and (search is None or (pruned and _affordable(graph, scores.n_frames))):
-        whole = begin_search(graph, options.unpruned())
+        whole = begin_search(graph, options.unpruned(), costs)
         whole.advance(scores.array)
-        if search is None or decoded_of(whole, graph, scores, options.scale) is None:
+        if search is None or whole.path().cost == np.inf:
             search, pruned = whole, False
     partial = None
     if search is not None:
-        partial = decoded_of(search, graph, scores, options.scale, final=False)
+        partial = decoded_of(search, graph, scores, options.scale, words=costs, final=False)
     return reason_of(
         graph, options, n_frames=scores.n_frames, frame_shift=scores.frame_shift, dead_frame=dead,
         lost_at=None if search is None else search.lost_at, pruned=pruned, partial=partial,

@@ -221,6 +221,8 @@ def expand(
     cutoff = _HUGE  # finite, so that impossible arcs (+inf) never pass
     width = np.float32(min(beam, _HUGE))
     m = np.uint32(0)
+    if machines is not None:
+        least = machines.least
     for token in range(np.uint32(n)):
         so_far = cost[token]
         if machines is not None:
@@ -231,6 +233,8 @@ def expand(
             if machines is not None:
                 reached = word_state
                 if arcs[arc].olabel:
+                    if new + least[arcs[arc].olabel] > cutoff:
+                        continue  # whatever came before: most words are too dear
                     added, reached = take_word(machines, word_state, arcs[arc].olabel)
                     new = np.float32(new + added)
                 out_word[m] = reached

@@ -42,8 +42,9 @@ def recognized(hub: Hub, path: Path) -> dict[str, Any]:
                             f"{hub.limits.max_seconds:g}", status=413)  # fmt: skip
     corpus = Corpus((Utterance("recording", path, None, "speaker"),))
     (outcome,) = decode_corpus(
-        hub.recognizer, corpus, hub.options, answers=hub.answers, resample=True
-    )
+        hub.recognizer, corpus, hub.options, answers=hub.answers, costs=hub.costs,
+        filler=hub.filler, resample=True,
+    )  # fmt: skip
     if outcome.error is not None:
         raise ProtocolError("bad_audio", outcome.error.what.replace(str(path), "recording"),
                             status=422)  # fmt: skip
@@ -51,4 +52,6 @@ def recognized(hub: Hub, path: Path) -> dict[str, Any]:
     if outcome.decoded is None:
         return made | {"text": "", "words": [], "problem": outcome.problem}
     decoded = outcome.decoded.to_dict()
-    return made | {name: decoded[name] for name in ("text", "words", "total_cost", "notes")}
+    names = ("text", "words", "total_cost", "notes", "rejected", "filler_margin",
+             "rejected_text")  # fmt: skip
+    return made | {name: decoded[name] for name in names if name in decoded}

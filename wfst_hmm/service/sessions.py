@@ -71,7 +71,7 @@ class Hub:
     filler : Filler, optional
         Beside which segments are judged and perhaps rejected.
     costs : WordCosts, optional
-        Boosted phrases, another language model; segments then have no confidences.
+        Boosted phrases, another language model.
     endpoints : EndpointRules
         Where segments end, beside the longest that `limits` allow.
     stats : CmvnStats, optional
@@ -181,7 +181,7 @@ class Session:
         self._shown: tuple[Any, ...] = ()
         self._stream = Stream(
             hub.recognizer, hub.options, endpoints=hub.endpoints, rate=start.rate, resample=True,
-            answers=None if hub.costs else hub.answers, answers_later=True, stats=hub.stats,
+            answers=hub.answers, answers_later=True, stats=hub.stats,
             block_frames=_BLOCK_FRAMES, filler=hub.filler, costs=hub.costs,
         )  # fmt: skip
         self._pending: collections.deque[asyncio.Future[Segment]] = collections.deque()

@@ -28,6 +28,12 @@ _WORD = _object(
     ["text", "start", "end"], text=_TEXT, start=_SECONDS, end=_SECONDS,
     confidence=_SHARE,
 )  # fmt: skip
+_JUDGED = {
+    "rejected": {"type": "boolean", "description": "said, but nothing that the grammar knows"},
+    "filler_margin": {"type": "number",
+                      "description": "nats a frame by which a loop of phones fits better"},
+    "rejected_text": {"type": "string", "description": "what was rejected, where it was"},
+}  # fmt: skip
 _ERROR = _object(["type", "code", "message"], type={"const": "error"}, code=_TEXT, message=_TEXT)
 
 
@@ -49,7 +55,7 @@ def _messages(limits: Limits) -> dict[str, Any]:
         "segment": _object(
             ["type", "segment", "text", "words", "start", "end"], type={"const": "segment"},
             segment={"type": "integer", "minimum": 0}, text=_TEXT,
-            words={"type": "array", "items": _WORD}, start=_SECONDS, end=_SECONDS,
+            words={"type": "array", "items": _WORD}, start=_SECONDS, end=_SECONDS, **_JUDGED,
         ),
         "confidence": _object(
             ["type", "segment", "confidences"], type={"const": "confidence"},
@@ -83,7 +89,7 @@ def openapi(limits: Limits) -> dict[str, Any]:
     result = _object(["seconds", "text", "words"], seconds=_SECONDS, text=_TEXT,
                      words={"type": "array", "items": _WORD}, problem=_TEXT,
                      total_cost={"type": "number", "description": "nats"},
-                     notes={"type": "array", "items": _TEXT})  # fmt: skip
+                     notes={"type": "array", "items": _TEXT}, **_JUDGED)  # fmt: skip
     binary = {"type": "string", "format": "binary", "maxLength": limits.max_upload}
     queries = [
         {"name": "rate", "in": "query", "required": True,

@@ -101,7 +101,7 @@ class VoskSession:
         costs = None if config.phrase_list else hub.costs
         self._stream = Stream(
             recognizer, hub.options, endpoints=hub.endpoints, rate=config.sample_rate,
-            resample=True, answers=None if costs else hub.answers, stats=hub.stats,
+            resample=True, answers=hub.answers, stats=hub.stats,
             filler=filler, costs=costs,
         )  # fmt: skip
         self._seconds = 0.0
