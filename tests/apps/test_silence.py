@@ -12,9 +12,11 @@ from wfst_hmm.formats.sphinx.model import read_sphinx_model
 from wfst_hmm.graph.compiler import build_graph
 from wfst_hmm.graph.grammar import read_grammar
 from wfst_hmm.graph.lexicon_sources import lexicon_from_spec
+from wfst_hmm.graph.phone_loop import phone_loop
 from wfst_hmm.search.decode import decode
 from wfst_hmm.search.endpoints import ENDPOINTS
-from wfst_hmm.signal.audio import Audio
+from wfst_hmm.search.rejection import Filler
+from wfst_hmm.signal.audio import Audio, read_audio
 
 RATE = 16000
 COMMAND = "go forward ten meters"
@@ -96,3 +98,23 @@ def test_digital_zeros_change_no_word(
         EN_US.search,
     )  # fmt: skip
     assert getattr(alone, "words", ()) == ()
+
+
+@pytest.mark.parametrize("kind", ["noise of 50", "noise of 100", "noise of 300"])
+def test_steady_noise_is_rejected_where_it_fits_a_command(commands: Recognizer, kind: str) -> None:
+    assert rejecting(commands, nothing(kind, 30.0)) == []
+
+
+def test_other_speech_is_rejected_and_commands_are_not(
+    commands: Recognizer, spoken: np.ndarray, shared
+) -> None:
+    assert rejecting(commands, spoken) == [COMMAND]
+    others = sorted((shared / "librispeech" / "dev").rglob("*.flac"))[::27]
+    for path in [*others, shared / "sphinx" / "cards" / "001.wav"]:
+        assert rejecting(commands, read_audio(path, rate=RATE).samples[: 8 * RATE]) == []
+
+
+def rejecting(commands: Recognizer, samples: np.ndarray) -> list[str]:
+    filler = Filler(phone_loop(commands.model))
+    stream = Stream(commands, EN_US.search, endpoints=ENDPOINTS, filler=filler)
+    return [s.text for s in [*stream.accept(samples), *stream.close()] if s.text]

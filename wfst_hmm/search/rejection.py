@@ -29,6 +29,8 @@ from wfst_hmm.search.result import Decoded
 
 __all__ = ["Filler", "beside_filler", "filler_cost", "judged"]
 
+_LONGEST_PHONE = 1.0  # seconds; nobody holds a sound of a command for longer
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Filler:
@@ -101,10 +103,33 @@ def judged(result: Decoded, cost: float, filler: Filler, options: SearchOptions)
     if not n_frames or (result.complete and not result.words) or cost == math.inf:
         return result
     margin = (result.acoustic_cost - cost) / options.of(filler.graph).scale / n_frames
-    rejected = margin > filler.weight
+    why = _impossible_durations(result, silence)
+    if why is None and margin > filler.weight:
+        why = f"a loop of phones is better by {margin:.2f} nats a frame"
     result = beside_filler(dataclasses.replace(result, filler_margin=margin), filler)
-    if not rejected:
+    if why is None:
         return result
-    note = f"rejected: a loop of phones is better by {margin:.2f} nats a frame"
+    note = f"rejected: {why}"
     return dataclasses.replace(result, rejected=True, words=(), rejected_words=result.words,
                                notes=(*result.notes, note))  # fmt: skip
+
+
+def _impossible_durations(result: Decoded, silence: set[str]) -> str | None:
+    """Tell which durations show that nobody said this; None: they may be right.
+
+    A search that must end in a sentence makes one of steady noise: one sound lasts for seconds,
+    and the other words are hurried through, a frame for each state of their phones.
+    """
+    spoken = [phone for phone in result.phones if phone.text not in silence]
+    for phone in spoken:
+        if phone.end - phone.start > _LONGEST_PHONE:
+            return f"{phone.text} lasts {phone.end - phone.start:.1f} s"
+    hurried = []
+    for word in result.words:
+        own = [phone for phone in spoken
+               if word.start <= (phone.start + phone.end) / 2 < word.end]  # fmt: skip
+        if len(own) > 1 and all(len(set(phone.states)) == len(phone.states) for phone in own):
+            hurried.append(word.text)
+    if hurried and 2 * len(hurried) >= len(result.words):
+        return f"{', '.join(hurried)}: too short for their phones"
+    return None
