@@ -17,6 +17,7 @@ PACKAGE = HERE.parent / "wfst_hmm"
 #: Rooms in the order of the data, with what they are about.
 ROOMS = {
     "errors": "Errors",
+    "options": "Options",
     "orthography": "Fields and words",
     "arrays": "Arrays from callers",
     "remote": "Files on other machines",

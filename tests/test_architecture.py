@@ -15,7 +15,7 @@ import wfst_hmm
 PACKAGE = Path(wfst_hmm.__file__).parent
 #: audio -> features -> scores -> graphs -> search -> lattice -> answers -> pictures
 ORDER = [
-    "errors", "orthography", "arrays", "remote", "claims", "files", "kinds", "signal", "fst", "models", "graph", "search", "lattice", "formats",
+    "errors", "options", "orthography", "arrays", "remote", "claims", "files", "kinds", "signal", "fst", "models", "graph", "search", "lattice", "formats",
     "training", "draw", "apps", "cluster", "service", "bench", "cli", "__main__",
 ]  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.errors import ModelError, UsageError, WfstHmmError
+from wfst_hmm.errors import ModelError, WfstHmmError
 from wfst_hmm.graph.compact import AnyGraph
 from wfst_hmm.models.acoustic import AcousticModel
 from wfst_hmm.models.context_model import ContextModel
@@ -29,6 +29,7 @@ from wfst_hmm.models.loading import SpeechModel
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.models.transform_statistics import TransformStats
+from wfst_hmm.options import check, option
 from wfst_hmm.search.result import Decoded, NoPath
 from wfst_hmm.signal.corpus import Utterance
 from wfst_hmm.signal.features import Features
@@ -44,26 +45,23 @@ Search = Callable[[Scores], "Decoded | NoPath"]
 
 @dataclasses.dataclass(frozen=True)
 class AdaptationOptions:
-    """How to adapt.
+    """How to adapt."""
 
-    Attributes
-    ----------
-    n_estimates : int
-        Transforms estimated from what the first pass heard, each with the features of the one
-        before.
-    n_rounds : int
-        Decodings that transforms are estimated from: 1 is a first pass alone, 2 decodes with
-        the first transform and estimates again.
-    """
-
-    n_estimates: int = 2
-    n_rounds: int = 2
+    n_estimates: int = option(
+        2,
+        "Transforms estimated from what the first pass heard, each with the features of the one "
+        "before.",
+        least=1,
+    )
+    n_rounds: int = option(
+        2,
+        "Decodings that transforms are estimated from: 1 is a first pass alone, 2 decodes with "
+        "the first transform and estimates again.",
+        least=1,
+    )
 
     def __post_init__(self) -> None:
-        for name in ("n_estimates", "n_rounds"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"adaptation option {name}", got=getattr(self, name),
-                                 expected="1 or more")  # fmt: skip
+        check(self, "adaptation option {name}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wfst_hmm.apps.recognize import stream_features
-from wfst_hmm.errors import DataError, ModelError, UsageError, WfstHmmError
+from wfst_hmm.errors import DataError, ModelError, WfstHmmError
 from wfst_hmm.graph.lexicon import Lexicon
 from wfst_hmm.graph.lexicon_fst import LexiconOptions
 from wfst_hmm.graph.oov import OovOptions, places_of, vocabulary
@@ -24,6 +24,7 @@ from wfst_hmm.models.loading import SpeechModel
 from wfst_hmm.models.map_adaptation import map_adapted
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.topology import Topology
+from wfst_hmm.options import check, option
 from wfst_hmm.signal.corpus import Corpus
 from wfst_hmm.training.alignment_graphs import AlignmentGraphs
 from wfst_hmm.training.features import Take
@@ -36,37 +37,22 @@ __all__ = ["MapOptions", "map_adapt"]
 
 @dataclasses.dataclass(frozen=True)
 class MapOptions:
-    """How to adapt.
+    """How to adapt."""
 
-    Attributes
-    ----------
-    tau : float
-        So many frames the model's own means are worth.
-    n_passes : int
-        Alignments, each with the means of the one before.
-    weights : bool
-        Adapt mixture weights as well.
-    silence_probability : float
-        Of silence between words.
-    oov : OovOptions
-        What to do about utterances with words that the lexicon lacks.
-    n_workers : int
-        Threads; they change no result.
-    """
-
-    tau: float = 10.0
-    n_passes: int = 2
-    weights: bool = False
-    silence_probability: float = 0.5
-    oov: OovOptions = OovOptions()  # noqa: RUF009 (frozen)
-    n_workers: int = 1
+    tau: float = option(
+        10.0,
+        "So many frames the model's own means are worth.",
+        above=0,
+        what="tau must be positive",
+    )
+    n_passes: int = option(2, "Alignments, each with the means of the one before.", least=1)
+    weights: bool = option(False, "Adapt mixture weights, too.")
+    silence_probability: float = option(0.5, "Probability of silence between words.")
+    oov: OovOptions = option(OovOptions, "What to do about words that the lexicon lacks.")
+    n_workers: int = option(1, "Threads; they change no result.", least=1)
 
     def __post_init__(self) -> None:
-        if not self.tau > 0:
-            raise UsageError("tau must be positive", got=self.tau)
-        if self.n_passes < 1 or self.n_workers < 1:
-            raise UsageError("passes and workers", got=(self.n_passes, self.n_workers),
-                             expected="1 or more")  # fmt: skip
+        check(self, "{name}")
 
 
 def map_adapt(

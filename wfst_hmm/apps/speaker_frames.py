@@ -19,6 +19,7 @@ import numpy.typing as npt
 from wfst_hmm.errors import DataError, FormatError, UsageError, WfstHmmError
 from wfst_hmm.formats.data import read_corpus
 from wfst_hmm.models.threads import map_threads
+from wfst_hmm.options import check, option
 from wfst_hmm.signal.audio import Audio
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.containers import SUFFIXES
@@ -34,11 +35,6 @@ OnError = Callable[[str, WfstHmmError], None]
 LEAST_FRAMES = 50
 
 
-def _option(default: float, help_text: str) -> float:
-    field: float = dataclasses.field(default=default, metadata={"help": help_text})
-    return field
-
-
 @dataclasses.dataclass(frozen=True)
 class SpeakerOptions:
     """How speakers are modelled. Each field's metadata holds its ``help``.
@@ -47,15 +43,11 @@ class SpeakerOptions:
     speech, their mean over the recording subtracted, with slopes.
     """
 
-    n_components: int = dataclasses.field(
-        default=64, metadata={"help": "Gaussians of the background model."}
-    )
-    n_iterations: int = dataclasses.field(
-        default=10, metadata={"help": "Passes of EM over the background's frames."}
-    )
-    relevance: float = _option(16.0, "Frames that a background mean counts for.")
-    piece: float = _option(5.0, "Seconds of speech in the pieces that find the threshold.")
-    seed: int = dataclasses.field(default=0, metadata={"help": "Of the background's start."})
+    n_components: int = option(64, "Gaussians of the background model.", least=1)
+    n_iterations: int = option(10, "Passes of EM over the background's frames.", least=1)
+    relevance: float = option(16.0, "Frames that a background mean counts for.")
+    piece: float = option(5.0, "Seconds of speech in the pieces that find the threshold.")
+    seed: int = option(0, "Of the background's start.")
     features: FeatureOptions = dataclasses.field(
         default_factory=lambda: FeatureOptions(
             resample=True, n_mels=26, n_ceps=20, cmvn="utterance", delta_order=1
@@ -64,9 +56,7 @@ class SpeakerOptions:
     speech: SpeechOptions = dataclasses.field(default_factory=SpeechOptions)
 
     def __post_init__(self) -> None:
-        for name in ("n_components", "n_iterations"):
-            if getattr(self, name) < 1:
-                raise UsageError(name, got=getattr(self, name), expected="1 or more")
+        check(self, "{name}")
         if not self.piece >= LEAST_FRAMES * self.features.frame_shift:
             raise UsageError("piece", got=self.piece, expected="0.5 s or more")
 

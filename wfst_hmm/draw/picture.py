@@ -20,6 +20,7 @@ from wfst_hmm.draw.labels import shown, symbol_of, weight_text
 from wfst_hmm.errors import UsageError
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.models.topology import Topology
+from wfst_hmm.options import check, option
 
 __all__ = [
     "DrawOptions",
@@ -38,8 +39,7 @@ _LINES = 6  # labels written on one edge; parallel arcs beyond that are counted
 Kind = Literal["plain", "epsilon", "loop", "stub"]
 
 
-def _option(default: Any, text: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": text})
+_LEAST: dict[str, Any] = {"least": 1, "expected": "at least 1"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,23 +52,24 @@ class DrawOptions:
         A value that nothing can be drawn with.
     """
 
-    weights: str = _option("nats", "How costs are written: nats, probabilities or none.")
-    max_states: int = _option(100, "Draw at most this many states; a note says what is left out.")
-    max_arcs: int = _option(300, "Draw at most this many arcs.")
-    label_length: int = _option(
-        24, "Cut longer symbols; the whole symbol appears under the pointer."
+    weights: str = option(
+        "nats",
+        "How costs are written: nats, probabilities or none.",
+        choices=("nats", "probabilities", "none"),
+        what="no such way to write weights",
     )
-    legend: bool = _option(True, "Explain colours and dashes under the picture.")
-    title: str = _option("", "First line under the picture.")
+    max_states: int = option(
+        100, "Draw at most this many states; a note says what is left out.", **_LEAST
+    )
+    max_arcs: int = option(300, "Draw at most this many arcs.", **_LEAST)
+    label_length: int = option(
+        24, "Cut longer symbols; the whole symbol appears under the pointer.", **_LEAST
+    )
+    legend: bool = option(True, "Explain colours and dashes under the picture.")
+    title: str = option("", "First line under the picture.")
 
     def __post_init__(self) -> None:
-        if self.weights not in ("nats", "probabilities", "none"):
-            raise UsageError("no such way to write weights", where="weights", got=self.weights,
-                             expected="nats, probabilities or none")  # fmt: skip
-        for name in ("max_states", "max_arcs", "label_length"):
-            if getattr(self, name) < 1:
-                raise UsageError("too small to draw anything", where=name,
-                                 got=getattr(self, name), expected="at least 1")  # fmt: skip
+        check(self, "too small to draw anything", where=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,8 +17,9 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from wfst_hmm.errors import DataError, FormatError, UsageError
+from wfst_hmm.errors import DataError, FormatError
 from wfst_hmm.files import read_lines
+from wfst_hmm.options import check, option
 from wfst_hmm.search.result import Word
 
 __all__ = [
@@ -41,39 +42,25 @@ _ENTITIES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"))
 class SubtitleOptions:
     """How words are laid out as subtitles.
 
-    Attributes
-    ----------
-    max_chars : int
-        Of a line; a longer word stands alone.
-    max_lines : int
-        Of a cue.
-    max_seconds : float
-        A cue lasts no longer, unless one word does.
-    pause : float
-        Seconds without a word that end a cue.
-    min_seconds : float
-        A cue stays at least so long, when the next one leaves room.
-
     Raises
     ------
     UsageError
         A number that no cue could satisfy.
     """
 
-    max_chars: int = 42
-    max_lines: int = 2
-    max_seconds: float = 6.0
-    pause: float = 0.6
-    min_seconds: float = 1.0
+    max_chars: int = option(42, "Of a line; a longer word stands alone.", above=0)
+    max_lines: int = option(2, "Of a cue.", above=0)
+    max_seconds: float = option(6.0, "A cue lasts no longer, unless one word does.", above=0)
+    pause: float = option(0.6, "Seconds without a word that end a cue.", above=0)
+    min_seconds: float = option(
+        1.0,
+        "A cue stays at least so long, when the next one leaves room.",
+        least=0,
+        what="min_seconds must not be negative",
+    )
 
     def __post_init__(self) -> None:
-        for name in ("max_chars", "max_lines", "max_seconds", "pause"):
-            value = getattr(self, name)
-            if not value > 0:
-                raise UsageError(f"{name} must be above zero", where="subtitles", got=value)
-        if not self.min_seconds >= 0:
-            raise UsageError("min_seconds must not be negative", where="subtitles",
-                             got=self.min_seconds)  # fmt: skip
+        check(self, "{name} must be above zero", where="subtitles", expected=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 import weakref
 from pathlib import Path
 from typing import Any, cast
 
-from wfst_hmm.errors import GraphError, UsageError
+from wfst_hmm.errors import GraphError
 from wfst_hmm.fst import ops
 from wfst_hmm.fst.arrays import Fst
 from wfst_hmm.fst.minimize import merge_states
@@ -42,54 +41,48 @@ from wfst_hmm.graph.stages import OnStage, Stages
 from wfst_hmm.graph.units import AnyModel, PhoneModel, PhonesInContext, Units
 from wfst_hmm.models.context import WORD_POSITIONS, ContextMap
 from wfst_hmm.models.topology import StateLabels
+from wfst_hmm.options import check, option
 
 __all__ = ["GraphOptions", "build_compact", "build_graph"]
 
 
 @dataclasses.dataclass(frozen=True)
 class GraphOptions:
-    """How a decoding graph is built.
+    """How a decoding graph is built."""
 
-    Attributes
-    ----------
-    silence_probability : float
-        Probability of silence before the first word and after every word, in [0, 1); 0 for no
-        silence.
-    silence_phone : str, optional
-        The phone of that silence; by default the first of the model's silence phones.
-    initial_silence : bool
-        Whether that silence may be heard before the first word, too.
-    transition_scale : float
-        Factor on the costs of the HMMs' transitions. At 1 they are weighed like the grammar; at
-        the acoustic scale of the search they are weighed like the scores of the frames, as in
-        Sphinx.
-    determinize, minimize : bool
-        Whether to take these steps; the best path is the same without, the graph is larger.
-    max_states : int
-        Budget of states of the determinized grammar, of L∘G and of C∘L∘G; beyond it the build
-        stops.
-    max_memory_mb : float, optional
-        Budget of memory of the whole process, in MB (2**20 bytes): checked after every stage,
-        and before H is expanded against what that will take. By default there is none.
-    """
-
-    silence_probability: float = 0.5
-    silence_phone: str | None = None
-    determinize: bool = True
-    minimize: bool = True
-    max_states: int = 50_000_000
-    max_memory_mb: float | None = None
-    initial_silence: bool = True
-    transition_scale: float = 1.0
+    silence_probability: float = option(
+        0.5, "Probability of silence between words, below 1; 0: none."
+    )
+    silence_phone: str | None = option(
+        None, "The phone of that silence; by default the first of the model's silence phones."
+    )
+    determinize: bool = option(True, "The best path is the same without, the graph is larger.")
+    minimize: bool = option(True, "The best path is the same without, the graph is larger.")
+    max_states: int = option(
+        50_000_000,
+        "Stop when a stage (the determinized grammar, L∘G, C∘L∘G) needs more states.",
+        least=1,
+    )
+    max_memory_mb: float | None = option(
+        None,
+        "Stop when the process needs more memory (MB of 2^20 bytes): seen after every stage, and before H is "
+        "expanded.",
+        above=0,
+    )
+    initial_silence: bool = option(
+        True, "Whether that silence may be heard before the first word, too."
+    )
+    transition_scale: float = option(
+        1.0,
+        "Factor on the costs of the HMMs' transitions. At 1 they are weighed like the grammar; at "
+        "the acoustic scale of the search like the scores of the frames, as in Sphinx.",
+        least=0,
+        finite=True,
+        what="{name} must be finite, and not negative",
+    )
 
     def __post_init__(self) -> None:
-        if not 0 <= self.transition_scale < math.inf:
-            raise UsageError("transition_scale must be finite, and not negative",
-                             got=self.transition_scale)  # fmt: skip
-        if self.max_states < 1:
-            raise UsageError("max_states must be positive", got=self.max_states)
-        if self.max_memory_mb is not None and not self.max_memory_mb > 0:
-            raise UsageError("max_memory_mb must be positive", got=self.max_memory_mb)
+        check(self, "{name} must be positive", expected=False)
 
     @property
     def lexicon(self) -> LexiconOptions:

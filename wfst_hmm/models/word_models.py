@@ -17,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.arrays import brief
-from wfst_hmm.errors import DataError, FormatError, ModelError, UsageError, WfstHmmError
+from wfst_hmm.errors import DataError, FormatError, ModelError, WfstHmmError
 from wfst_hmm.files import atomic_directory, read_json, write_json
 from wfst_hmm.models.chain import Chain
 from wfst_hmm.models.gmm_hmm import GmmHmm
 from wfst_hmm.models.threads import map_threads
+from wfst_hmm.options import check, option
 from wfst_hmm.signal.front_end import FrontEnd, front_end_from_dict
 
 __all__ = ["WordGuess", "WordModels", "WordOptions"]
@@ -30,25 +31,19 @@ _HEADER = "words.json"
 _KIND = "wfst_hmm word models"
 
 
-def _option(default: Any, help_text: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help_text})
-
-
 @dataclasses.dataclass(frozen=True)
 class WordOptions:
     """Shape and training of every word's model. Each field's metadata holds its ``help``."""
 
-    n_states: int = _option(10, "HMM states of a word, from left to right.")
-    n_mixtures: int = _option(8, "Gaussians of a state.")
-    n_iterations: int = _option(15, "Passes of Baum-Welch over the recordings.")
-    floor: float = _option(0.05, "Smallest variance, as a share of the variance of all words.")
-    full: bool = _option(False, "Full covariances instead of diagonal ones.")
-    seed: int = _option(0, "Of the k-means starts.")
+    n_states: int = option(10, "HMM states of a word, from left to right.", least=1)
+    n_mixtures: int = option(8, "Gaussians of a state.", least=1)
+    n_iterations: int = option(15, "Passes of Baum-Welch over the recordings.", least=1)
+    floor: float = option(0.05, "Smallest variance, as a share of the variance of all words.")
+    full: bool = option(False, "Full covariances instead of diagonal ones.")
+    seed: int = option(0, "Of the k-means starts.")
 
     def __post_init__(self) -> None:
-        for name in ("n_states", "n_mixtures", "n_iterations"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be positive", got=getattr(self, name))
+        check(self, "{name} must be positive", expected=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,7 @@ import math
 from typing import Any, Protocol
 
 from wfst_hmm.errors import UsageError
+from wfst_hmm.options import check, option
 
 __all__ = ["AUTO", "FILLER_WEIGHT", "SEARCHES", "SearchOptions"]
 
@@ -25,8 +26,7 @@ _AUTO_RETRIES = 2
 _AUTO_ACTIVE = 20
 
 
-def _option(default: Any, text: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": text})
+_COUNT: dict[str, Any] = {"least": 0, "what": "{name} must not be negative"}
 
 
 class _Scaled(Protocol):
@@ -53,50 +53,51 @@ class SearchOptions:
     True
     """
 
-    search: str = _option(
+    search: str = option(
         AUTO,
         "Which search: beam prunes by --beam and --max-active alone; auto is the same, but keeps a "
         "few states in any case, tries wider beams where every path was lost, and searches small "
         "graphs exactly; exact, compose.",
+        choices=(AUTO, *SEARCHES),
+        expected=" or ".join((AUTO, *SEARCHES)),
+        what="unknown search",
     )
-    beam: float = _option(
-        24.0, "Paths costlier than the best by more than this many nats are dropped; inf: none."
+    beam: float = option(
+        24.0,
+        "Paths costlier than the best by more than this many nats are dropped; inf: none.",
+        above=0,
     )
-    max_active: int = _option(
-        7000, "At most about this many states stay active from frame to frame; 0: no limit."
+    max_active: int = option(
+        7000,
+        "At most about this many states stay active from frame to frame; 0: no limit.",
+        **_COUNT,
     )
-    min_active: int | None = _option(
+    min_active: int | None = option(
         None,
         "At least this many states stay active, whatever the beam; by default "
         f"{_AUTO_ACTIVE} with auto, 0 with beam.",
+        **_COUNT,
     )
-    acoustic_scale: float | None = _option(
-        None, "Factor on the acoustic log-likelihoods; by default the model's."
+    acoustic_scale: float | None = option(
+        None, "Factor on the acoustic log-likelihoods; by default the model's.", above=0
     )
-    lattice_beam: float = _option(8.0, "Lattices keep paths within this many nats of the best one.")
-    certify: bool = _option(
+    lattice_beam: float = option(
+        8.0, "Lattices keep paths within this many nats of the best one.", above=0
+    )
+    certify: bool = option(
         False, "Prove how far from the optimum the search is at most, and note it."
     )
-    retries: int | None = _option(
+    retries: int | None = option(
         None,
         "How often to search again with twice the beam when pruning lost every path, and then "
         f"without pruning; by default {_AUTO_RETRIES} with auto, 0 with beam.",
+        **_COUNT,
     )
 
     def __post_init__(self) -> None:
-        if self.search not in (AUTO, *SEARCHES):
-            raise UsageError("unknown search", where="search", got=self.search,
-                             expected=" or ".join((AUTO, *SEARCHES)))  # fmt: skip
-        for name in ("beam", "lattice_beam", "acoustic_scale"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:  # false for NaN, too
-                raise UsageError(f"{name} must be above zero", where=name, got=value)
+        check(self, "{name} must be above zero", where=True, expected=False)
         if math.isinf(self.scale):
             raise UsageError("acoustic_scale must be finite", where="acoustic_scale")
-        for name in ("max_active", "min_active", "retries"):
-            if (getattr(self, name) or 0) < 0:
-                raise UsageError(f"{name} must not be negative", where=name,
-                                 got=getattr(self, name))  # fmt: skip
         if 0 < self.max_active < (self.min_active or 0):
             raise UsageError("min_active is above max_active", where="min_active",
                              got=self.min_active, expected=f"at most {self.max_active}")  # fmt: skip

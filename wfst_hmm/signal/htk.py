@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, UsageError
+from wfst_hmm.options import check, option
 from wfst_hmm.signal.audio import INT16_SCALE, Audio
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.features import Features
@@ -41,18 +42,6 @@ _ORDER = "0EDATNZ"  # of qualifiers in names
 _TICKS = 1e7  # HTK counts time in units of 100 ns
 _LOG_ZERO = -1e10  # log energy of a frame of zeros
 _CHUNK = 4096  # frames at a time: bounds the memory of a long recording
-#: Number -> its least and greatest value.
-_RANGES = {
-    "rate": (100, 1_000_000), "targetrate": (1, 1e7), "windowsize": (1, 1e7), "preemcoef": (0, 1),
-    "numchans": (2, 1000), "ceplifter": (0, 1000), "numceps": (1, 1000), "cepscale": (1e-6, 1e6),
-    "escale": (0, 1e6), "silfloor": (0, 1000), "deltawindow": (1, 100), "accwindow": (1, 100),
-    "thirdwindow": (1, 100), "warpfreq": (0.5, 2.0), "lofreq": (-1, 1e6), "hifreq": (-1, 1e6),
-    "warplcutoff": (0, 1e6), "warpucutoff": (0, 1e6),
-}  # fmt: skip
-
-
-def _option(default: Any, help_text: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help_text})
 
 
 @register
@@ -76,41 +65,51 @@ class HtkOptions(FrontEnd):
     kind: ClassVar[str] = "htk"
     can_warp: ClassVar[bool] = True
 
-    targetkind: str = _option("MFCC_0_D_A", "Base kind and qualifiers _E _0 _N _D _A _T _Z.")
-    rate: int = _option(16000, "Samples per second.")
-    targetrate: float = _option(100000.0, "From one frame to the next, in units of 100 ns.")
-    windowsize: float = _option(256000.0, "Length of a frame, in units of 100 ns.")
-    zmeansource: bool = _option(False, "Subtract every frame's mean.")
-    usehamming: bool = _option(True, "Hamming window.")
-    preemcoef: float = _option(0.97, "Share of the previous sample that is subtracted.")
-    usepower: bool = _option(False, "Filters sum powers instead of magnitudes.")
-    numchans: int = _option(20, "Number of mel filters.")
-    lofreq: float = _option(-1.0, "Lower edge of the filters in Hz; below 0: none.")
-    hifreq: float = _option(-1.0, "Upper edge in Hz; below 0: none.")
-    doublefft: bool = _option(False, "Twice the points of the FFT.")
-    ceplifter: int = _option(22, "Liftering constant; 0: none.")
-    numceps: int = _option(12, "Number of cepstra, without C0.")
-    cepscale: float = _option(1.0, "Factor of all cepstra.")
-    rawenergy: bool = _option(True, "Energy before window and pre-emphasis.")
-    enormalise: bool = _option(True, "Energy relative to the utterance's loudest frame.")
-    escale: float = _option(0.1, "Factor of the normalized energy.")
-    silfloor: float = _option(50.0, "dB below the loudest frame that energy may go.")
-    deltawindow: int = _option(2, "Frames on each side that a slope is fitted to.")
-    accwindow: int = _option(2, "The same for slopes of slopes.")
-    thirdwindow: int = _option(2, "The same for their slopes.")
-    simplediffs: bool = _option(False, "Differences in place of fitted slopes.")
-    warpfreq: float = _option(1.0, "Stretch of the frequency axis.")
-    warplcutoff: float = _option(0.0, "Lower bend of the stretch in Hz.")
-    warpucutoff: float = _option(0.0, "Upper bend in Hz; 0: 5/6 of the band.")
+    targetkind: str = option("MFCC_0_D_A", "Base kind and qualifiers _E _0 _N _D _A _T _Z.")
+    rate: int = option(16000, "Samples per second.", least=100, most=1e06)
+    targetrate: float = option(
+        100000.0, "From one frame to the next, in units of 100 ns.", least=1, most=1e07
+    )
+    windowsize: float = option(
+        256000.0, "Length of a frame, in units of 100 ns.", least=1, most=1e07
+    )
+    zmeansource: bool = option(False, "Subtract every frame's mean.")
+    usehamming: bool = option(True, "Hamming window.")
+    preemcoef: float = option(
+        0.97, "Share of the previous sample that is subtracted.", least=0, most=1
+    )
+    usepower: bool = option(False, "Filters sum powers instead of magnitudes.")
+    numchans: int = option(20, "Number of mel filters.", least=2, most=1000)
+    lofreq: float = option(
+        -1.0, "Lower edge of the filters in Hz; below 0: none.", least=-1, most=1e06
+    )
+    hifreq: float = option(-1.0, "Upper edge in Hz; below 0: none.", least=-1, most=1e06)
+    doublefft: bool = option(False, "Twice the points of the FFT.")
+    ceplifter: int = option(22, "Liftering constant; 0: none.", least=0, most=1000)
+    numceps: int = option(12, "Number of cepstra, without C0.", least=1, most=1000)
+    cepscale: float = option(1.0, "Factor of all cepstra.", least=1e-06, most=1e06)
+    rawenergy: bool = option(True, "Energy before window and pre-emphasis.")
+    enormalise: bool = option(True, "Energy relative to the utterance's loudest frame.")
+    escale: float = option(0.1, "Factor of the normalized energy.", least=0, most=1e06)
+    silfloor: float = option(
+        50.0, "dB below the loudest frame that energy may go.", least=0, most=1000
+    )
+    deltawindow: int = option(
+        2, "Frames on each side that a slope is fitted to.", least=1, most=100
+    )
+    accwindow: int = option(2, "The same for slopes of slopes.", least=1, most=100)
+    thirdwindow: int = option(2, "The same for their slopes.", least=1, most=100)
+    simplediffs: bool = option(False, "Differences in place of fitted slopes.")
+    warpfreq: float = option(1.0, "Stretch of the frequency axis.", least=0.5, most=2)
+    warplcutoff: float = option(0.0, "Lower bend of the stretch in Hz.", least=0, most=1e06)
+    warpucutoff: float = option(0.0, "Upper bend in Hz; 0: 5/6 of the band.", least=0, most=1e06)
 
     def __post_init__(self) -> None:
         def require(right: bool, name: str, got: object, expected: str) -> None:
             if not right:
                 raise UsageError(f"HTK's {name}", got=got, expected=expected)
 
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            require(low <= value <= high, name.upper(), value, f"{low:g} to {high:g}")
+        check(self, "HTK's {NAME}")
         base, *marks = self.targetkind.upper().split("_")
         require(
             base in _BASES + _STORED, "TARGETKIND", self.targetkind, " or ".join(_BASES + _STORED)

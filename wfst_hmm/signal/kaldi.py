@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, UsageError
+from wfst_hmm.options import check, option
 from wfst_hmm.signal.audio import INT16_SCALE, Audio
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.features import Features, add_deltas
@@ -23,10 +24,6 @@ from wfst_hmm.signal.front_end import NORMALIZATIONS, FrontEnd, register
 __all__ = ["FeatureOptions", "too_many_filters"]
 
 WINDOWS = ("povey", "hamming", "hanning", "hann", "sine", "rectangular", "blackman")
-
-
-def _option(default: Any, help_text: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help_text})
 
 
 @register
@@ -48,53 +45,68 @@ class FeatureOptions(FrontEnd):
     kind: ClassVar[str] = "kaldi"
     can_warp: ClassVar[bool] = True
 
-    rate: int = _option(16000, "Samples per second that the model hears.")
-    resample: bool = _option(False, "Resample recordings of another rate instead of refusing them.")
-    frame_length: float = _option(0.025, "Seconds of audio in a frame.")
-    frame_shift: float = _option(0.010, "Seconds from one frame to the next.")
-    snip_edges: bool = _option(
+    rate: int = option(
+        16000,
+        "Samples per second that the model hears.",
+        least=100,
+        most=1e6,
+        expected="100 to 1000000 Hz",
+    )
+    resample: bool = option(False, "Resample recordings of another rate instead of refusing them.")
+    frame_length: float = option(
+        0.025, "Seconds of audio in a frame.", least=0.001, most=1, expected="0.001 to 1 s"
+    )
+    frame_shift: float = option(
+        0.010, "Seconds from one frame to the next.", above=0, most=1, expected="0 to 1 s"
+    )
+    snip_edges: bool = option(
         True, "Only frames that fit wholly; otherwise one per shift, mirrored at the edges."
     )
-    window: str = _option("povey", f"Shape of the window: {', '.join(WINDOWS)}.")
-    preemphasis: float = _option(0.97, "Share of the previous sample that is subtracted.")
-    remove_dc: bool = _option(True, "Subtract every frame's mean.")
-    n_mels: int = _option(23, "Number of mel filters.")
-    n_ceps: int = _option(13, "Number of cepstra, C0 or energy included.")
-    low_freq: float = _option(20.0, "Lower edge of the mel filters in Hz.")
-    high_freq: float = _option(
+    window: str = option(
+        "povey",
+        f"Shape of the window: {', '.join(WINDOWS)}.",
+        choices=WINDOWS,
+        expected="one of " + ", ".join(WINDOWS),
+    )
+    preemphasis: float = option(
+        0.97, "Share of the previous sample that is subtracted.", least=0, most=1
+    )
+    remove_dc: bool = option(True, "Subtract every frame's mean.")
+    n_mels: int = option(23, "Number of mel filters.", least=4, most=256)
+    n_ceps: int = option(13, "Number of cepstra, C0 or energy included.")
+    low_freq: float = option(20.0, "Lower edge of the mel filters in Hz.")
+    high_freq: float = option(
         0.0, "Upper edge in Hz; 0 is half the rate, negative so much below that."
     )
-    use_energy: bool = _option(False, "Log energy of the frame in place of C0.")
-    lifter: float = _option(22.0, "Cepstral liftering constant; 0 is none.")
-    vtln_low: float = _option(100.0, "Lower bend of the frequency warp in Hz.")
-    vtln_high: float = _option(-500.0, "Upper bend in Hz; negative so much below half the rate.")
-    cmvn: str = _option("speaker", "Whose mean is subtracted: speaker, utterance or none.")
-    cmvn_variance: bool = _option(False, "Also scale every cepstrum to variance 1.")
-    delta_order: int = _option(2, "Order of the slopes added: 0 none, 1 deltas, 2 also theirs.")
-    delta_window: int = _option(2, "Frames on each side that a slope is fitted to.")
+    use_energy: bool = option(False, "Log energy of the frame in place of C0.")
+    lifter: float = option(22.0, "Cepstral liftering constant; 0 is none.", least=0)
+    vtln_low: float = option(100.0, "Lower bend of the frequency warp in Hz.")
+    vtln_high: float = option(-500.0, "Upper bend in Hz; negative so much below half the rate.")
+    cmvn: str = option(
+        "speaker",
+        "Whose mean is subtracted: speaker, utterance or none.",
+        choices=tuple(NORMALIZATIONS),
+        expected="one of " + ", ".join(NORMALIZATIONS),
+    )
+    cmvn_variance: bool = option(False, "Also scale every cepstrum to variance 1.")
+    delta_order: int = option(
+        2, "Order of the slopes added: 0 none, 1 deltas, 2 also theirs.", least=0, most=4
+    )
+    delta_window: int = option(
+        2, "Frames on each side that a slope is fitted to.", least=1, most=20
+    )
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _typed(field, getattr(self, field.name)))
+        check(self, "feature option {name}")
         half = self.rate / 2
         top = self.high_freq if self.high_freq > 0 else half + self.high_freq
-        _require(100 <= self.rate <= 1_000_000, "rate", self.rate, "100 to 1000000 Hz")
-        _require(0 < self.frame_shift <= 1, "frame_shift", self.frame_shift, "0 to 1 s")
-        _require(0.001 <= self.frame_length <= 1, "frame_length", self.frame_length, "0.001 to 1 s")
         samples = self.rate * min(self.frame_length, self.frame_shift)
         _require(samples >= 2, "frame_length and frame_shift", f"{samples:g} samples", "2 or more")
-        _require(self.window in WINDOWS, "window", self.window, "one of " + ", ".join(WINDOWS))
-        _require(0 <= self.preemphasis <= 1, "preemphasis", self.preemphasis, "0 to 1")
-        _require(3 < self.n_mels <= 256, "n_mels", self.n_mels, "4 to 256")
         _require(0 < self.n_ceps <= self.n_mels, "n_ceps", self.n_ceps, f"1 to {self.n_mels}")
         _require(0 <= self.low_freq < half, "low_freq", self.low_freq, f"0 to {half:g} Hz")
         _require(self.low_freq < top <= half, "high_freq", self.high_freq, f"up to {half:g} Hz")
-        _require(self.lifter >= 0, "lifter", self.lifter, "0 or more")
-        _require(
-            self.cmvn in NORMALIZATIONS, "cmvn", self.cmvn, "one of " + ", ".join(NORMALIZATIONS)
-        )
-        _require(0 <= self.delta_order <= 4, "delta_order", self.delta_order, "0 to 4")
-        _require(1 <= self.delta_window <= 20, "delta_window", self.delta_window, "1 to 20")
 
     @property
     def n_dims(self) -> int:

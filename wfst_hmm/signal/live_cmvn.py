@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.errors import DataError, UsageError
+from wfst_hmm.options import check, option
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.front_end import FrontEnd
 
@@ -28,10 +29,6 @@ Array = npt.NDArray[np.float32]
 KINDS = ("running", "sphinx", "fixed")
 _LOOK_BACK, _LOUD, _HOLD = 300, 5, 30  # frames, of 10 ms mostly
 _SPHINX_KEPT, _SPHINX_FULL = 500, 800  # frames: CMN_WIN and CMN_WIN_HWM of PocketSphinx
-
-
-def _option(default: object, text: str) -> object:
-    return dataclasses.field(default=default, metadata={"help": text})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,29 +41,28 @@ class LiveCmvnOptions:
         A value is impossible.
     """
 
-    kind: str = _option(  # type: ignore[assignment]
+    kind: str = option(
         "running",
         "running: mean of the last frames; sphinx: the live mean of PocketSphinx, moved from time "
         "to time; fixed: given statistics only.",
+        choices=KINDS,
+        expected=" or ".join(KINDS),
+        what="unknown kind of normalization",
     )
-    window: int = _option(  # type: ignore[assignment]
-        600, "Frames that a running mean looks back."
+    window: int = option(600, "Frames that a running mean looks back.", least=1)
+    prior_frames: int = option(
+        200,
+        "Frames that the statistics known beforehand count for, until the window is full.",
+        least=0,
     )
-    prior_frames: int = _option(  # type: ignore[assignment]
-        200, "Frames that the statistics known beforehand count for, until the window is full."
-    )
-    wait: int = _option(  # type: ignore[assignment]
-        50, "Without such statistics, speech among so many first frames stands for them."
+    wait: int = option(
+        50,
+        "Without such statistics, speech among so many first frames stands for them.",
+        least=1,
     )
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise UsageError("unknown kind of normalization", got=self.kind,
-                             expected=" or ".join(KINDS))  # fmt: skip
-        for name, least in (("window", 1), ("prior_frames", 0), ("wait", 1)):
-            if getattr(self, name) < least:
-                raise UsageError(f"{name} of the normalization", got=getattr(self, name),
-                                 expected=f"{least} or more")  # fmt: skip
+        check(self, "{name} of the normalization")
 
 
 class SpeechGate:

@@ -16,7 +16,8 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.errors import DataError, UsageError
+from wfst_hmm.errors import DataError
+from wfst_hmm.options import check, option
 from wfst_hmm.signal.audio import Audio
 
 __all__ = [
@@ -36,31 +37,31 @@ _SILENCE = 1e-10  # power of full scale 1 that stands for nothing: -100 dB
 _SMOOTH = 5  # frames that a level is averaged over
 
 
-def _option(default: float, help_text: str) -> float:
-    field: float = dataclasses.field(default=default, metadata={"help": help_text})
-    return field
-
-
 @dataclasses.dataclass(frozen=True)
 class SpeechOptions:
     """How speech is told from silence. Each field's metadata holds its ``help``."""
 
-    window: float = _option(30.0, "Seconds within which loud and quiet are told apart.")
-    share: float = _option(0.35, "Where the threshold lies from quiet (0) to loud (1), in dB.")
-    min_range: float = _option(10.0, "Decibels from quiet to loud; with less there is no speech.")
-    min_level: float = _option(-75.0, "Level of loud frames below which all is silence, in dB.")
-    min_pause: float = _option(0.5, "Seconds; a shorter pause belongs to the speech around it.")
-    min_speech: float = _option(0.2, "Seconds; shorter noises are no speech.")
-    pad: float = _option(0.05, "Seconds of margin on both sides of speech.")
+    window: float = option(
+        30.0,
+        "Seconds within which loud and quiet are told apart.",
+        above=0,
+        expected="more than 0 s",
+    )
+    share: float = option(
+        0.35, "Where the threshold lies from quiet (0) to loud (1), in dB.", above=0, below=1
+    )
+    min_range: float = option(
+        10.0, "Decibels from quiet to loud; with less there is no speech.", least=0
+    )
+    min_level: float = option(-75.0, "Level of loud frames below which all is silence, in dB.")
+    min_pause: float = option(
+        0.5, "Seconds; a shorter pause belongs to the speech around it.", least=0
+    )
+    min_speech: float = option(0.2, "Seconds; shorter noises are no speech.", least=0)
+    pad: float = option(0.05, "Seconds of margin on both sides of speech.", least=0)
 
     def __post_init__(self) -> None:
-        for name in ("min_pause", "min_speech", "pad", "min_range"):
-            if not getattr(self, name) >= 0:
-                raise UsageError(name, got=getattr(self, name), expected="0 or more")
-        if not self.window > 0:
-            raise UsageError("window", got=self.window, expected="more than 0 s")
-        if not 0 < self.share < 1:
-            raise UsageError("share", got=self.share, expected="between 0 and 1")
+        check(self, "{name}")
 
 
 def frame_levels(audio: Audio, frame_shift: float = 0.01) -> npt.NDArray[np.float64]:

@@ -15,15 +15,12 @@ from typing import Any
 from wfst_hmm.errors import UsageError
 from wfst_hmm.graph.oov import OovOptions
 from wfst_hmm.models.topology import Topology
+from wfst_hmm.options import check, option
 from wfst_hmm.orthography import is_symbol
 from wfst_hmm.signal.front_end import FrontEnd
 from wfst_hmm.signal.kaldi import FeatureOptions
 
 __all__ = ["TrainingOptions"]
-
-
-def _option(default: Any, help_text: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help_text})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,66 +33,68 @@ class TrainingOptions:
         A value is impossible; the message names the option.
     """
 
-    features: FrontEnd = dataclasses.field(
-        default_factory=FeatureOptions, metadata={"help": "How audio becomes features."}
-    )
-    n_passes: int = _option(40, "Passes over the data, each one alignment and one update.")
-    n_gaussians: int = _option(1000, "Gaussians of all states together, at the end.")
-    n_states: int = _option(3, "HMM states of a phone.")
-    skip: float = _option(
+    features: FrontEnd = option(FeatureOptions, "How audio becomes features.")
+    n_passes: int = option(40, "Passes over the data, each one alignment and one update.", least=1)
+    n_gaussians: int = option(1000, "Gaussians of all states together, at the end.", least=1)
+    n_states: int = option(3, "HMM states of a phone.", least=1)
+    skip: float = option(
         0.0,
         "A move over k HMM states of a phone is so likely to the k; above 0 phones may be as short "
         "as a frame: for recordings that were cut too tightly.",
+        least=0,
+        below=1,
     )
-    n_silence_states: int = _option(3, "HMM states of silence.")
-    silence_phone: str = _option("SIL", "The phone of the optional silence between words.")
-    silence_probability: float = _option(0.5, "Probability of silence at a word boundary.")
-    growth: float = _option(0.75, "Share of the passes over which the Gaussians grow in number.")
-    power: float = _option(0.25, "Gaussians go to states in proportion to occupancy^power.")
-    split_perturbation: float = _option(0.1, "How far split means move, in standard deviations.")
-    split_occupancy: float = _option(20.0, "A state has at most one Gaussian per so many frames.")
-    min_occupancy: float = _option(10.0, "A Gaussian that sees fewer frames is dropped.")
-    variance_floor: float = _option(0.01, "Smallest variance as a share of the global variance.")
-    transition_floor: float = _option(
-        1e-3, "Smallest probability of an allowed move from HMM state to HMM state."
+    n_silence_states: int = option(3, "HMM states of silence.", least=1)
+    silence_phone: str = option("SIL", "The phone of the optional silence between words.")
+    silence_probability: float = option(
+        0.5, "Probability of silence at a word boundary.", least=0, below=1
     )
-    beam: float = _option(
-        math.inf, "Alignment drops paths costlier than the best by more nats than this; inf: none."
+    growth: float = option(
+        0.75, "Share of the passes over which the Gaussians grow in number.", least=0, most=1
     )
-    perturb: tuple[float, ...] = _option(
+    power: float = option(
+        0.25, "Gaussians go to states in proportion to occupancy^power.", least=0, most=1
+    )
+    split_perturbation: float = option(
+        0.1, "How far split means move, in standard deviations.", above=0, expected="> 0"
+    )
+    split_occupancy: float = option(
+        20.0, "A state has at most one Gaussian per so many frames.", least=1
+    )
+    min_occupancy: float = option(10.0, "A Gaussian that sees fewer frames is dropped.", least=1)
+    variance_floor: float = option(
+        0.01, "Smallest variance as a share of the global variance.", above=0
+    )
+    transition_floor: float = option(
+        1e-3,
+        "Smallest probability of an allowed move from HMM state to HMM state.",
+        above=0,
+        most=0.1,
+    )
+    beam: float = option(
+        math.inf,
+        "Alignment drops paths costlier than the best by more nats than this; inf: none.",
+        above=0,
+    )
+    perturb: tuple[float, ...] = option(
         (),
         "Also train on copies with the frequency axis stretched by these factors "
         "(for example 0.9 1.1): better for unknown speakers, each copy costs its share of time.",
     )
-    on_oov: str = _option(
+    on_oov: str = option(
         "raise", "Words that the lexicon lacks: raise, skip (their utterances), guess, or unk."
     )
-    fold_case: bool = _option(False, "Take words in other case where the lexicon lacks them.")
-    on_bad_audio: str = _option("raise", "Recordings that cannot be used: raise or skip.")
-    seed: int = _option(0, "Seed of everything random; the same seed gives the same model.")
-    n_workers: int = _option(0, "Threads; 0: one for each processor. Changes no result.")
+    fold_case: bool = option(False, "Take words in other case where the lexicon lacks them.")
+    on_bad_audio: str = option(
+        "raise", "Recordings that cannot be used: raise or skip.", choices=("raise", "skip")
+    )
+    seed: int = option(0, "Seed of everything random; the same seed gives the same model.", least=0)
+    n_workers: int = option(0, "Threads; 0: one for each processor. Changes no result.", least=0)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "perturb", tuple(float(warp) for warp in self.perturb))
-        for name in ("n_passes", "n_gaussians", "n_states", "n_silence_states"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        check(self, "training option {name}")
         OovOptions(self.on_oov)
-        bad = self.on_bad_audio
-        _require(bad in ("raise", "skip"), "on_bad_audio", repr(bad), "raise or skip")
-        probability = self.silence_probability
-        _require(0 <= probability < 1, "silence_probability", probability, "0 to below 1")
-        _require(0 <= self.growth <= 1, "growth", self.growth, "0 to 1")
-        _require(0 <= self.power <= 1, "power", self.power, "0 to 1")
-        _require(self.split_perturbation > 0, "split_perturbation", self.split_perturbation, "> 0")
-        _require(self.variance_floor > 0, "variance_floor", self.variance_floor, "above 0")
-        _require(0 <= self.skip < 1, "skip", self.skip, "0 to below 1")
-        floor = self.transition_floor
-        _require(0 < floor <= 0.1, "transition_floor", floor, "above 0, at most 0.1")
-        for name in ("split_occupancy", "min_occupancy"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        _require(self.beam > 0, "beam", self.beam, "above 0")
-        _require(self.seed >= 0, "seed", self.seed, "0 or more")
-        _require(self.n_workers >= 0, "n_workers", self.n_workers, "0 or more")
         for warp in self.perturb:
             _require(0.5 <= warp <= 2.0 and warp != 1.0, "perturb", warp, "0.5 to 2, but not 1")
         name = self.silence_phone

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from wfst_hmm.errors import UsageError
+from wfst_hmm.options import check, option
 from wfst_hmm.training.options import TrainingOptions
 from wfst_hmm.training.tied import StageOptions
 from wfst_hmm.training.tree_building import TreeOptions
@@ -24,39 +24,22 @@ _TRANSFORM_PASSES = (2, 4, 6, 12)
 
 @dataclasses.dataclass(frozen=True)
 class RecipeOptions:
-    """Every choice of the ladder.
+    """Every choice of the ladder."""
 
-    Attributes
-    ----------
-    training : TrainingOptions
-        Of the monophones; and what is common to all stages: features, silence, splitting,
-        floors, beam, seed, threads.
-    leaves, gaussians : int
-        Tied states and Gaussians of the stages in context.
-    passes : int
-        Of each stage in context.
-    splice : int
-        Frames on each side that LDA sees.
-    lda_dims : int
-        Dimensions that it leaves.
-    tree : TreeOptions
-        When trees stop growing, beside the number of leaves.
-    """
-
-    training: TrainingOptions = dataclasses.field(default_factory=TrainingOptions)
-    leaves: int = 1200
-    gaussians: int = 8000
-    passes: int = 30
-    splice: int = 4
-    lda_dims: int = 40
-    tree: TreeOptions = dataclasses.field(default_factory=TreeOptions)
+    training: TrainingOptions = option(
+        TrainingOptions,
+        "Of the monophones; and what is common to all stages: features, silence, splitting, floors, "
+        "beam, seed, threads.",
+    )
+    leaves: int = option(1200, "Tied states of the stages in context.", least=1)
+    gaussians: int = option(8000, "Gaussians of the stages in context.", least=1)
+    passes: int = option(30, "Of each stage in context.", least=1)
+    splice: int = option(4, "Frames on each side that LDA sees.", least=0)
+    lda_dims: int = option(40, "Dimensions that LDA leaves.", least=1)
+    tree: TreeOptions = option(TreeOptions, "When trees stop growing, beside the number of leaves.")
 
     def __post_init__(self) -> None:
-        for name, least in (("leaves", 1), ("gaussians", 1), ("passes", 1), ("splice", 0),
-                            ("lda_dims", 1)):  # fmt: skip
-            if getattr(self, name) < least:
-                raise UsageError(f"recipe option {name}", got=getattr(self, name),
-                                 expected=f"{least} or more")  # fmt: skip
+        check(self, "recipe option {name}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the result depends on, JSON-ready."""

@@ -20,10 +20,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.errors import UsageError
 from wfst_hmm.models.context import WORD_POSITIONS
 from wfst_hmm.models.moments import floor_of
 from wfst_hmm.models.tree import PLACES, Question, Tree, answers_of
+from wfst_hmm.options import check, option
 from wfst_hmm.training.tree_statistics import ContextStats, gaussian_log_likelihood
 
 __all__ = ["TreeOptions", "automatic_questions", "build_tree", "variance_floor_of"]
@@ -36,30 +36,15 @@ _FLOOR = 0.01  # smallest variance, as a share of that of all frames
 
 @dataclasses.dataclass(frozen=True)
 class TreeOptions:
-    """When trees stop growing.
+    """When trees stop growing."""
 
-    Attributes
-    ----------
-    max_leaves : int
-        Of all trees together; each tree has one at least.
-    min_gain : float
-        Log-likelihood (nats) that a question must gain.
-    min_occupancy : float
-        Frames that each side of a question must have.
-    positions : bool
-        Whether places in the word are told apart.
-    """
-
-    max_leaves: int = 1200
-    min_gain: float = 200.0
-    min_occupancy: float = 60.0
-    positions: bool = True
+    max_leaves: int = option(1200, "Of all trees together; each tree has one at least.", least=1)
+    min_gain: float = option(200.0, "Log-likelihood (nats) that a question must gain.", least=0)
+    min_occupancy: float = option(60.0, "Frames that each side of a question must have.", least=1)
+    positions: bool = option(True, "Whether places in the word are told apart.")
 
     def __post_init__(self) -> None:
-        for name, least in (("max_leaves", 1), ("min_gain", 0.0), ("min_occupancy", 1.0)):
-            if not getattr(self, name) >= least:
-                raise UsageError(f"tree option {name}", got=getattr(self, name),
-                                 expected=f"{least} or more")  # fmt: skip
+        check(self, "tree option {name}")
 
 
 def variance_floor_of(stats: ContextStats, share: float = _FLOOR) -> Array:

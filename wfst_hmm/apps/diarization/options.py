@@ -15,6 +15,7 @@ from typing import Any
 
 from wfst_hmm.errors import FormatError, UsageError
 from wfst_hmm.files import read_lines
+from wfst_hmm.options import check, option
 from wfst_hmm.orthography import did_you_mean
 from wfst_hmm.signal.audio import RawFormat
 from wfst_hmm.signal.kaldi import FeatureOptions
@@ -25,50 +26,42 @@ __all__ = ["DiarizerOptions", "Job", "diarizer_features", "read_ini"]
 _SECTION = "Diarizer"
 
 
-def _option(default: Any, help_text: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help_text})
-
-
 @dataclasses.dataclass(frozen=True)
 class DiarizerOptions:
     """How speakers are clustered. Each field's metadata holds its ``help``."""
 
-    initial_clusters: int = _option(
-        16, "Clusters to start from, more than there are speakers; at most one for 3 s of speech."
+    initial_clusters: int = option(
+        16,
+        "Clusters to start from, more than there are speakers; at most one for 3 s of speech.",
+        least=1,
     )
-    m_mfcc: int = _option(
-        5, "Gaussians of a cluster at the start; at most one for 1.5 s of its speech."
+    m_mfcc: int = option(
+        5, "Gaussians of a cluster at the start; at most one for 1.5 s of its speech.", least=1
     )
-    em_iterations: int = _option(3, "Passes of EM whenever a mixture is trained.")
-    kl_ntop: int = _option(
-        0, "Try to merge only so many pairs, the nearest by KL divergence; 0: all pairs."
+    em_iterations: int = option(3, "Passes of EM whenever a mixture is trained.", least=1)
+    kl_ntop: int = option(
+        0, "Try to merge only so many pairs, the nearest by KL divergence; 0: all pairs.", least=0
     )
-    num_seg_iters_init: int = _option(2, "Re-segmentations before the first merger.")
-    num_seg_iters: int = _option(3, "Re-segmentations after every merger.")
-    seg_length: int = _option(
-        250, "Frames that vote together in a re-segmentation; at most a 60th of all speech."
+    num_seg_iters_init: int = option(2, "Re-segmentations before the first merger.", least=1)
+    num_seg_iters: int = option(3, "Re-segmentations after every merger.", least=1)
+    seg_length: int = option(
+        250,
+        "Frames that vote together in a re-segmentation; at most a 60th of all speech.",
+        least=10,
     )
-    viterbi_iterations: int = _option(3, "Final Viterbi re-segmentations; 0: none.")
-    min_duration: float = _option(1.0, "Seconds that a speaker holds the floor at least.")
-    switch_cost: float = _option(20.0, "Nats that a change of speakers costs in the search.")
-    bridge: float = _option(
-        1.5, "Seconds; a shorter pause found here between turns of one speaker is theirs."
+    viterbi_iterations: int = option(3, "Final Viterbi re-segmentations; 0: none.", least=0)
+    min_duration: float = option(1.0, "Seconds that a speaker holds the floor at least.", least=0)
+    switch_cost: float = option(
+        20.0, "Nats that a change of speakers costs in the search.", least=0
     )
-    threads: int = _option(1, "Threads.")
-    seed: int = _option(0, "Of the first mixtures.")
+    bridge: float = option(
+        1.5, "Seconds; a shorter pause found here between turns of one speaker is theirs.", least=0
+    )
+    threads: int = option(1, "Threads.", least=1)
+    seed: int = option(0, "Of the first mixtures.")
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            if not getattr(self, name) >= least:
-                raise UsageError(f"{name} is too small", got=getattr(self, name),
-                                 expected=f"{least} or more")  # fmt: skip
-
-
-_LEAST = {
-    "initial_clusters": 1, "m_mfcc": 1, "em_iterations": 1, "kl_ntop": 0, "num_seg_iters_init": 1,
-    "num_seg_iters": 1, "seg_length": 10, "viterbi_iterations": 0, "min_duration": 0.0,
-    "switch_cost": 0.0, "bridge": 0.0, "threads": 1,
-}  # fmt: skip
+        check(self, "{name} is too small")
 
 
 def diarizer_features() -> FeatureOptions:

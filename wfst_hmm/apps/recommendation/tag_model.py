@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +22,7 @@ from wfst_hmm.models.gmm import GaussianMixture
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.storage import load_arrays, save_arrays
 from wfst_hmm.models.threads import map_threads
+from wfst_hmm.options import check, option
 from wfst_hmm.orthography import did_you_mean
 
 __all__ = ["Hit", "Ranking", "TagModel", "TagOptions", "area_under_curve", "rank", "train_tag"]
@@ -33,30 +33,27 @@ _STEP = 1 << 14  # segments that a thread scores at a time
 _FLOOR = 1e-2
 
 
-def _option(default: Any, help_text: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help_text})
-
-
 @dataclasses.dataclass(frozen=True)
 class TagOptions:
     """How a tag is modelled. Each field's metadata holds its ``help``."""
 
-    n_components: int = _option(32, "Gaussians of the tag's mixture and of the background.")
-    n_iterations: int = _option(10, "Passes of EM over the background's segments.")
-    n_tag_iterations: int = _option(2, "Passes of EM over the tag's, starting from the background.")
-    adapt: bool = _option(False, "Only adapt the background's means to the tag: faster.")
-    relevance: float = _option(16.0, "With adapt: segments that a background mean counts for.")
-    tag_share: float = _option(0.7, "Share of the matching songs that is trained on.")
-    background_share: float = _option(0.3, "Share of all songs that the background is trained on.")
-    seed: int = _option(0, "Of the split and of the background's start.")
+    n_components: int = option(32, "Gaussians of the tag's mixture and of the background.", least=1)
+    n_iterations: int = option(10, "Passes of EM over the background's segments.", least=1)
+    n_tag_iterations: int = option(
+        2, "Passes of EM over the tag's, starting from the background.", least=1
+    )
+    adapt: bool = option(False, "Only adapt the background's means to the tag: faster.")
+    relevance: float = option(16.0, "With adapt: segments that a background mean counts for.")
+    tag_share: float = option(
+        0.7, "Share of the matching songs that is trained on.", above=0, below=1
+    )
+    background_share: float = option(
+        0.3, "Share of all songs that the background is trained on.", above=0, below=1
+    )
+    seed: int = option(0, "Of the split and of the background's start.")
 
     def __post_init__(self) -> None:
-        for name in ("n_components", "n_iterations", "n_tag_iterations"):
-            if getattr(self, name) < 1:
-                raise UsageError(name, got=getattr(self, name), expected="1 or more")
-        for name in ("tag_share", "background_share"):
-            if not 0 < getattr(self, name) < 1:
-                raise UsageError(name, got=getattr(self, name), expected="between 0 and 1")
+        check(self, "{name}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
