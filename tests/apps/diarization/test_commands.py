@@ -11,10 +11,10 @@ from wfst_hmm.apps.diarization.regions import read_regions
 from wfst_hmm.apps.diarization.scoring import score_turns
 from wfst_hmm.cli import main
 from wfst_hmm.errors import FormatError
-from wfst_hmm.formats.htk.features import HtkFeatures, write_htk_features
 from wfst_hmm.formats.rttm import Turn, read_rttm, write_rttm
 from wfst_hmm.models.storage import load_arrays
 from wfst_hmm.signal.audio import Audio, read_audio, write_wav
+from wfst_hmm.signal.htk_files import HtkFeatures, write_htk_features
 
 RATE = 16000
 
