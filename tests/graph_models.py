@@ -21,6 +21,7 @@ class SmallModel:
     silence_phones: tuple[str, ...] = ("SIL",)
     hash: str = "small"
     frame_shift: float = 0.01
+    frame_offset: float = 0.0
 
     def state_labels(self) -> StateLabels:
         sizes = [topology.n_states for topology in self.topologies]
@@ -82,6 +83,7 @@ class SmallContextModel:
     silence_phones: tuple[str, ...] = ("SIL",)
     hash: str = "small context"
     frame_shift: float = 0.01
+    frame_offset: float = 0.0
 
     @property
     def phones(self) -> tuple[str, ...]:

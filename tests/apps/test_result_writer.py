@@ -23,7 +23,7 @@ LABELS = np.ones(200, np.int32)
 
 
 def outcome(id_: str, texts: list[str]) -> Outcome:
-    utterance = Utterance(id_, Path("a.wav"), None, "s", start=1.5, end=9.0)
+    utterance = Utterance(id_, Path("a.wav"), None, "s", start=1.5, end=9.0, recording=id_)
     if not texts:
         return Outcome(utterance, NoPath("no_match", "nothing fits", 10))
     words = tuple(Word(t, 0.5 * i, 0.5 * i + 0.4, 0.9) for i, t in enumerate(texts))

@@ -174,3 +174,37 @@ def test_decoding_needs_no_text_column(
     done = run("decode", tiny_speech.graph, table)
     assert (done.code, done.out.split()[0]) == (0, "one"), done.err
     assert run("info", table, "--json").json["kind"] == "manifest"
+
+
+def test_files_end_where_the_recording_or_the_segment_ends(
+    run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    samples, _ = soundfile.read(tiny_speech.test / "sp1-03.wav")
+    odd = samples[: len(samples) - len(samples) % 80 + 41]  # not a whole number of frames
+    Path("data").mkdir()
+    soundfile.write("data/call.wav", np.stack([0 * odd, odd], axis=1), RATE)
+    seconds = len(odd) / RATE
+    text = next(line.split(None, 1)[1]
+                for line in (tiny_speech.test / "text").read_text().splitlines()
+                if line.startswith("sp1-03"))  # fmt: skip
+    Path("data/wav.scp").write_text("call call.wav\n")
+    Path("data/segments").write_text(f"one call 0.05 {seconds - 0.02:.6f} 1\n")
+    Path("data/text").write_text(f"one {text}\n")
+    done = run("align", "data", "--model", tiny_speech.model, "--lexicon", tiny_speech.lexicon,
+               "--out", "part")  # fmt: skip
+    assert done.code == 0, done.err
+    grid = Path("part/textgrid/one.TextGrid").read_text().splitlines()
+    assert float(grid[4].split("=")[1]) == pytest.approx(seconds - 0.02, abs=1e-3)
+    rows = [line.split() for line in Path("part/phones.ctm").read_text().splitlines()]
+    assert {(row[0], row[1]) for row in rows} == {("call", "2")}
+    assert float(rows[0][2]) == pytest.approx(0.05)
+    assert float(rows[-1][2]) + float(rows[-1][3]) == pytest.approx(seconds - 0.02, abs=2e-3)
+    done = run("align", tiny_speech.test, "--model", tiny_speech.model, "--lexicon",
+               tiny_speech.lexicon, "--out", "whole")  # fmt: skip
+    assert done.code == 0, done.err
+    for path in sorted(tiny_speech.test.glob("*.wav")):
+        grid = Path(f"whole/textgrid/{path.stem}.TextGrid").read_text().splitlines()
+        assert float(grid[4].split("=")[1]) == pytest.approx(soundfile.info(path).duration)
+    first = Path("whole/words.ctm").read_text().split()
+    assert first[:2] == ["sp0-00", "1"]

@@ -83,6 +83,7 @@ class _Phones:
     silence_phones: tuple[str, ...]
     hash: str = ""
     frame_shift: float = 0.01
+    frame_offset: float = 0.0
 
 
 def test_monophones_in_context_are_monophones() -> None:

@@ -166,7 +166,7 @@ class _Adapter:
 
     def mapped(self, features: Features, transform: SpeakerTransform) -> Features:
         """Return the features under a transform."""
-        return Features(affine(features.array, transform.matrix), features.frame_shift)
+        return dataclasses.replace(features, array=affine(features.array, transform.matrix))
 
     def estimate(self, features: list[Features]) -> SpeakerTransform:
         """Return the transform of the speaker of these utterances."""

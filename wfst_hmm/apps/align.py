@@ -125,7 +125,8 @@ def _compiler(
         table = fst.osymbols or Symbols(dict.fromkeys(words))
         return Graph(fst, compiler.labels, table, model.phones, model.silence_phones,
                      compiler.lexicon, model.hash, model.frame_shift,
-                     acoustic_scale=model.acoustic_scale)  # fmt: skip
+                     acoustic_scale=model.acoustic_scale,
+                     frame_offset=model.frame_offset)  # fmt: skip
 
     return graph_of
 

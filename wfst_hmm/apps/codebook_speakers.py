@@ -115,7 +115,8 @@ class SpeakerModels:
         return self._graph.labels.column[result.labels - 1].astype(np.int64)
 
     def _scored(self, codebooks: CodebookSet, features: Features) -> Scores:
-        return Scores(codebooks.log_likelihoods(features.array), features.frame_shift)
+        return Scores(codebooks.log_likelihoods(features.array), features.frame_shift,
+                      seconds=features.seconds)  # fmt: skip
 
 
 def _classes(model: ContextModel, codebooks: CodebookSet) -> npt.NDArray[np.int64]:

@@ -128,7 +128,8 @@ def import_kaldi(
         _keep(kaldi, Path(out))
         return model
     made = read_kaldi_graph(graph, kaldi, model_hash=model.hash, frame_shift=model.frame_shift,
-                            acoustic_scale=model.acoustic_scale)  # fmt: skip
+                            acoustic_scale=model.acoustic_scale,
+                            frame_offset=model.frame_offset)  # fmt: skip
     recognizer = Recognizer(made, model)
     recognizer.save(out)
     _keep(kaldi, Path(out) / _MODEL)

@@ -92,7 +92,7 @@ def _pieces(
     n_digits = max(4, len(str(len(borders))))
     return [
         dataclasses.replace(utterance, id=f"{utterance.id}-{number:0{n_digits}}", words=None,
-                            start=first, end=last)
+                            start=first, end=last, recording=utterance.recording_name)
         for number, (first, last) in enumerate(itertools.pairwise(borders), start=1)
     ]  # fmt: skip
 

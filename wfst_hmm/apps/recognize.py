@@ -45,7 +45,7 @@ from wfst_hmm.search.result import Decoded, NoPath
 from wfst_hmm.signal.audio import RawFormat
 from wfst_hmm.signal.cmvn import CmvnStats
 from wfst_hmm.signal.corpus import Corpus, Utterance
-from wfst_hmm.signal.extract import Raw, utterance_cepstra
+from wfst_hmm.signal.extract import Raw, timed_cepstra, utterance_cepstra
 from wfst_hmm.signal.features import Features
 
 __all__ = [
@@ -246,9 +246,9 @@ def stream_features(
     """
     front_end = model.front_end
 
-    def raw_of(utterance: Utterance) -> tuple[Utterance, Raw | WfstHmmError]:
+    def raw_of(utterance: Utterance) -> tuple[Utterance, tuple[Raw, float] | WfstHmmError]:
         try:
-            return utterance, utterance_cepstra(utterance, front_end, resample=resample)
+            return utterance, timed_cepstra(utterance, front_end, resample=resample)
         except WfstHmmError as error:
             return utterance, error
 
@@ -256,13 +256,14 @@ def stream_features(
     known = dict(stats or {})
     left = collections.Counter(utterance.speaker for utterance in corpus)
     parts: dict[str, list[CmvnStats]] = collections.defaultdict(list)
-    waiting: collections.deque[tuple[Utterance, Raw | WfstHmmError]] = collections.deque()
+    waiting: collections.deque[tuple[Utterance, tuple[Raw, float] | WfstHmmError]]
+    waiting = collections.deque()
     for utterance, raw in in_order(raw_of, corpus, n_threads):
         waiting.append((utterance, raw))
         left[utterance.speaker] -= 1
         wanted = pooled and utterance.speaker not in known
         if wanted and not isinstance(raw, WfstHmmError):
-            parts[utterance.speaker].append(front_end.stats(raw))
+            parts[utterance.speaker].append(front_end.stats(raw[0]))
         if wanted and not left[utterance.speaker] and parts[utterance.speaker]:
             known[utterance.speaker] = CmvnStats.merge(parts.pop(utterance.speaker))
         while waiting and not (pooled and left[waiting[0][0].speaker]):
@@ -289,14 +290,14 @@ def utterance_stats(
 
 def _finished(
     utterance: Utterance,
-    raw: Raw | WfstHmmError,
+    raw: tuple[Raw, float] | WfstHmmError,
     model: SpeechModel,
     stats: CmvnStats | None,
 ) -> Features | WfstHmmError:
     if isinstance(raw, WfstHmmError):
         return raw
     try:
-        return model.finish(raw, stats)
+        return dataclasses.replace(model.finish(raw[0], stats), seconds=raw[1])
     except WfstHmmError as error:
         return _placed(error, utterance)
 

@@ -67,6 +67,10 @@ class Recognizer:
 
     def __post_init__(self) -> None:
         self.graph.check_model(self.model.hash)
+        offset = self.model.frame_offset
+        if self.graph.frame_offset != offset:  # graphs of older versions do not say
+            made = dataclasses.replace(self.graph, frame_offset=offset)
+            object.__setattr__(self, "graph", made)
 
     @property
     def searched(self) -> Graph:

@@ -2,7 +2,7 @@
 
 In: an `Outcome`. Out: words, phones and states with times of its recording; lines and subtitles.
 
-Public names: `end_of`, `n_best_lines`, `recordings_named`, `shifted`, `subtitles_text`, `tiers_of`.
+Public names: `ctm_of`, `end_of`, `n_best_lines`, `recordings_named`, `shifted`, `subtitles_text`, `tiers_of`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from wfst_hmm.apps.recognize import Outcome
+from wfst_hmm.formats.ctm import ctm_text
 from wfst_hmm.formats.subtitles import SubtitleOptions, cues_of, srt_text, vtt_text
-from wfst_hmm.search.result import Decoded, Phone, Word
+from wfst_hmm.search.result import Decoded, Word
 
 __all__ = [
-    "end_of", "n_best_lines", "recordings_named", "shifted", "subtitles_text", "tiers_of",
+    "ctm_of", "end_of", "n_best_lines", "recordings_named", "shifted", "subtitles_text", "tiers_of",
 ]  # fmt: skip
 
 #: A recording: its path and channel.
@@ -59,10 +60,21 @@ def recordings_named(
     return named
 
 
+def ctm_of(outcome: Outcome, tier: str) -> tuple[str, str]:
+    """Return an utterance's lines of CTM, and what they are sorted by in a file.
+
+    The first column is the recording, the second its channel, from 1: sclite looks for both.
+    """
+    utterance = outcome.utterance
+    name, channel = utterance.recording_name, str((utterance.channel or 0) + 1)
+    text = ctm_text({name: shifted(outcome, tier)}, channel=channel)
+    return text, f"{name} {channel} {utterance.start or 0.0:012.3f} {utterance.id}"
+
+
 def end_of(outcome: Outcome) -> float:
     """Return where the utterance ends, seconds from the beginning of the recording."""
     decoded = outcome.decoded
-    length = decoded.n_frames * decoded.frame_shift if decoded else 0.0
+    length = float(decoded.frame_times()[-1]) if decoded else 0.0
     return (outcome.utterance.start or 0.0) + length
 
 
@@ -87,17 +99,13 @@ def shifted(outcome: Outcome, tier: str) -> list[Word]:
             Word(phone.text, start + phone.start, start + phone.end, phone.confidence)
             for phone in decoded.phones
         ]
-    return [
-        Word(f"{phone.text}.{state}", start + begin, start + end)
-        for phone in decoded.phones
-        for state, begin, end in _runs(phone, decoded.frame_shift)
-    ]
+    return [Word(name, start + begin, start + end) for name, begin, end in _states(decoded)]
 
 
-def _runs(phone: Phone, shift: float) -> Iterable[tuple[int, float, float]]:
-    """Yield each stretch of frames in one state: state, start and end in seconds."""
-    begin = 0
-    for state, frames in itertools.groupby(phone.states):
-        end = begin + len(list(frames))
-        yield state, phone.start + begin * shift, phone.start + end * shift
-        begin = end
+def _states(decoded: Decoded) -> Iterable[tuple[str, float, float]]:
+    """Yield each stretch of frames in one state: its name, start and end in seconds."""
+    times, end = decoded.frame_times(), 0
+    for phone in decoded.phones:
+        for state, frames in itertools.groupby(phone.states):
+            begin, end = end, end + len(list(frames))
+            yield f"{phone.text}.{state}", float(times[begin]), float(times[end])

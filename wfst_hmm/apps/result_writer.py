@@ -20,6 +20,7 @@ from typing import Any
 from wfst_hmm.apps.recognize import Outcome
 from wfst_hmm.apps.result_texts import (
     Recording,
+    ctm_of,
     end_of,
     n_best_lines,
     recordings_named,
@@ -28,7 +29,6 @@ from wfst_hmm.apps.result_texts import (
     tiers_of,
 )
 from wfst_hmm.files import atomic_file
-from wfst_hmm.formats.ctm import ctm_text
 from wfst_hmm.formats.subtitles import SubtitleOptions
 from wfst_hmm.formats.text import text_line
 from wfst_hmm.formats.textgrid import textgrid_text
@@ -104,7 +104,8 @@ class ResultsWriter:
                 self._lattices[id_] = outcome.lattice
         if "ctm" in self._forms:
             for tier in self._tiers:
-                self._spool(f"{tier}.ctm").add(id_, ctm_text({id_: shifted(outcome, tier)}))
+                text, key = ctm_of(outcome, tier)
+                self._spool(f"{tier}.ctm").add(key, text)
         if "textgrid" in self._forms:
             name = f"textgrid/{self._file_name(id_)}.TextGrid"  # within the folder
             self._spool("textgrid").add(name, textgrid_text(

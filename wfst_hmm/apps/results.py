@@ -16,11 +16,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from wfst_hmm.apps.recognize import Outcome
-from wfst_hmm.apps.result_texts import end_of, shifted, subtitles_text, tiers_of
+from wfst_hmm.apps.result_texts import ctm_of, end_of, shifted, subtitles_text, tiers_of
 from wfst_hmm.apps.result_writer import ResultsWriter
 from wfst_hmm.arrays import as_words
 from wfst_hmm.errors import UsageError
-from wfst_hmm.formats.ctm import ctm_text
 from wfst_hmm.formats.subtitles import SubtitleOptions
 from wfst_hmm.formats.textgrid import textgrid_text
 from wfst_hmm.remote import as_url
@@ -155,7 +154,8 @@ def printable(
     """Return one form as text to print; see `check_printable`."""
     done = [outcome for outcome in outcomes if outcome.decoded is not None]
     if form == "ctm":
-        return ctm_text({o.utterance.id: shifted(o, "words") for o in done})
+        lines = sorted((ctm_of(outcome, "words") for outcome in done), key=lambda pair: pair[1])
+        return "".join(text for text, _ in lines)
     if form == "json":
         made = [outcome.to_dict() for outcome in outcomes]
         return json.dumps(made, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

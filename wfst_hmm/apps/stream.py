@@ -244,7 +244,8 @@ class Stream:
             front_end, self._model.finish, normalization,
             reach=self._model.reach, stats=stats, block_frames=block_frames,
         )  # fmt: skip
-        self._shift = self._model.frame_shift
+        self._shift, self._offset = self._model.frame_shift, self._model.frame_offset
+        self._n_samples = 0
         self._first_frame = 0  # of the segment
         self._n_segments = 0
         self._finished = False
@@ -268,13 +269,21 @@ class Stream:
         """
         if self._finished:
             raise UsageError("the stream is finished", fix="Make a new one.")
-        return self._take(self._features.accept(self._samples.accept(samples)))
+        return self._take(self._features.accept(self._counted(self._samples.accept(samples))))
+
+    def _counted(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        self._n_samples += len(samples)
+        return samples
+
+    def _time(self, frame: int) -> float:
+        """Return when a frame takes over from the one before, seconds from the stream's start."""
+        return frame * self._shift + self._offset if frame else 0.0
 
     def partial(self) -> Partial:
         """Return the words so far of the segment that is being spoken."""
         words, n_stable = self._search.words()
         end = self._first_frame + self._search.n_frames
-        return Partial(words, n_stable, self._first_frame * self._shift, end * self._shift)
+        return Partial(words, n_stable, self._time(self._first_frame), self._time(end))
 
     def close(self) -> list[Segment]:
         """Take no more samples; return the segments that end with the stream, the last one last.
@@ -287,9 +296,9 @@ class Stream:
         if self._finished:
             raise UsageError("the stream is finished", fix="Make a new one.")
         self._finished = True
-        ended = self._take(self._features.accept(self._samples.finish()))
+        ended = self._take(self._features.accept(self._counted(self._samples.finish())))
         ended += self._take(self._features.finish())
-        return [*ended, self._end_segment()]
+        return [*ended, self._end_segment(self._n_samples / self._model.rate)]
 
     def finish(self) -> Decoded | NoPath:
         """Take no more samples; return the result of the last segment, of all without rules."""
@@ -320,7 +329,7 @@ class Stream:
                 self._first_frame += 1
                 taken = 1
                 self._begin_segment()
-            scores = Scores(scores.array[taken:], scores.frame_shift)
+            scores = dataclasses.replace(scores, array=scores.array[taken:])
             taken = self._advance(scores)
         if self._endpoints.reached(self._search.trail(self._shift)):
             ended.append(self._end_segment())
@@ -334,29 +343,31 @@ class Stream:
         if self._answers is not None:
             self._kept.append(scores.array[:taken])
         if self._beside is not None:
-            self._beside.advance(Scores(scores.array[:taken], scores.frame_shift))
+            self._beside.advance(dataclasses.replace(scores, array=scores.array[:taken]))
         return taken
 
-    def _end_segment(self) -> Segment:
-        """Make a segment of what was searched; begin the next one."""
-        start, end = self._first_frame, self._first_frame + self._search.n_frames
-        result = self._search.result(self._shift)
+    def _end_segment(self, seconds: float | None = None) -> Segment:
+        """Make a segment of what was searched, up to the stream's end if given; begin the next."""
+        first, last = self._first_frame, self._first_frame + self._search.n_frames
+        start = self._time(first)
+        end = max(start, self._time(last) if seconds is None else seconds)
+        # Within a segment times count from its start: only the first one begins with a window.
+        offset = 0.0 if first else self._offset
+        result = self._search.result(self._shift, offset, end - start)
         if self._filler is not None and self._beside is not None and isinstance(result, Decoded):
             result = judged(result, self._beside.acoustic_cost(), self._filler, self._options)
         second = None
         if isinstance(result, Decoded) and self._answers is not None and result.words:
             second = functools.partial(
-                _answered, self._graph, self._kept, self._shift, self._options, self._answers,
-                self._filler,
+                _answered, self._graph, self._kept, self._options, self._answers, self._filler,
                 self._costs,
             )  # fmt: skip
             if not self._answers_later:
                 result, second = second(result), None
         self._kept = []
-        segment = Segment(self._n_segments, start * self._shift, end * self._shift, result,
-                          second)  # fmt: skip
+        segment = Segment(self._n_segments, start, end, result, second)
         self._n_segments += 1
-        self._first_frame = end
+        self._first_frame = last
         self._begin_segment()
         return segment
 
@@ -364,7 +375,6 @@ class Stream:
 def _answered(
     graph: AnyGraph,
     kept: list[npt.NDArray[np.float32]],
-    shift: float,
     options: SearchOptions,
     wanted: AnswerOptions,
     filler: Filler | None,
@@ -372,7 +382,8 @@ def _answered(
     result: Decoded,
 ) -> Decoded:
     """Give words their confidences, where the second search finds the same ones."""
-    found = answer(graph, Scores(np.concatenate(kept), shift), options, wanted, costs)
+    scores = Scores(np.concatenate(kept), result.frame_shift, result.frame_offset, result.seconds)
+    found = answer(graph, scores, options, wanted, costs)
     if isinstance(found, NoPath) or found.decoded.text != result.text:
         return result
     words = tuple(

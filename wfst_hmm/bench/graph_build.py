@@ -44,6 +44,7 @@ class Phones:
     silence_phones: tuple[str, ...] = ("SIL",)
     hash: str = ""
     frame_shift: float = 0.01
+    frame_offset: float = 0.0
 
     @property
     def topologies(self) -> Sequence[Topology]:

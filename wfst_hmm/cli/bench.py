@@ -123,7 +123,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "prune": ("Prune the language model, for example 1e-7; 0: all of it.", {}),
     "every": ("Decode every so many utterances only.", {"min": 1}),
     "ladder.jobs": ("Threads.", {"flags": ("--jobs", "--threads", "-j"), "min": 1}),
-    "align.<folder>": ("Recordings with .txt and PocketSphinx's .json.", {}),
+    "align.<folder>": ("Recordings with .txt and PocketSphinx's .json, or .TextGrid by hand.", {}),
     "model": ("Model directory; by default the wheel's en-us.", {}),
     "transcribe.<data>": ("LibriSpeech's layout, a data directory or a manifest.", {}),
     "alone": ("Leave PocketSphinx out.", {}),
@@ -244,7 +244,7 @@ BENCHES = {
          "jobs": "n_threads"},
     ),
     "align": Bench(
-        "align:bench_align", "Alignment", "Word beginnings beside those that PocketSphinx found.",
+        "align:bench_align", "Alignment", "Word beginnings beside PocketSphinx's, or those marked by hand.",
         "sphinx/librivox", {"<folder>": "folder", "model": "model"},
     ),
     "transcribe": Bench(

@@ -34,6 +34,7 @@ from wfst_hmm.search.result import Decoded
 from wfst_hmm.search.searches import full_scores
 from wfst_hmm.search.taken import scores_for
 from wfst_hmm.signal.audio import Audio
+from wfst_hmm.signal.features import frame_times
 
 __all__ = ["Film", "film_of"]
 
@@ -137,13 +138,16 @@ def film_of(
             graph, scores, np.array(arcs, dtype=np.int32), options.scale, "recorded"
         )
     shift = scores.frame_shift
-    seconds = max(scores.n_frames * shift, audio.seconds if audio is not None else 0.0, shift)
+    offset = graph.frame_offset if scores.frame_offset is None else scores.frame_offset
+    end = float(frame_times(scores.n_frames, shift, offset, scores.seconds)[-1])
+    seconds = max(end, audio.seconds if audio is not None else 0.0, shift)
     rows, names = _score_rows(graph, scores, recording)
     data = {
         "title": shown(title, 200) or "the search, frame by frame",
         "n_frames": recording.n_searched, "lost": recording.n_searched < recording.n_frames,
         "n_wanted": recording.n_frames,
-        "shift": shift, "seconds": round(seconds, 4),
+        "shift": shift, "offset": round(offset, 6), "end": round(end, 4),
+        "seconds": round(seconds, 4),
         "beam": options.beam if np.isfinite(options.beam) else None,
         "reference": None if reference is None else shown(" ".join(reference), 400),
         "audio": audio_data(audio, seconds) if audio is not None else None,

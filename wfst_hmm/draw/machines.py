@@ -117,5 +117,6 @@ def lattice_machine(lattice: Lattice, *, posteriors: bool = False) -> Machine:
         0 if lattice.n_states else -1, lattice.source, lattice.word, lattice.word, cost,
         lattice.target, final, lattice.words, lattice.words,
     )  # fmt: skip
-    times = lattice.frames() * lattice.frame_shift
-    return Machine(fst, [f"{time:.2f} s" if time >= 0 else "?" for time in times], "lattice")
+    times = lattice.frame_times()
+    texts = [f"{times[t]:.2f} s" if t >= 0 else "?" for t in lattice.frames()]
+    return Machine(fst, texts, "lattice")

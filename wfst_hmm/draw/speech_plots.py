@@ -71,7 +71,7 @@ def plot_alignment(
     axes = figure.subplots(
         len(parts), 1, sharex=True, squeeze=False, height_ratios=[height for _, height in parts]
     )[:, 0]
-    seconds = decoded.n_frames * decoded.frame_shift
+    seconds = float(decoded.frame_times()[-1])
     for axis, (part, _) in zip(axes, parts, strict=True):
         if part == "spectrum" and audio is not None:
             extent = (0.0, audio.seconds, 0.0, audio.rate / 2000)
@@ -112,11 +112,9 @@ def _score_matrix(axis: Any, decoded: Decoded, scores: Scores, labels: StateLabe
         rows = np.sort(np.concatenate([rows, more[: _ROWS - len(rows)]])).astype(np.int64)
     best = array.max(axis=1, keepdims=True)
     shares = np.clip(np.nan_to_num(array - best, neginf=-_RANGE), -_RANGE, 0.0)[:, rows]
-    seconds = decoded.n_frames * decoded.frame_shift
-    axis.imshow(shares.T, origin="lower", aspect="auto", cmap="Blues", interpolation="nearest",
-                extent=(0.0, seconds, -0.5, len(rows) - 0.5))  # fmt: skip
+    times = decoded.frame_times()
+    axis.pcolormesh(times, np.arange(len(rows) + 1) - 0.5, shares.T, cmap="Blues")
     place = np.searchsorted(rows, path)
-    times = np.arange(decoded.n_frames + 1) * decoded.frame_shift
     axis.stairs(place, times, baseline=None, color=ORANGE, linewidth=1.6)
     names: dict[int, str] = {}
     for label in range(len(labels)):
@@ -193,7 +191,7 @@ def plot_lattice(lattice: Lattice, *, scale: float = 1.0, title: str = "") -> Pl
     the lattice's arcs carry them: after determinization that may be earlier than they are spoken.
     """
     share, _ = arc_posteriors(lattice, scale=scale)
-    times = lattice.frames() * lattice.frame_shift
+    times = lattice.frame_times()[np.maximum(lattice.frames(), 0)]
     worded = np.flatnonzero(lattice.word > 0)
     order = worded[np.argsort(-share[worded], kind="stable")][:_MAX_ARCS]
     figure = new_figure(9.0, 3.6)

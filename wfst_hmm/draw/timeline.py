@@ -61,7 +61,7 @@ def decoded_svg(
     width : float
         Pixels.
     """
-    seconds = audio.seconds if audio else decoded.n_frames * decoded.frame_shift
+    seconds = audio.seconds if audio else float(decoded.frame_times()[-1])
     seconds = max(seconds, decoded.frame_shift)
     rows = [_BOX + _GAP, _BOX + _GAP, _STATES + _GAP, 30.0]
     if audio is not None:
@@ -144,11 +144,11 @@ def _states(svg: Svg, axis: _Axis, y: float, decoded: Decoded) -> float:
     _name(svg, y + _STATES / 2, "HMM state")
     if states:
         step = _STATES / (max(states) + 1)
-        points = []
+        points, times = [], decoded.frame_times()
         for frame, state in enumerate(states):
             level = y + _STATES - (state + 0.5) * step
-            points.append((axis(frame * decoded.frame_shift), level))
-            points.append((axis((frame + 1) * decoded.frame_shift), level))
+            points.append((axis(times[frame]), level))
+            points.append((axis(times[frame + 1]), level))
         svg.polyline(points, stroke=INK, width=1.2)
     return y + _STATES + _GAP
 

@@ -227,7 +227,7 @@ def _segments(
             _failed(id_, error, on_error)
             continue
         audio = Path(recordings[row[0]][0])
-        utterances.append(Utterance(id_, audio, None, id_, *part, where, number))
+        utterances.append(Utterance(id_, audio, None, id_, *part, where, number, recording=row[0]))
     return utterances
 
 

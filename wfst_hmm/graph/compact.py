@@ -45,7 +45,7 @@ class CompactGraph:
     units : Units
         The HMMs; their moves carry the state labels.
     labels : StateLabels
-    words, phones, silence_phones, lexicon, model_hash, frame_shift, info, acoustic_scale
+    words, phones, silence_phones, lexicon, model_hash, frame_shift, info, acoustic_scale, frame_offset
         As for `Graph`.
     """
 
@@ -60,6 +60,7 @@ class CompactGraph:
     frame_shift: float = 0.01
     info: dict[str, Any] = dataclasses.field(default_factory=dict)
     acoustic_scale: float = 1.0
+    frame_offset: float = 0.0
 
     def __repr__(self) -> str:
         return (f"CompactGraph({self.fst.n_states} states, {self.fst.n_arcs} arcs, "
@@ -92,7 +93,8 @@ class CompactGraph:
 
     def _graph(self, fst: Fst, info: dict[str, Any]) -> Graph:
         return Graph(fst, self.labels, self.words, self.phones, self.silence_phones, self.lexicon,
-                     self.model_hash, self.frame_shift, info, self.acoustic_scale)  # fmt: skip
+                     self.model_hash, self.frame_shift, info, self.acoustic_scale,
+                     self.frame_offset)  # fmt: skip
 
     def save(self, path: str | Path) -> None:
         """Write the graph as a directory; an older one is replaced as a whole, or not at all."""
@@ -136,7 +138,7 @@ class CompactGraph:
         return cls(
             graph.fst.with_symbols(None, graph.words), units, graph.labels, graph.words,
             graph.phones, graph.silence_phones, graph.lexicon, graph.model_hash,
-            graph.frame_shift, graph.info, graph.acoustic_scale,
+            graph.frame_shift, graph.info, graph.acoustic_scale, graph.frame_offset,
         )  # fmt: skip
 
 

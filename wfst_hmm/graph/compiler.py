@@ -172,6 +172,7 @@ def build_compact(
         fst.with_symbols(None, words), units, labels, words, tuple(model.phones),
         tuple(model.silence_phones), sounds_of(grammar, build.lexicon), model.hash,
         model.frame_shift, build.info(), getattr(model, "acoustic_scale", 1.0),
+        model.frame_offset,
     )  # fmt: skip
 
 
@@ -310,6 +311,7 @@ class _Positioned:
     silence_phones: tuple[str, ...]
     hash: str
     frame_shift: float
+    frame_offset: float
     labels: StateLabels
 
     def state_labels(self) -> StateLabels:
@@ -334,5 +336,6 @@ def _positioned(
     if silence is not None:
         phone = placed((plain[silence[0]],))[0]
         options = dataclasses.replace(options, silence_phone=phone)
-    proxy = _Positioned(names, (), model.hash, model.frame_shift, model.state_labels())
+    proxy = _Positioned(names, (), model.hash, model.frame_shift, model.frame_offset,
+                        model.state_labels())  # fmt: skip
     return proxy, dataclasses.replace(items, lexicon=Lexicon(entries)), options

@@ -64,6 +64,8 @@ class Graph:
     acoustic_scale : float
         The model's: what searches multiply log-likelihoods by unless told otherwise. Graphs that
         were saved without one have that of models without one; what is made by hand has 1.
+    frame_offset : float
+        Seconds that the boundary before frame t lies behind ``t * frame_shift``.
     """
 
     fst: Fst
@@ -76,6 +78,7 @@ class Graph:
     frame_shift: float = 0.01
     info: dict[str, Any] = dataclasses.field(default_factory=dict)
     acoustic_scale: float = 1.0
+    frame_offset: float = 0.0
 
     @property
     def columns(self) -> npt.NDArray[np.int32]:
@@ -117,6 +120,7 @@ class Graph:
                 "model_hash": self.model_hash,
                 "frame_shift": self.frame_shift,
                 "acoustic_scale": self.acoustic_scale,
+                "frame_offset": self.frame_offset,
                 "phones": list(self.phones),
                 "silence_phones": list(self.silence_phones),
                 "label_names": list(self.labels.symbols)[1:],
@@ -170,6 +174,7 @@ class Graph:
                               WordLines(folder / "lexicon.txt")),
                 str(header["model_hash"]), float(header["frame_shift"]), dict(header["info"]),
                 float(header.get("acoustic_scale", ACOUSTIC_SCALE)),
+                float(header.get("frame_offset", 0.0)),
             )  # fmt: skip
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise FormatError(

@@ -194,6 +194,7 @@ class _WithSlots:
     hash: str
     frame_shift: float
     acoustic_scale: float
+    frame_offset: float
 
     @classmethod
     def of(cls, model: PhoneModel, slots: tuple[str, ...]) -> _WithSlots:
@@ -209,7 +210,8 @@ class _WithSlots:
             columns.append(column)
         labels = StateLabels.build(phones, topologies, columns)
         return cls(phones, tuple(model.silence_phones), topologies, labels, model.hash,
-                   model.frame_shift, getattr(model, "acoustic_scale", 1.0))  # fmt: skip
+                   model.frame_shift, getattr(model, "acoustic_scale", 1.0),
+                   model.frame_offset)  # fmt: skip
 
     def state_labels(self) -> StateLabels:
         return self.labels

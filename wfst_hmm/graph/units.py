@@ -41,6 +41,10 @@ class AnyModel(Protocol):
     def frame_shift(self) -> float:
         """Seconds from one frame to the next."""
 
+    @property
+    def frame_offset(self) -> float:
+        """Seconds that the boundary before frame t lies behind ``t * frame_shift``."""
+
     def state_labels(self) -> StateLabels:
         """Number the HMM states."""
 

@@ -127,7 +127,8 @@ def confidences(
         places = np.linspace(0, max(len(known) - 1, 0), len(ids)).round().astype(np.int64)
         last = known[places] if len(known) else np.zeros(len(ids))
     else:
-        last = np.asarray(ends, dtype=np.float64) / lattice.frame_shift
+        times = work.lattice.frame_times()
+        last = np.interp(np.asarray(ends, dtype=np.float64), times, np.arange(len(times)))
     gamma, _, _ = work.compare(_with_gaps(ids), np.maximum.accumulate(last))
     places = 1 + 2 * np.arange(len(ids))
     return [
@@ -231,10 +232,11 @@ class _Work:
         min_posterior: float,
     ) -> Consensus:
         names = ["", *(self.lattice.words[word] for word in self.vocabulary)]
-        shift = self.lattice.frame_shift
+        times = self.lattice.frame_times()
+        boundaries = np.arange(len(times))
         words, bins = [], []
         for place, slot in enumerate(slots.tolist()):
-            start, end = (float(frame) * shift for frame in spans[place])
+            start, end = np.interp(spans[place], boundaries, times).tolist()
             ranked = np.argsort(-gamma[place], kind="stable")
             kept = [(names[i], float(gamma[place, i])) for i in ranked.tolist()
                     if gamma[place, i] >= min_posterior]  # fmt: skip

@@ -108,7 +108,7 @@ def _determinize(lattice: Lattice, beam: float, max_states: int) -> Lattice | No
     backward = lattice.backward()
     best = float(backward[0])
     if best == np.inf:
-        return lattice_from_rows([], [np.inf], lattice.words, frame_shift=lattice.frame_shift,
+        return lattice_from_rows([], [np.inf], lattice.words, **lattice.timing,
                                  is_deterministic=True, beam=beam)  # fmt: skip
     limit = best + beam + 1e-6 * max(1.0, abs(best))
     arcs = _word_arcs(lattice, limit)
@@ -159,7 +159,7 @@ def _determinize(lattice: Lattice, beam: float, max_states: int) -> Lattice | No
         [(int(place[source]), int(place[target]), word, graph, acoustic,
           np.frombuffer(labels, dtype=np.int32))
          for source, target, word, graph, acoustic, labels in rows],
-        final, lattice.words, frame_shift=lattice.frame_shift, is_deterministic=True, beam=beam,
+        final, lattice.words, **lattice.timing, is_deterministic=True, beam=beam,
     )  # fmt: skip
     return made.select(np.ones(made.n_arcs, dtype=bool))
 

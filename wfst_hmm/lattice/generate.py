@@ -107,7 +107,12 @@ def _searched(
     else:
         search = search_of(graph, options, costs, links=True)
     search.advance(scores.array)
-    return search, _lattice_and_arcs(search, options, graph.words, scores.frame_shift, costs)
+    made = _lattice_and_arcs(search, options, graph.words, scores.frame_shift, costs)
+    if made is None:
+        return search, None
+    offset = graph.frame_offset if scores.frame_offset is None else scores.frame_offset
+    timed = dataclasses.replace(made[0], frame_offset=offset, seconds=scores.seconds)
+    return search, (timed, made[1])
 
 
 def _lattice_and_arcs(

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from wfst_hmm.arrays import Frozen
 from wfst_hmm.errors import GraphError, UsageError
 from wfst_hmm.fst.symbols import Symbols
+from wfst_hmm.signal.features import frame_times
 
 __all__ = ["Lattice", "lattice_from_rows"]
 
@@ -51,6 +52,10 @@ class Lattice(Frozen):
     beam : float
         Nats: every hypothesis of the search within this of the best one is in the lattice;
         +inf: it comes from elsewhere, or its costs are others by now, and all that it has counts.
+    frame_offset : float
+        Seconds that the boundary before frame t lies behind ``t * frame_shift``.
+    seconds : float or None
+        Duration of the audio; None: that of the frames' windows.
     """
 
     source: Ints
@@ -65,6 +70,8 @@ class Lattice(Frozen):
     frame_shift: float = 0.01
     is_deterministic: bool = False
     beam: float = np.inf
+    frame_offset: float = 0.0
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -110,6 +117,16 @@ class Lattice(Frozen):
         lengths = np.diff(self.label_start)
         longest: Ints = _longest(self.source, self.target, lengths, self.n_states)
         return longest
+
+    @property
+    def timing(self) -> dict[str, Any]:
+        """What another lattice of the same frames shares: shift, offset, duration."""
+        return {name: getattr(self, name) for name in ("frame_shift", "frame_offset", "seconds")}
+
+    def frame_times(self) -> Floats:
+        """Return when each frame begins and the last one ends, seconds, shape (T + 1,)."""
+        n_frames = max(int(self.frames().max(initial=0)), 0)
+        return frame_times(n_frames, self.frame_shift, self.frame_offset, self.seconds)
 
     def forward(self) -> Floats:
         """Return the cost of the cheapest path from the start to each state, shape (N,)."""

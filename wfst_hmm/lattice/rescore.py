@@ -180,6 +180,6 @@ def _rebuilt(
     made = Lattice(
         ends[:, 0].copy(), ends[:, 1].copy(), lattice.word[arc], lattice.graph_cost[arc] + change,
         lattice.acoustic_cost[arc], lattice.labels[pieces], starts, final, lattice.words,
-        lattice.frame_shift, is_deterministic=True,
+        **lattice.timing, is_deterministic=True,
     )  # fmt: skip
     return made.select(np.ones(made.n_arcs, dtype=bool))

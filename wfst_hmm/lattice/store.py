@@ -38,7 +38,7 @@ def write_lattices(path: str | Path, lattices: Mapping[str, Lattice]) -> None:
     table: dict[str, int] = {}
     for number, (id_, lattice) in enumerate(lattices.items()):
         header["lattices"].append({
-            "id": id_, "frame_shift": lattice.frame_shift,
+            "id": id_, **lattice.timing,
             "is_deterministic": lattice.is_deterministic,
             "beam": None if np.isinf(lattice.beam) else float(lattice.beam),
         })  # fmt: skip
@@ -78,6 +78,8 @@ def read_lattices(path: str | Path) -> dict[str, Lattice]:
             _check(where, parts, len(words))
             found[id_] = Lattice(
                 **parts, words=words, frame_shift=float(entry["frame_shift"]),
+                frame_offset=float(entry.get("frame_offset", 0.0)),
+                seconds=None if (end := entry.get("seconds")) is None else float(end),
                 is_deterministic=bool(entry["is_deterministic"]), beam=beam,
             )  # fmt: skip
     except (KeyError, TypeError, ValueError, DataError) as error:

@@ -65,7 +65,7 @@ def union(lattices: Sequence[Lattice]) -> Lattice:
         labels=np.concatenate([np.zeros(0, np.int32), *(lattice.labels for lattice in lattices)]),
         label_start=np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64),
         final=np.concatenate([[np.inf], *(lattice.final for lattice in lattices)]),
-        words=words, frame_shift=shifts.pop(),
+        words=words, **lattices[0].timing if lattices else {"frame_shift": shifts.pop()},
     )  # fmt: skip
 
 

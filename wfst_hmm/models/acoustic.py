@@ -123,6 +123,11 @@ class AcousticModel(Frozen):
         return self.front_end.frame_shift
 
     @property
+    def frame_offset(self) -> float:
+        """Seconds that the boundary before frame t lies behind ``t * frame_shift``."""
+        return self.front_end.frame_offset
+
+    @property
     def reach(self) -> int:
         """Frames on either side that a finished feature depends on, normalization aside."""
         return self.front_end.reach
@@ -174,13 +179,11 @@ class AcousticModel(Frozen):
         DataError
             Another dimension, or NaN or infinite features.
         """
-        frame_shift = self.frame_shift
-        array: npt.ArrayLike
-        if isinstance(features, Features):
-            array, frame_shift = features.array, features.frame_shift
-        else:
-            array = features
-        return Scores(self.mixtures.log_likelihoods(array), frame_shift)
+        if not isinstance(features, Features):
+            return Scores(self.mixtures.log_likelihoods(features), self.frame_shift,
+                          self.frame_offset)  # fmt: skip
+        return Scores(self.mixtures.log_likelihoods(features.array), features.frame_shift,
+                      self.frame_offset, features.seconds)  # fmt: skip
 
     def topology_of(self, phone: str) -> Topology:
         """Return the HMM of a phone."""

@@ -156,6 +156,11 @@ class ContextModel:
         return self.front_end.frame_shift
 
     @property
+    def frame_offset(self) -> float:
+        """Seconds that the boundary before frame t lies behind ``t * frame_shift``."""
+        return self.front_end.frame_offset
+
+    @property
     def rate(self) -> int:
         """Samples per second that the model hears."""
         return self.front_end.rate
@@ -179,7 +184,8 @@ class ContextModel:
         DataError
             The audio has another rate, or is too short.
         """
-        return self.finish(self.front_end.cepstra(audio))
+        features = self.finish(self.front_end.cepstra(audio))
+        return dataclasses.replace(features, seconds=audio.seconds)
 
     def finish(self, raw: npt.NDArray[np.floating], stats: CmvnStats | None = None) -> Features:
         """Return the features of raw cepstra (`signal.extract.utterance_cepstra`).
@@ -199,7 +205,7 @@ class ContextModel:
         if self.transform is not None:
             # Sphinx's transforms may have more rows than its models score.
             array = affine(array, self.transform[: self.n_dims])
-        return Features(array, features.frame_shift)
+        return dataclasses.replace(features, array=array)
 
     def score(self, features: Features | npt.ArrayLike, *, adapted: bool = False) -> Scores:
         """Score frames under every tied state.
@@ -217,10 +223,12 @@ class ContextModel:
             Natural log-likelihoods, shape (T, S).
         """
         array = features.array if isinstance(features, Features) else np.asarray(features)
+        seconds = features.seconds if isinstance(features, Features) else None
         densities = self.densities
         if self.unadapted is not None and not adapted:
             densities = self.unadapted
-        return Scores(densities.log_likelihoods(array), self.frame_shift)
+        return Scores(densities.log_likelihoods(array), self.frame_shift, self.frame_offset,
+                      seconds)  # fmt: skip
 
     def first_pass(self) -> ContextModel:
         """Return the model for speakers without a transform: `unadapted` for its densities."""

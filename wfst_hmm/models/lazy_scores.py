@@ -47,6 +47,8 @@ class LazyScores:
     features : Features or array_like, shape (T, D)
     frame_shift : float
         Seconds from one frame to the next, where `features` are an array.
+    frame_offset : float, optional
+        As for `Scores`.
     block : int
         Frames. A column that is asked for is computed up to the end of its block: states that
         are active stay so for some frames, and matrix products want more than one.
@@ -77,17 +79,21 @@ class LazyScores:
         features: Features | npt.ArrayLike,
         frame_shift: float = 0.01,
         *,
+        frame_offset: float | None = None,
         block: int = _BLOCK,
     ) -> None:
         if block < 1:
             raise UsageError("a block of no frames", where="block", got=block, expected="1 or more")
         array: Any = features
+        self.seconds: float | None = None
         if isinstance(features, Features):
-            array, frame_shift = features.array, features.frame_shift
+            array, frame_shift, self.seconds = (
+                features.array, features.frame_shift, features.seconds
+            )  # fmt: skip
         self._densities = densities
         self._frames = as_frames(array, None, name="features", dtype=np.float32, allow_empty=True)
         self._block = block
-        self.frame_shift = frame_shift
+        self.frame_shift, self.frame_offset = frame_shift, frame_offset
         shape = (len(self._frames), densities.n_states)
         self._array = np.full(shape, -np.inf, dtype=np.float32)
         self.known = np.zeros(shape, dtype=np.bool_)
@@ -132,7 +138,7 @@ class LazyScores:
 
     def so_far(self) -> Scores:
         """Return the scores with -inf where nobody asked: enough to look up a search's paths."""
-        return Scores(self._array, self.frame_shift)
+        return Scores(self._array, self.frame_shift, self.frame_offset, self.seconds)
 
     def full(self) -> Scores:
         """Return the scores with all columns computed."""

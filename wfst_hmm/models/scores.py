@@ -32,6 +32,11 @@ class Scores(Frozen):
         Natural logarithms; higher is better; -inf is allowed ("impossible"), NaN and +inf not.
     frame_shift : float
         Seconds from one frame to the next.
+    frame_offset : float, optional
+        Seconds that the boundary before frame t lies behind ``t * frame_shift``
+        (`signal.front_end.FrontEnd.frame_offset`); by default the graph's.
+    seconds : float, optional
+        Duration of the audio; by default that of the windows.
 
     Raises
     ------
@@ -41,6 +46,8 @@ class Scores(Frozen):
 
     array: npt.NDArray[np.float32]
     frame_shift: float = 0.01
+    frame_offset: float | None = None
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         array = np.ascontiguousarray(as_numbers(self.array, name="scores", dtype=np.float32))

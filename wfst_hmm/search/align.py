@@ -22,7 +22,7 @@ def phone_segments(
     labels: npt.NDArray[np.int32],
     table: StateLabels,
     phones: Sequence[str],
-    frame_shift: float,
+    times: npt.NDArray[np.float64],
 ) -> tuple[tuple[Phone, ...], npt.NDArray[np.int64]]:
     """Cut a sequence of state labels into phones.
 
@@ -33,8 +33,8 @@ def phone_segments(
     table : StateLabels
     phones : sequence of str
         Names of the phones that `table` numbers.
-    frame_shift : float
-        Seconds per frame.
+    times : ndarray of float64, shape (T + 1,)
+        When each frame begins, and the end (`signal.features.frame_times`).
 
     Returns
     -------
@@ -53,8 +53,8 @@ def phone_segments(
     segments = tuple(
         Phone(
             phones[int(phone[first])],
-            float(first * frame_shift),
-            float(end * frame_shift),
+            float(times[first]),
+            float(times[end]),
             tuple(table.state[rows[first:end]].tolist()),
         )
         for first, end in zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True)
@@ -153,7 +153,7 @@ def word_segments(
     borders: npt.NDArray[np.int64],
     pronunciations: Callable[[str], Iterable[Sequence[str]]],
     silence: Collection[str],
-    frame_shift: float,
+    times: npt.NDArray[np.float64],
     unprinted: Iterable[Sequence[str]] = (),
 ) -> tuple[tuple[Word, ...], bool]:
     """Give words their times.
@@ -168,7 +168,8 @@ def word_segments(
         As `phone_segments` returns them.
     pronunciations, silence, unprinted
         As for `split_into_words`.
-    frame_shift : float
+    times
+        As for `phone_segments`.
 
     Returns
     -------
@@ -185,7 +186,7 @@ def word_segments(
     split = split_into_words(texts, words, pronunciations, silence, unprinted, near)
     if split is not None:
         return tuple(
-            Word(word, float(borders[first] * frame_shift), float(borders[end] * frame_shift))
+            Word(word, float(times[borders[first]]), float(times[borders[end]]))
             for word, (first, end) in zip(words, split, strict=True)
         ), True
     frames = [*word_frames, int(borders[-1])]
@@ -194,5 +195,5 @@ def word_segments(
     for word, begin, end in zip(words, frames, frames[1:], strict=False):
         inside = begin + np.flatnonzero(sounds[begin:end])
         first, stop = (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (begin, end)
-        rough.append(Word(word, first * frame_shift, stop * frame_shift))
+        rough.append(Word(word, float(times[first]), float(times[stop])))
     return tuple(rough), False

@@ -24,6 +24,7 @@ from wfst_hmm.search.dense import DenseSearch
 from wfst_hmm.search.hmm_table import facts_of
 from wfst_hmm.search.result import Decoded, Word
 from wfst_hmm.search.unit_states import unit_states
+from wfst_hmm.signal.features import frame_times
 
 __all__ = [
     "acoustic_cost_of",
@@ -173,19 +174,22 @@ def decoded_from_labels(
     acoustic_cost, graph_cost : float
         Nats.
     """
-    shift = scores.frame_shift
-    phones, borders = phone_segments(labels, graph.labels, graph.phones, shift)
+    shift, seconds = scores.frame_shift, scores.seconds
+    offset = graph.frame_offset if scores.frame_offset is None else scores.frame_offset
+    times = frame_times(len(labels), shift, offset, seconds)
+    phones, borders = phone_segments(labels, graph.labels, graph.phones, times)
     texts = [graph.words[int(word)] for word in words]
     segments: tuple[Word, ...]
     segments, exact = word_segments(
         texts, [int(frame) for frame in word_frames], phones, borders,
         lambda word: [entry.phones for entry in graph.lexicon.prons(word)],
-        graph.silence_phones, shift, [entry.phones for entry in graph.lexicon.prons(EPSILON)],
+        graph.silence_phones, times, [entry.phones for entry in graph.lexicon.prons(EPSILON)],
     )  # fmt: skip
     if not exact and texts and complete:
         notes = (*notes, "the lexicon does not explain the phones: word times are rough")
     for array in (labels, arcs):
         array.flags.writeable = False
     return Decoded(
-        segments, phones, acoustic_cost, graph_cost, labels, arcs, shift, search, complete, notes
-    )
+        segments, phones, acoustic_cost, graph_cost, labels, arcs, shift, search, complete, notes,
+        frame_offset=offset, seconds=seconds,
+    )  # fmt: skip

@@ -60,10 +60,9 @@ def with_confidences(
         from independent, so that likelihoods claim too much.
     """
     goodness = goodness_of(decoded, scores, labels)
-    shift = decoded.frame_shift
-    phones = []
+    phones, end = [], 0
     for phone in decoded.phones:
-        begin, end = round(phone.start / shift), round(phone.end / shift)
+        begin, end = end, end + len(phone.states)
         mean = float(goodness[begin:end].mean()) if end > begin else 0.0
         phones.append(dataclasses.replace(phone, confidence=float(np.exp(scale * mean))))
     words = []

@@ -203,33 +203,43 @@ class OnlineSearch:
             self._open = collections.deque([np.concatenate(self._open)])
         return self._open[0]
 
-    def result(self, frame_shift: float) -> Decoded | NoPath:
+    def result(
+        self, frame_shift: float, frame_offset: float | None = None, seconds: float | None = None
+    ) -> Decoded | NoPath:
         """Return the best path of all frames, or why there is none, as far as can be told.
 
         Where silence before the first word explains all frames better, it has no words.
+
+        Parameters
+        ----------
+        frame_shift, frame_offset, seconds
+            As those of `Scores`.
         """
-        found = self._found(frame_shift)
-        silence = None if self._quiet is None else self._quiet.result(frame_shift)
+        timing = Scores(np.zeros((0, 1), dtype=np.float32), frame_shift, frame_offset, seconds)
+        found = self._found(timing)
+        silence = None
+        if self._quiet is not None:
+            silence = self._quiet.result(frame_shift, frame_offset, seconds)
         if isinstance(silence, Decoded):
             return without_words(silence, silence.total_cost, found)
         return found
 
-    def _found(self, frame_shift: float) -> Decoded | NoPath:
+    def _found(self, timing: Scores) -> Decoded | NoPath:
         path = self._search.path(final=True)
         if path.cost < np.inf:
-            return self._decoded(path, frame_shift, complete=True)
+            return self._decoded(path, timing, complete=True)
         partial = None
         if self.n_frames:
             path = self._search.path(final=False)
             if path.cost < np.inf:
-                partial = self._decoded(path, frame_shift, complete=False)
+                partial = self._decoded(path, timing, complete=False)
         return reason_of(
-            self._graph, self._options, n_frames=self.n_frames, frame_shift=frame_shift,
+            self._graph, self._options, n_frames=self.n_frames, frame_shift=timing.frame_shift,
             dead_frame=self._dead_frame, lost_at=self._search.lost_at,
             pruned=self._search.n_pruned > 0, ended=not self.lost, partial=partial,
         )  # fmt: skip
 
-    def _decoded(self, path: GraphPath, frame_shift: float, *, complete: bool) -> Decoded:
+    def _decoded(self, path: GraphPath, timing: Scores, *, complete: bool) -> Decoded:
         whole = _joined([*self._settled, self._read(path)])
         cost = whole.graph
         if complete:
@@ -239,9 +249,8 @@ class OnlineSearch:
         if self._costs is not None:
             cost += self._costs.cost(whole.words.tolist(), complete=complete)
         name = "exact" if isinstance(self._search, DenseSearch) else "beam"
-        times_only = Scores(np.zeros((0, 1), dtype=np.float32), frame_shift)
         return decoded_from_labels(
-            self._graph, times_only, whole.labels, whole.words, whole.word_frames, whole.arcs,
+            self._graph, timing, whole.labels, whole.words, whole.word_frames, whole.arcs,
             whole.acoustic, cost, name, complete=complete,
             notes=overruled(self._search, self._options),
         )  # fmt: skip

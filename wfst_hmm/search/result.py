@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfst_hmm.arrays import Frozen
+from wfst_hmm.signal.features import frame_times
 
 __all__ = ["Decoded", "NoPath", "Phone", "Word"]
 
@@ -26,7 +27,8 @@ class Word:
     ----------
     text : str
     start, end : float
-        Seconds from the start of the utterance; `end` is where the next frame begins.
+        Seconds from the start of the utterance: midway between the middles of the windows of two
+        frames; at its edges, its beginning and end.
     confidence : float or None
         Probability that the word is right, 0 to 1, where a lattice gave one.
     """
@@ -91,6 +93,10 @@ class Decoded(Frozen):
         Nats per frame of speech by which the filler is better (`search.rejection`).
     rejected_words : tuple of Word
         What the path said, where it was rejected; `words` are then none.
+    frame_offset : float
+        Seconds that the boundary before frame t lies behind ``t * frame_shift``.
+    seconds : float or None
+        Duration of the audio; None: that of the frames' windows.
     """
 
     words: tuple[Word, ...]
@@ -106,6 +112,12 @@ class Decoded(Frozen):
     rejected: bool = False
     filler_margin: float | None = None
     rejected_words: tuple[Word, ...] = ()
+    frame_offset: float = 0.0
+    seconds: float | None = None
+
+    def frame_times(self) -> npt.NDArray[np.float64]:
+        """Return when each frame begins and the last one ends, seconds, shape (T + 1,)."""
+        return frame_times(self.n_frames, self.frame_shift, self.frame_offset, self.seconds)
 
     @property
     def total_cost(self) -> float:

@@ -42,6 +42,9 @@ class Utterance:
         length normalization); 1: not at all.
     raw : RawFormat, optional
         How its samples are stored if the file has no header.
+    recording : str
+        Name of the recording that it is a stretch of, as its list has it; ``""`` where no list
+        names recordings.
     """
 
     id: str
@@ -54,6 +57,14 @@ class Utterance:
     channel: int | None = None
     warp: float = 1.0
     raw: RawFormat | None = None
+    recording: str = ""
+
+    @property
+    def recording_name(self) -> str:
+        """What times are counted in: its recording's name, which is its own if it is all of it."""
+        if self.recording or (self.start, self.end) == (None, None):
+            return self.recording or self.id
+        return "_".join(self.audio.stem.split()) or self.id
 
     def read(self, rate: int | None = None, *, resample: bool = True) -> Audio:
         """Return its stretch and channel of the recording, as `signal.audio.read_audio` does."""

@@ -3,7 +3,7 @@
 In: a `Corpus`. Out: `Features` by utterance id, normalized per speaker or per utterance as the
 front end says.
 
-Public names: `corpus_features`, `speaker_stats`, `utterance_cepstra`.
+Public names: `corpus_features`, `speaker_stats`, `timed_cepstra`, `utterance_cepstra`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wfst_hmm.signal.features import Features
 from wfst_hmm.signal.front_end import FrontEnd
 from wfst_hmm.signal.htk_files import is_htk_features, read_htk_features
 
-__all__ = ["corpus_features", "speaker_stats", "utterance_cepstra"]
+__all__ = ["corpus_features", "speaker_stats", "timed_cepstra", "utterance_cepstra"]
 
 Raw = npt.NDArray[np.float32]
 
@@ -49,13 +49,20 @@ def utterance_cepstra(
     DataError
         Its audio cannot be used; the message names the utterance and where it is defined.
     """
+    return timed_cepstra(utterance, front_end, resample=resample, warp=warp)[0]
+
+
+def timed_cepstra(
+    utterance: Utterance, front_end: FrontEnd, *, resample: bool = False, warp: float = 1.0
+) -> tuple[Raw, float]:
+    """Return what `utterance_cepstra` returns, and the seconds of audio that were read."""
     warp *= utterance.warp
     try:
         front_end.require_warp(warp)
         if is_htk_features(utterance.audio):
             return _stored(utterance, front_end, warp)
         audio = utterance.read(front_end.rate, resample=resample or front_end.resample)
-        return front_end.cepstra(audio, warp=warp)
+        return front_end.cepstra(audio, warp=warp), audio.seconds
     except WfstHmmError as error:
         what = f"{error.where}: {error.what}" if error.where else f"{utterance.audio}: {error.what}"
         raise DataError(

@@ -2,7 +2,7 @@
 
 In: an array. Out: `Features`, T x D float32.
 
-Public names: `Features`, `add_deltas`.
+Public names: `Features`, `add_deltas`, `frame_times`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from wfst_hmm.arrays import Frozen, as_numbers, read_only
 from wfst_hmm.errors import DataError
 
-__all__ = ["Features", "add_deltas"]
+__all__ = ["Features", "add_deltas", "frame_times"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,6 +27,8 @@ class Features(Frozen):
     array : ndarray of float32, shape (T, D), read-only
     frame_shift : float
         Seconds from one frame to the next.
+    seconds : float, optional
+        Duration of the audio, where it is known.
 
     Raises
     ------
@@ -36,6 +38,7 @@ class Features(Frozen):
 
     array: npt.NDArray[np.float32]
     frame_shift: float = 0.01
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         array = np.ascontiguousarray(as_numbers(self.array, name="features", dtype=np.float32))
@@ -59,6 +62,38 @@ class Features(Frozen):
     def n_dims(self) -> int:
         """Dimension D."""
         return int(self.array.shape[1])
+
+
+def frame_times(
+    n_frames: int, shift: float, offset: float = 0.0, seconds: float | None = None
+) -> npt.NDArray[np.float64]:
+    """Return when each frame takes over from the one before, and the end, shape (T + 1,).
+
+    Parameters
+    ----------
+    n_frames : int
+        T.
+    shift, offset : float
+        Seconds: the boundary before frame t lies at ``t * shift + offset``, in the middle between
+        the middles of two windows (`signal.front_end.FrontEnd`).
+    seconds : float, optional
+        Duration of the audio; by default that of the windows.
+
+    Notes
+    -----
+    The first frame has all from the beginning, the last one all to the end: what a window's
+    half does not reach at the edges is nobody else's.
+
+    Examples
+    --------
+    >>> frame_times(4, 0.01, 0.0075, 0.059).tolist()
+    [0.0, 0.0175, 0.0275, 0.0375, 0.059]
+    """
+    times = np.arange(n_frames + 1, dtype=np.float64) * shift + offset
+    times[-1] = n_frames * shift + 2 * offset if seconds is None else seconds
+    times[0] = 0.0
+    np.minimum(times, times[-1], out=times)
+    return times
 
 
 def add_deltas(

@@ -218,7 +218,7 @@ class FrontEnd(abc.ABC):
 
     def features(self, audio: Audio) -> Features:
         """Return the features of one recording, normalized by itself."""
-        return self.finish(self.cepstra(audio))
+        return dataclasses.replace(self.finish(self.cepstra(audio)), seconds=audio.seconds)
 
     def level(self, cepstra: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Return the decibels of each frame above white noise of one unit of 16 bits, shape (T,).

@@ -5,7 +5,7 @@ In: `Audio`. Out: a mask with one entry a frame, or stretches in seconds.
 Frames are told apart by their energy in decibels: within each window the 10th percentile is
 taken as quiet and the 95th as loud, and the threshold lies at a fixed share between the two.
 
-Public names: `SpeechOptions`, `frame_levels`, `frames_of`, `fill_pauses`, `speech_frames`,
+Public names: `SpeechOptions`, `bounds_of`, `frame_levels`, `frames_of`, `fill_pauses`, `speech_frames`,
 `speech_regions`, `stretches`.
 """
 
@@ -22,6 +22,7 @@ from wfst_hmm.signal.audio import Audio
 
 __all__ = [
     "SpeechOptions",
+    "bounds_of",
     "fill_pauses",
     "frame_levels",
     "frames_of",
@@ -181,7 +182,14 @@ def frames_of(
 ) -> Mask:
     """Return the mask of frames whose centre lies in one of `regions` (R, 2), in seconds."""
     mask = np.zeros(n_frames, dtype=bool)
-    bounds = np.clip(np.round(np.asarray(regions) / frame_shift), 0, n_frames).astype(np.intp)
-    for first, last in bounds.reshape(-1, 2):
+    for first, last in bounds_of(regions, n_frames, frame_shift=frame_shift):
         mask[first:last] = True
     return mask
+
+
+def bounds_of(
+    regions: npt.NDArray[np.float64], n_frames: int, *, frame_shift: float = 0.01
+) -> npt.NDArray[np.intp]:
+    """Return the first frame of each of `regions` (R, 2), and the one behind it, shape (R, 2)."""
+    bounds = np.clip(np.round(np.asarray(regions) / frame_shift), 0, n_frames)
+    return bounds.astype(np.intp).reshape(-1, 2)

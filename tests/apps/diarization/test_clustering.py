@@ -95,9 +95,9 @@ def test_turns_one_speaker_and_too_little() -> None:
     assert found.turns[0].end == 9.0
     assert found.mixtures.n_states == len(found.speakers) == 2
     alone = diarize_frames(conversation([900], 1)[0], None, OPTIONS)
-    assert [(t.start, t.end, t.speaker) for t in alone.turns] == [(0.0, 9.0, "spk0")]
+    assert [(t.start, t.end, t.speaker) for t in alone.turns] == [(0.0, 9.015, "spk0")]
     short = diarize_frames(conversation([900], 1)[0][:200], None, OPTIONS)  # two seconds
-    assert [(t.start, t.end, t.speaker) for t in short.turns] == [(0.0, 2.0, "spk0")]
+    assert [(t.start, t.end, t.speaker) for t in short.turns] == [(0.0, 2.015, "spk0")]
     with pytest.raises(DataError, match=r"too little speech; got 40 frames \(0.40 s\)"):
         diarize_frames(x[:40], None, OPTIONS)
     with pytest.raises(DataError, match="too little speech"):

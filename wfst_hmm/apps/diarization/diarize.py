@@ -27,16 +27,17 @@ from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.storage import save_arrays
 from wfst_hmm.models.threads import map_threads
 from wfst_hmm.signal.audio import Audio, read_audio
+from wfst_hmm.signal.features import frame_times
 from wfst_hmm.signal.htk_files import read_htk_features
 from wfst_hmm.signal.silero import silero_regions
-from wfst_hmm.signal.speech import SpeechOptions, frames_of, speech_regions, stretches
+from wfst_hmm.signal.speech import SpeechOptions, bounds_of, frames_of, speech_regions, stretches
 
 __all__ = ["Diarization", "diarize_audio", "diarize_frames", "run_job"]
 
 Regions = npt.NDArray[np.float64]
 Tell = Callable[[int, float], None]
 
-_FRAME_SHIFT = 0.01
+_FRAME_SHIFT, _FRAME_OFFSET = 0.01, 0.0075  # of `diarizer_features`
 _BLOCK = 5  # frames decided together in the final search: 50 ms
 _SNAP = 0.5  # seconds from a pause within which a change of speakers belongs into it
 _LEAST = 1.0  # seconds of speech that anybody can be told from
@@ -95,7 +96,7 @@ def diarize_audio(
     if regions is None:
         regions, bridge = speech_regions(audio, speech), options.bridge
     return diarize_frames(features_of(audio, options.threads), regions, options, bridge=bridge,
-                          tell=tell)  # fmt: skip
+                          seconds=audio.seconds, tell=tell)  # fmt: skip
 
 
 def features_of(audio: Audio, n_threads: int = 1) -> npt.NDArray[np.float32]:
@@ -120,6 +121,8 @@ def diarize_frames(
     options: DiarizerOptions | None = None,
     *,
     frame_shift: float = _FRAME_SHIFT,
+    frame_offset: float = _FRAME_OFFSET,
+    seconds: float | None = None,
     bridge: float = 0.0,
     tell: Tell | None = None,
 ) -> Diarization:
@@ -130,16 +133,21 @@ def diarize_frames(
     frames : array_like, shape (T, D)
     regions : ndarray, shape (R, 2), optional
         Where speech is, in seconds; None: everywhere.
-    frame_shift : float
-        Seconds.
+    frame_shift, frame_offset : float
+        Seconds; by default of windows of 25 ms every 10 ms.
+    seconds : float, optional
+        Duration of the recording.
     bridge : float
         Seconds; a shorter gap in `regions` between turns of one speaker becomes theirs.
     """
     options = options or DiarizerOptions()
     x = as_frames(frames, name="features", dtype=np.float32)
     mask = np.ones(len(x), dtype=bool)
+    times = frame_times(len(x), frame_shift, frame_offset, seconds)
     if regions is not None:
         mask = frames_of(regions, len(x), frame_shift=frame_shift)
+        # where speech begins and ends is known better than to a frame
+        times[bounds_of(regions, len(x), frame_shift=frame_shift)] = np.minimum(regions, times[-1])
     n = int(mask.sum())
     least = min(options.seg_length, round(_LEAST / frame_shift))
     if n < least:
@@ -161,7 +169,7 @@ def diarize_frames(
     names = tuple(f"spk{k}" for k in range(len(order)))
     states = [(banks[k].weights[0], banks[k].means[0], banks[k].covars[0]) for k in order]
     return Diarization(
-        _turns(whole, names, frame_shift, bridge),
+        _turns(whole, names, times, bridge),
         names, MixtureSet.from_states(states), clustering.mergers, n * frame_shift,
     )  # fmt: skip
 
@@ -214,7 +222,10 @@ def snapped(
 
 
 def _turns(
-    labels: npt.NDArray[np.intp], names: tuple[str, ...], frame_shift: float, bridge: float
+    labels: npt.NDArray[np.intp],
+    names: tuple[str, ...],
+    times: npt.NDArray[np.float64],
+    bridge: float,
 ) -> tuple[Turn, ...]:
     """Turn labels of frames (-1: nobody) into turns; short pauses of one speaker are closed."""
     edges = np.flatnonzero(np.diff(labels)) + 1
@@ -225,7 +236,7 @@ def _turns(
         who = int(labels[start])
         if who < 0:
             continue
-        turn = Turn(float(start * frame_shift), float(end * frame_shift), names[who])
+        turn = Turn(float(times[start]), float(times[end]), names[who])
         same = turns and turns[-1].speaker == turn.speaker
         if same and turn.start - turns[-1].end < bridge:
             turns[-1] = Turn(turns[-1].start, turn.end, turn.speaker)
@@ -263,7 +274,7 @@ def _diarized(job: Job, regions: Regions | None, tell: Tell | None) -> Diarizati
         if regions is None and job.detector == "silero":
             return diarize_frames(
                 features_of(audio, job.options.threads), silero_regions(audio, job.speech),
-                job.options, bridge=job.options.bridge, tell=tell,
+                job.options, bridge=job.options.bridge, seconds=audio.seconds, tell=tell,
             )  # fmt: skip
         return diarize_audio(audio, job.options, regions=regions, speech=job.speech, tell=tell)
     found = read_htk_features(job.source)

@@ -1,9 +1,12 @@
 // A search, frame by frame: sound, scores, beam, surviving paths, words; step it or play it.
 function renderFilm(host, root) {
   const film = host.get("film");
-  const { tokens, n_frames: last, shift } = film;
+  const { tokens, n_frames: last, shift, offset } = film;
   const WIDTH = 1000, LEFT = 112, RIGHT = 14, SPAN = WIDTH - LEFT - RIGHT;
-  const x = (t) => LEFT + SPAN * clamp((t * shift) / film.seconds, 0, 1);
+  const place = (seconds) => LEFT + SPAN * clamp(seconds / film.seconds, 0, 1);
+  // when frame t takes over from the one before; the edges belong to the first and the last
+  const when = (t) => (t <= 0 ? 0 : t >= film.n_wanted ? film.end : t * shift + offset);
+  const x = (t) => place(when(t));
   let now = 0, playing = false, begun = null, ticker = null;
 
   // ---- what never changes: the rows over one time axis
@@ -49,7 +52,8 @@ function renderFilm(host, root) {
   for (const label of [...svg.querySelectorAll(".name")].slice(-2)) {
     label.setAttribute("x", LEFT - 24); // the axis has numbers of its own
   }
-  svg.append(image(beamArea, film.density, LEFT - (SPAN * 0.5 * shift) / film.seconds, x(last + 0.5),
+  svg.append(image(beamArea, film.density, LEFT + (SPAN * (offset - 0.5 * shift)) / film.seconds,
+    place((last + 0.5) * shift + offset),
     { style: "image-rendering: pixelated" }), frame(beamArea));
   const level = (nats) => beamArea.bottom - beamArea.height * clamp(nats / film.height, 0, 1);
   for (let step = film.height > 20 ? 10 : film.height > 8 ? 5 : film.height > 3 ? 2 : 0.5, v = 0;
@@ -86,17 +90,17 @@ function renderFilm(host, root) {
   if (answer) {
     const wordRow = row("answer", 22, "the answer");
     for (const [text, from, to] of answer.words) {
-      svg.append(drawBox(wordRow, "", text, x(from / shift), x(to / shift), `${text}, ${from} to ${to} s`));
+      svg.append(drawBox(wordRow, "", text, place(from), place(to), `${text}, ${from} to ${to} s`));
     }
     const phoneRow = row("phones", 20, "its phones");
     for (const [text, from, to] of answer.phones) {
-      svg.append(drawBox(phoneRow, "phone", text, x(from / shift), x(to / shift), `${text}, ${from} to ${to} s`));
+      svg.append(drawBox(phoneRow, "phone", text, place(from), place(to), `${text}, ${from} to ${to} s`));
     }
   }
   const bottom = y;
   const step = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10].find((s) => film.seconds / s <= 14) ?? 30;
   for (let i = 0; i * step <= film.seconds + 1e-9; i += 1) {
-    const at = x((i * step) / shift);
+    const at = place(i * step);
     svg.append(make("line", { class: "axis", x1: at, x2: at, y1: bottom - 4, y2: bottom + 2 }),
       make("text", { class: "tick", x: at, y: bottom + 13 }, Number((i * step).toFixed(2))));
   }
@@ -233,7 +237,7 @@ function renderFilm(host, root) {
     playing = true;
     play.textContent = "❚❚ Pause";
     play.setAttribute("aria-label", "Pause");
-    const rate = Number(speed.value), from = now * shift;
+    const rate = Number(speed.value), from = when(now);
     begun = performance.now();
     if (player) {
       player.currentTime = Math.min(from, player.duration || from);
@@ -243,7 +247,7 @@ function renderFilm(host, root) {
     const tick = () => {
       if (!playing) return;
       const heard = from + (rate * (performance.now() - begun)) / 1000;
-      show(Math.min(Math.floor(heard / shift), last), true);
+      show(Math.min(Math.floor((heard - offset) / shift), last), true);
       if (now >= last) stop();
       else ticker = requestAnimationFrame(tick);
     };
@@ -264,7 +268,7 @@ function renderFilm(host, root) {
     const best = film.paths[now]?.[0];
     const said = best === undefined ? "" : wordsOf(trace(best), film.settled[now])
       .map((word) => word.text).join(" ");
-    let text = `Frame ${now} of ${last}, ${(now * shift).toFixed(2)} s: ${film.active[now]} tokens ` +
+    let text = `Frame ${now} of ${last}, ${when(now).toFixed(2)} s: ${film.active[now]} tokens ` +
       `in the beam, ${film.reached[now]} states reached over ${film.made[now]} arcs; ` +
       `best so far: ${said || "no word yet"}.`;
     if (film.lost && now === last) text += ` Every path is lost after frame ${last} of ${film.n_wanted}.`;
@@ -276,7 +280,7 @@ function renderFilm(host, root) {
     if (quick && next === now) return;
     now = next;
     slider.value = now;
-    slider.setAttribute("aria-valuetext", `frame ${now}, ${(now * shift).toFixed(2)} seconds`);
+    slider.setAttribute("aria-valuetext", `frame ${now}, ${when(now).toFixed(2)} seconds`);
     drawMoving();
     drawPanels();
     if (!quick) tell();
@@ -286,7 +290,7 @@ function renderFilm(host, root) {
     const area = svg.getBoundingClientRect();
     const at = ((event.clientX - area.left) / area.width) * WIDTH - LEFT;
     stop();
-    show(Math.round((at / SPAN) * (film.seconds / shift)));
+    show(Math.round(((at / SPAN) * film.seconds - offset) / shift));
   });
   const head = [make("h2", {}, film.title)];
   const verdict = film.reference === null ? "" :

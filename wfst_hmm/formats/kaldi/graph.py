@@ -38,6 +38,7 @@ def read_kaldi_graph(
     model_hash: str = "",
     frame_shift: float = 0.01,
     acoustic_scale: float = ACOUSTIC_SCALE,
+    frame_offset: float = 0.0,
 ) -> Graph:
     """Read a graph directory: ``HCLG.fst``, ``words.txt``, ``phones/align_lexicon.txt``.
 
@@ -47,7 +48,7 @@ def read_kaldi_graph(
         Whose transition-ids the graph uses.
     model_hash : str
         Of the imported model that will be used with the graph.
-    frame_shift, acoustic_scale : float
+    frame_shift, acoustic_scale, frame_offset : float
         Of that model.
 
     Raises
@@ -77,7 +78,7 @@ def read_kaldi_graph(
     return Graph(
         fst, labels, lang.words, phones, lang.silence_phones or model.silence_phones,
         _lexicon(path / "phones" / "align_lexicon.txt"), model_hash, frame_shift,
-        info, acoustic_scale,
+        info, acoustic_scale, frame_offset,
     )  # fmt: skip
 
 
