@@ -77,7 +77,8 @@ def test_rough_times_end_before_silence() -> None:
         for i, text in enumerate(["SIL", "A", "SIL", "B", "SIL"])
     ]
     borders = np.arange(0, 60, 10)
-    words, exact = word_segments(["x", "y"], [0, 30], phones, borders, prons, {"SIL"}, 0.01)
+    words, exact = word_segments(["x", "y"], [0, 30], phones, borders, prons, {"SIL"},
+                                 np.arange(51) * 0.01)  # fmt: skip
     assert not exact
     assert [(w.text, round(w.start, 2), round(w.end, 2)) for w in words] == [
         ("x", 0.1, 0.2), ("y", 0.3, 0.4),

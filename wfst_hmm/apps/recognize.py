@@ -246,7 +246,7 @@ def stream_features(
     """
     front_end = model.front_end
 
-    def raw_of(utterance: Utterance) -> tuple[Utterance, tuple[Raw, float] | WfstHmmError]:
+    def raw_of(utterance: Utterance) -> tuple[Utterance, tuple[Raw, float | None] | WfstHmmError]:
         try:
             return utterance, timed_cepstra(utterance, front_end, resample=resample)
         except WfstHmmError as error:
@@ -256,7 +256,7 @@ def stream_features(
     known = dict(stats or {})
     left = collections.Counter(utterance.speaker for utterance in corpus)
     parts: dict[str, list[CmvnStats]] = collections.defaultdict(list)
-    waiting: collections.deque[tuple[Utterance, tuple[Raw, float] | WfstHmmError]]
+    waiting: collections.deque[tuple[Utterance, tuple[Raw, float | None] | WfstHmmError]]
     waiting = collections.deque()
     for utterance, raw in in_order(raw_of, corpus, n_threads):
         waiting.append((utterance, raw))
@@ -290,7 +290,7 @@ def utterance_stats(
 
 def _finished(
     utterance: Utterance,
-    raw: tuple[Raw, float] | WfstHmmError,
+    raw: tuple[Raw, float | None] | WfstHmmError,
     model: SpeechModel,
     stats: CmvnStats | None,
 ) -> Features | WfstHmmError:

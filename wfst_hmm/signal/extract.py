@@ -54,13 +54,13 @@ def utterance_cepstra(
 
 def timed_cepstra(
     utterance: Utterance, front_end: FrontEnd, *, resample: bool = False, warp: float = 1.0
-) -> tuple[Raw, float]:
-    """Return what `utterance_cepstra` returns, and the seconds of audio that were read."""
+) -> tuple[Raw, float | None]:
+    """Return what `utterance_cepstra` returns, and the seconds of audio, where audio was read."""
     warp *= utterance.warp
     try:
         front_end.require_warp(warp)
         if is_htk_features(utterance.audio):
-            return _stored(utterance, front_end, warp)
+            return _stored(utterance, front_end, warp), None
         audio = utterance.read(front_end.rate, resample=resample or front_end.resample)
         return front_end.cepstra(audio, warp=warp), audio.seconds
     except WfstHmmError as error:
