@@ -99,13 +99,13 @@ def test_streaming_gives_the_first_results_before_the_last_file_is_read(
     from wfst_hmm.apps import recognize
 
     read: list[str] = []
-    true_cepstra = recognize.utterance_cepstra
+    true_cepstra = recognize.timed_cepstra
 
     def noted(utterance, options, **how):
         read.append(utterance.id)
         return true_cepstra(utterance, options, **how)
 
-    monkeypatch.setattr(recognize, "utterance_cepstra", noted)
+    monkeypatch.setattr(recognize, "timed_cepstra", noted)
     corpus = read_corpus(tiny_speech.test)  # sorted by speaker: three of each
     recognizer = Recognizer.load(tiny_speech.graph)
     stream = decode_corpus(recognizer, corpus)
