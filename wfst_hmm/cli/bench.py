@@ -79,6 +79,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "keep": ("Folder that keeps graphs which take long to build.", {}),
     "audio": ("Recordings that words and vocabulary are scored on.", {}),
     "stream.minutes": ("Length of the audio.", {}),
+    "live.minutes": ("Of zeros, noise, chords and babble, all together.", {}),
     "stream.graph": ("Graph of digits; by default one is trained and built.", {}),
     "fuse.words": ("Words of the graphs.", {}),
     "beam": ("Of all searches.", {}),
@@ -172,6 +173,11 @@ BENCHES = {
         "An hour of audio recognized while it comes in: memory, time, delay, errors.",
         "--data recordings --minutes 60",
         {"data": "folder", "minutes": "minutes", "graph": "recognizer"},
+    ),
+    "live": Bench(
+        "live:bench_live", "Live recognition",
+        "Quiet starts, an hour of nothing at a grammar of commands, flicker, memory.",
+        "--data recordings --minutes 60", {"data": "folder", "minutes": "minutes"},
     ),
     "fuse": Bench(
         "fuse:bench_fuse", "Costs of words added while searching",
