@@ -176,3 +176,19 @@ def test_lattices_are_converted_by_name(
     assert best in run("lattice", "best", lattices).out
     few = run("lattice", "rescore", lattices, "--grammar", "length:1", "--out", tmp_path / "d.npz")
     assert all(len(line.split()) == 2 for line in few.out.splitlines())
+
+
+def test_tags_come_with_the_result(
+    run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path
+) -> None:
+    (tmp_path / "a.gram").write_text(
+        "#JSGF V1.0;\ngrammar t;\n" + "public <a> = (bi {B} | su {S} | ba {A})+ {all};"
+    )
+    done = run("graph", "--model", tiny_speech.model, "--lexicon", tiny_speech.lexicon, "--grammar",
+               tmp_path / "a.gram", "--out", tmp_path / "g")  # fmt: skip
+    assert done.code == 0, done.err
+    for options in ((), ("--nbest", "2")):
+        (found,) = run("decode", tmp_path / "g", tiny_speech.test / "sp0-00.wav", "--json",
+                       *options).json  # fmt: skip
+        letters = {"bi": "B", "su": "S", "ba": "A"}
+        assert found["tags"] == [*(letters[word] for word in found["text"].split()), "all"]

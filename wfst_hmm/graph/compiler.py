@@ -216,6 +216,7 @@ class _Build:
             "grammar": self.grammar.source,
             "options": options,
             **({"cache_notes": notes} if notes else {}),
+            **({"tags": self.grammar.meaning} if self.grammar.meaning else {}),
         }
 
     def _spell(self) -> Fst:

@@ -80,17 +80,20 @@ def ngram_grammar(path: str | Path) -> Grammar:
 def jsgf_grammar(path: str | Path) -> Grammar:
     """Read a JSGF grammar with its imports."""
     from wfst_hmm.graph.jsgf import read_jsgf
+    from wfst_hmm.graph.tags import tag_machine
 
     found = read_jsgf(path)
-    return Grammar(found.to_fst(), str(path), found.notes)
+    return Grammar(found.to_fst(), str(path), found.notes, meaning=tag_machine(found))
 
 
 def srgs_grammar(path: str | Path) -> Grammar:
     """Read an SRGS grammar, XML or ABNF, with the files that it refers to."""
     from wfst_hmm.graph.spotting import garbage_silent
     from wfst_hmm.graph.srgs import read_srgs
+    from wfst_hmm.graph.tags import tag_machine
 
-    return garbage_silent(Grammar(read_srgs(path).to_fst(), str(path)))
+    found = read_srgs(path)
+    return garbage_silent(Grammar(found.to_fst(), str(path), meaning=tag_machine(found)))
 
 
 def fsg_grammar(path: str | Path) -> Grammar:

@@ -11,7 +11,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,8 @@ class Grammar:
     unscaled : bool
         Its costs are weighed against acoustic scores: they are those at an acoustic scale of 1, and
         are multiplied by the model's when a graph is built.
+    meaning : mapping, optional
+        From its words to the tags of its rules (`graph.tags.tag_machine`).
 
     Raises
     ------
@@ -67,6 +69,7 @@ class Grammar:
     notes: tuple[str, ...] = ()
     garbage: tuple[str, ...] = ()
     unscaled: bool = False
+    meaning: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         fst, where = self.fst, self.source or None

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from wfst_hmm.fst.symbols import EPSILON
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph
 from wfst_hmm.graph.graph import Graph
+from wfst_hmm.graph.tags import tags_of
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.align import phone_segments, word_segments
@@ -189,7 +190,9 @@ def decoded_from_labels(
         notes = (*notes, "the lexicon does not explain the phones: word times are rough")
     for array in (labels, arcs):
         array.flags.writeable = False
+    meaning = graph.info.get("tags") if complete else None
     return Decoded(
         segments, phones, acoustic_cost, graph_cost, labels, arcs, shift, search, complete, notes,
         frame_offset=offset, seconds=seconds,
+        tags=tags_of(meaning, texts) if meaning else (),
     )  # fmt: skip

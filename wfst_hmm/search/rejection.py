@@ -110,7 +110,7 @@ def judged(result: Decoded, cost: float, filler: Filler, options: SearchOptions)
     if why is None:
         return result
     note = f"rejected: {why}"
-    return dataclasses.replace(result, rejected=True, words=(), rejected_words=result.words,
+    return dataclasses.replace(result, rejected=True, words=(), tags=(), rejected_words=result.words,
                                notes=(*result.notes, note))  # fmt: skip
 
 

@@ -97,6 +97,8 @@ class Decoded(Frozen):
         Seconds that the boundary before frame t lies behind ``t * frame_shift``.
     seconds : float or None
         Duration of the audio; None: that of the frames' windows.
+    tags : tuple of str
+        What the grammar says that the words mean: ``{...}`` of JSGF and SRGS, in order.
     """
 
     words: tuple[Word, ...]
@@ -114,6 +116,7 @@ class Decoded(Frozen):
     rejected_words: tuple[Word, ...] = ()
     frame_offset: float = 0.0
     seconds: float | None = None
+    tags: tuple[str, ...] = ()
 
     def frame_times(self) -> npt.NDArray[np.float64]:
         """Return when each frame begins and the last one ends, seconds, shape (T + 1,)."""
@@ -159,6 +162,7 @@ class Decoded(Frozen):
             "search": self.search,
             "complete": self.complete,
             "notes": list(self.notes),
+            **({"tags": list(self.tags)} if self.tags else {}),
         } | self._beside_filler()
 
     def _beside_filler(self) -> dict[str, Any]:
