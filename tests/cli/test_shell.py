@@ -13,6 +13,7 @@ from command_line import CommandLine
 from tiny_speech import TinySpeech
 
 from wfst_hmm.cli import shell
+from wfst_hmm.cli.app import COMMANDS, GROUPS
 from wfst_hmm.errors import DataError, UsageError
 
 PROGRAM = [sys.executable, "-m", "wfst_hmm"]
@@ -66,6 +67,16 @@ def test_nothing_and_nonsense(run: CommandLine) -> None:
     assert "--wide" in run.fails("info", "x", "--wide", code=2)
     assert "valid number" in run.fails("decode", "g", "a.wav", "--beam", "loud", code=2)
     assert "at least 1" in run.fails("draw", "x.fst", "--max-states", 0, code=2)
+
+
+def test_the_overview_has_every_command_under_one_heading(run: CommandLine) -> None:
+    lines = run("--help").out.splitlines()
+    listed = [line.split()[0] for line in lines if line.startswith("  ") and line.strip()]
+    for heading, names in GROUPS.items():
+        place = lines.index(f"{heading}:")
+        assert [line.split()[0] for line in lines[place + 1 : place + 1 + len(names)]] == [*names]
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(COMMANDS)
+    assert all(listed.count(name) == 1 for name in COMMANDS)
 
 
 def test_json_has_no_infinities(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,17 +3,19 @@
 In: the arguments, to know which command is wanted. Out: a Typer application in which only that
 command's module has been imported: ``wfst-hmm --help`` answers at once.
 
-Public names: `COMMANDS`, `assemble`.
+Public names: `COMMANDS`, `GROUPS`, `assemble`.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import typer
+import typer.core
 
-__all__ = ["COMMANDS", "assemble"]
+__all__ = ["COMMANDS", "GROUPS", "assemble"]
 
 #: command -> the module that defines a function of that name (for groups: an ``app``, or a function
 #: ``group`` that makes one), and the line that the overview shows
@@ -66,11 +68,31 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("wfst_hmm.cli.showing", "Tell what lies at a path."),
     "bench": ("wfst_hmm.cli.bench", "Measure this package beside installed peers."),
 }
+#: heading of the overview -> its commands
+GROUPS = {
+    "Recognize": ("transcribe", "decode", "listen", "serve", "align", "lattice"),
+    "Build": ("demo", "train", "graph", "prons", "import", "export"),
+    "Adapt": ("adapt", "vtln", "calibrate"),
+    "Inspect": ("draw", "info", "lint", "features"),
+    "Applications": ("diarize", "words", "speaker", "recommend"),
+    "Measure": ("score", "der", "bench"),
+}
 _HELP = "WFST-based speech decoding: train a model, build a graph, decode, look inside."
 _EXAMPLES = (
     "Start with: wfst-hmm demo. Every command has --help with an example. Exit code: 0 fine, "
     "1 failed, 2 bad usage."
 )
+
+
+class _Grouped(typer.core.TyperGroup):
+    """Lists the commands under the headings of `GROUPS`."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the groups, one list a heading."""
+        width = max(map(len, COMMANDS))
+        for heading, names in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(width), COMMANDS[name][1]) for name in names])
 
 
 def assemble(arguments: Sequence[str] | None = None) -> typer.Typer:
@@ -84,6 +106,7 @@ def assemble(arguments: Sequence[str] | None = None) -> typer.Typer:
     """
     app = typer.Typer(
         name="wfst-hmm",
+        cls=_Grouped,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
