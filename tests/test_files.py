@@ -86,6 +86,7 @@ def test_utf16_reads_as_utf8_does(text: str, size: int) -> None:
         (gzip.compress(b"x" * 257 + b"ustar\0" + b"\0" * 300), "a tar archive"),
         (b"\x80\4\x95\0\0", "a Python pickle"),
     ],
+    ids=["pdf", "png", "zip", "tar", "pickle"],
 )
 def test_binary_files_are_named(tmp_path: Path, content: bytes, name: str) -> None:
     path = tmp_path / "words.txt"

@@ -154,7 +154,7 @@ def test_wrong_settings(tmp_path: Path, text: str, message: str) -> None:
     ("samples", "message"),
     [
         (np.zeros(5 * RATE), "no speech in the recording"),
-        (speech(VOICES[0], 1.5, 0), "too little speech"),
+        (speech(VOICES[0], 0.8, 0), "too little speech"),
         (np.zeros(0), "without samples"),
     ],
 )
