@@ -731,7 +731,7 @@ KINDS: tuple[Kind, ...] = (
          fix="Name the lang folder that it lies in."),
     Kind("a file of parameters of Sphinx", lambda look: look.head.startswith((b"s3\n", b"BMDF", b"FDMB"))
          or b"BEGIN FILE FORMAT" in look.head[:40]
-         or (look.first == "0.3" and "n_base" in "".join(look.lines[:3])),
+         or re.match(r"(?:#.*\n|\s)*0\.3\s*\n\s*\d+ n_base", look.text) is not None,
          fix="Name the folder that it lies in: wfst-hmm import sphinx DIR."),
     Kind("a recording", _is_audio, {"audio": "wfst_hmm.signal.audio:read_audio"}),
     Kind("an HTK feature file", _is_htk_features,

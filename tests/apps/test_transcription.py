@@ -1,5 +1,6 @@
 """Transcribing with a model at hand: graphs kept and found again, recordings as users have them."""
 
+import gzip
 import json
 import shutil
 
@@ -101,6 +102,12 @@ def test_language_models_give_compact_graphs_and_smaller_vocabularies(parts, tmp
     assert set(whole.words) == {"<eps>", *words}
     small = transcriber(grammar=tmp_path / "lm.arpa", vocabulary=2, **parts).recognizer.graph
     assert set(small.words) == {"<eps>", *words[:2]}
+    heading = "made by hand\n" * 1000  # a long one, and packed: it is known by its content
+    packed = gzip.compress((heading + ARPA.format(*words)).encode())
+    for name in ("d.lm.gz", "d"):
+        (tmp_path / name).write_bytes(packed)
+        again = transcriber(grammar=tmp_path / name, vocabulary=2, **parts).recognizer.graph
+        assert set(again.words) == set(small.words)
     with pytest.raises(UsageError, match="language model"):
         transcriber(grammar="loop", vocabulary=2, **parts)
     with pytest.raises(UsageError, match="positive"):

@@ -149,6 +149,13 @@ def test_four_columns_are_two_labels(
     assert "0.5" not in (tmp_path / "g" / "words.txt").read_text()
 
 
+def test_pocketsphinxs_hypotheses_are_scored(run: CommandLine, shared: Path) -> None:
+    folder = shared / "sphinx" / "tidigits"
+    done = run("score", folder / "tidigits.lsn", folder / "test-tidigits-fsg.match", "--json")
+    assert done.code == 0, done.err
+    assert done.json["missing"] == []
+
+
 def test_a_page_is_what_its_name_says(run: CommandLine, tmp_path: Path, shared: Path) -> None:
     songs = shared / "msd" / "msd_subset_timbre_avg.csv"
     page = tmp_path / "x.html"

@@ -51,7 +51,13 @@ def describe(path: str | Path, *, raw: RawFormat | None = None) -> dict[str, Any
     tell = _FACTS.get(kind.name)
     if tell is None:
         tell = next((_FACTS[use] for use in kind.readers if use in _FACTS), _anything)
-    facts = {"kind": kind.name, "path": str(path), **tell(Path(path))}
+    try:
+        told = tell(Path(path))
+    except WfstHmmError as error:
+        if kind.marked:
+            raise
+        told = {**_anything(Path(path)), "note": str(error)}  # its shape misled
+    facts = {"kind": kind.name, "path": str(path), **told}
     return {**facts, "use": kind.remedy} if kind.remedy else facts
 
 

@@ -37,7 +37,7 @@ __all__ = [
     "tokens_of",
 ]
 
-_ID = re.compile(r"\(([^()\s]+)\)\s*$")
+_ID = re.compile(r"\(([^()\s]+)(?:\s+-?[\d.]+)?\)\s*$")  # PocketSphinx puts a score behind the id
 _IGNORED = "ignore_time_segment_in_scoring"
 
 
