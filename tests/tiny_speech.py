@@ -95,3 +95,28 @@ def make(root: Path) -> TinySpeech:
     train_model(train, lexicon, root / "model", options)
     build(root / "model", lexicon, "loop", root / "graph")
     return TinySpeech(root, train, test, lexicon, root / "model", root / "graph")
+
+
+def write_one_wrong(path: Path, graph: Path, data: Path, acoustic_scale: float) -> None:
+    """Write a manifest of `data` in which the word is wrong that decoding is least sure of."""
+    from wfst_hmm.apps.recognize import decode_corpus
+    from wfst_hmm.apps.recognizer import Recognizer
+    from wfst_hmm.formats.data import read_corpus
+    from wfst_hmm.lattice.answer import AnswerOptions
+    from wfst_hmm.search.options import SearchOptions
+
+    corpus = read_corpus(data)
+    options = SearchOptions(acoustic_scale=acoustic_scale)
+    outcomes = list(decode_corpus(Recognizer.load(graph), corpus, options, answers=AnswerOptions()))
+    unsure = min(
+        (word.confidence, outcome.utterance.id, number)
+        for outcome in outcomes
+        for number, word in enumerate(outcome.decoded.words)
+    )
+    rows = ["id\taudio\ttext"]
+    for utterance in corpus:
+        words = list(utterance.words or ())
+        if utterance.id == unsure[1]:
+            words[unsure[2]] = "su" if words[unsure[2]] == "ba" else "ba"
+        rows.append(f"{utterance.id}\t{utterance.audio}\t{' '.join(words)}")
+    path.write_text("\n".join(rows) + "\n")

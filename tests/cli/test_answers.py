@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import webvtt
 from command_line import CommandLine
-from tiny_speech import TinySpeech
+from tiny_speech import TinySpeech, write_one_wrong
 
 import wfst_hmm as wh
 from wfst_hmm.apps.recognize import stream_features
@@ -84,19 +84,7 @@ def test_printed_forms_and_confidences(run: CommandLine, tiny_speech: TinySpeech
 def test_calibration(run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path) -> None:
     path = tmp_path / "confidence.json"
     weak = ["--acoustic-scale", 0.006]  # so that not all words are sure
-    decoded = run("decode", tiny_speech.graph, tiny_speech.test, *weak, "--json").json
-    unsure = min(
-        (word["confidence"], utterance["id"], number)
-        for utterance in decoded
-        for number, word in enumerate(utterance["words"])
-    )
-    rows = ["id\taudio\ttext"]
-    for utterance in read_corpus(tiny_speech.test):  # the least sure word is wrong
-        words = list(utterance.words or ())
-        if utterance.id == unsure[1]:
-            words[unsure[2]] = "su" if words[unsure[2]] == "ba" else "ba"
-        rows.append(f"{utterance.id}\t{utterance.audio}\t{' '.join(words)}")
-    (tmp_path / "some.tsv").write_text("\n".join(rows) + "\n")
+    write_one_wrong(tmp_path / "some.tsv", tiny_speech.graph, tiny_speech.test, weak[1])
     some_wrong = ["calibrate", tiny_speech.graph, tmp_path / "some.tsv", *weak, "--out", path]
     made = run(*some_wrong, "--json")
     assert made.code == 0, made.err

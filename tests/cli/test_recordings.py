@@ -89,6 +89,9 @@ def test_odd_recordings(
     assert refused.code == 1, refused.err
     assert option in refused.err, refused.err
     done = run(*given, option, *([value] if value else []))
+    if command == "calibrate":  # has read them all: the toy's words are too easy to fit anything to
+        assert "words are right: confidences cannot be fitted" in done.err
+        return
     assert done.code == 0, done.err
     if command == "decode":
         assert done.out == run(*arguments(READERS[command], tiny_speech, tiny_speech.test)).out

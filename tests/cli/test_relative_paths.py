@@ -37,8 +37,8 @@ COMMANDS = {
     "decode-a-recording": f"decode @graph @test/sp0-00.wav --out @new {_FORMS}",
     "transcribe": "transcribe @test/sp0-00.wav --model @model --lexicon @lexicon.txt --grammar "
     f"@phrases.txt --cache @cache --out @new {_FORMS}",
-    "calibrate": "calibrate @graph @test --out @new/confidence.json",
-    "calibrate-inside": "calibrate @graph @test",
+    "calibrate": "calibrate @graph @wrong.tsv --acoustic-scale 0.006 --out @new/confidence.json",
+    "calibrate-inside": "calibrate @graph @wrong.tsv --acoustic-scale 0.006",
     "align": f"align @test --model @model --lexicon @lexicon.txt --out @new {_FORMS}",
     "features": "features @test --model @model --out @new",
     "lattice-prune": "lattice prune @lattices.npz --beam 4 --out @new/pruned.npz",
@@ -72,6 +72,7 @@ def materials(tiny_speech: TinySpeech, tmp_path_factory: pytest.TempPathFactory)
     (room / "phrases.txt").write_text("ba\nbi\nsu\nba bi\nsu ba bi\n")
     (room / "any.gram").write_text("#JSGF V1.0;\ngrammar g;\npublic <g> = (ba | bi | su)+;\n")
     write_manifest(room / "table.tsv", read_corpus(room / "test"))
+    tiny.write_one_wrong(room / "wrong.tsv", room / "graph", room / "test", 0.006)
     rng = np.random.default_rng(0)
     for word in tiny.LEXICON:
         (room / "said" / word).mkdir(parents=True)
