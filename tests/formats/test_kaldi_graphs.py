@@ -92,7 +92,8 @@ def test_graphs_that_come_back_decode_alike_in_words_times_phones_and_costs(mode
     export_model(model, tmp_path / "mdl")
     export_graph(graph, read_kaldi_model(tmp_path / "mdl").transitions, tmp_path / "graph")
     kaldi = read_kaldi_model(tmp_path / "mdl", tmp_path / "graph")
-    found = read_kaldi_graph(tmp_path / "graph", kaldi)
+    offset = graph.frame_offset  # the model's, as import_kaldi hands it on
+    found = read_kaldi_graph(tmp_path / "graph", kaldi, frame_offset=offset)
     rng = np.random.default_rng(2)
     n_paths = 0
     for n_frames in range(1, 40):
