@@ -308,7 +308,7 @@ def test_zero_weights_stay_impossible(tmp_path):
         dataclasses.replace(books, codebook=books.codebook + 1)
     with pytest.raises(DataError, match="too few dimensions"):
         books.log_likelihoods(x[:, :20])
-    with pytest.raises(ModelError, match="no such states"):
+    with pytest.raises(ModelError, match=r"no such state: states\[0\]; got 99, expected 0 to 15"):
         books.log_likelihoods(x, [99])
 
 
