@@ -49,7 +49,7 @@ from wfst_hmm.apps.diarization.regions import read_regions
 from wfst_hmm.apps.recognizer import Recognizer
 from wfst_hmm.cluster.journal import ShardJournal
 from wfst_hmm.cluster.values import pack, unpack
-from wfst_hmm.errors import WfstHmmError
+from wfst_hmm.errors import WfstHmmError, WfstHmmWarning
 from wfst_hmm.formats.ctm import read_ctm, write_ctm
 from wfst_hmm.formats.data import read_corpus, read_transcripts
 from wfst_hmm.formats.htk.labels import read_labels, read_mlf
@@ -465,6 +465,7 @@ def feed(reader: Reader, data: bytes, victim: str, folder: Path) -> bool:
     try:
         with warnings.catch_warnings(), impatient():
             warnings.simplefilter("error")
+            warnings.simplefilter("ignore", WfstHmmWarning)  # read, and said what was odd
             reader.read(folder if reader.is_folder else path)
     except WfstHmmError as error:
         message = str(error)
