@@ -37,7 +37,7 @@ def some_histories(model: NgramModel) -> list[tuple[str, ...]]:
 @given(text=texts, order=st.integers(1, 4))
 @settings(deadline=None, max_examples=25)
 def test_probabilities_sum_to_one(method: str, text: list[list[str]], order: int):
-    model = estimate_ngrams(text, order, method=method, vocabulary="abcd")
+    model = estimate_ngrams(text, order, method=method, vocabulary=list("abcd"))
     assert model.order == order
     for pruned in (model, prune_ngrams(model, 0.01), prune_ngrams(model, 10.0)):
         for history in some_histories(pruned):
@@ -101,7 +101,7 @@ class SlowModel:
 @given(text=texts, order=st.integers(1, 3))
 @settings(deadline=None, max_examples=25)
 def test_the_slow_twin_agrees(method: str, text: list[list[str]], order: int):
-    model = estimate_ngrams(text, order, method=method, vocabulary="abcd")
+    model = estimate_ngrams(text, order, method=method, vocabulary=list("abcd"))
     twin = SlowModel(text, order, method, "abcd")
     for history in some_histories(model):
         for word in predicted(model):
