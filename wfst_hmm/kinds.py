@@ -515,8 +515,11 @@ def _is_symbol_table(look: Look) -> bool:
 
 
 def _is_ctm(look: Look) -> bool:
+    # (four numbers and then a phone, where a confidence would be: a dictionary of MFA's or Kaldi's)
     fine = sum(
-        5 <= len(row) <= 8 and (
+        5 <= len(row) <= 8
+        and not (len(row) > 5 and _are_numbers(*row[1:5]) and not _are_numbers(row[5]))
+        and (
             _are_numbers(*row[2:4]) or (row[2:4] == ("*", "*") and row[4].startswith("<"))
         )
         for row in look.rows

@@ -102,7 +102,7 @@ def test_written_lexicons_keep_silence(
 
 def test_graphs_keep_silence(tmp_path: Path) -> None:
     lexicon = Lexicon([Entry("a", ("A",), silence=0.125), Entry("b", ("B",))])
-    build_graph(small_model(), lexicon, word_loop("ab")).save(tmp_path / "g")
+    build_graph(small_model(), lexicon, word_loop(["a", "b"])).save(tmp_path / "g")
     assert kept(Graph.load(tmp_path / "g").lexicon) == kept(lexicon)
 
 

@@ -146,7 +146,7 @@ def test_the_graph_s_own_costs_come_out_exactly() -> None:
     options = SearchOptions(beam=np.inf, max_active=0, lattice_beam=1e4)
     scores = np.random.default_rng(3).normal(size=(14, 9)).astype(np.float32)
     lattices = []
-    for chosen in (Grammar(grammar, "2-gram"), word_loop("abc", dict.fromkeys("abc", 0.0))):
+    for chosen in (Grammar(grammar, "2-gram"), word_loop(list("abc"), dict.fromkeys("abc", 0.0))):
         graph = build_graph(model, lexicon, chosen)
         raw = raw_lattice(graph.fst, scores, graph.labels.column, options, words=graph.words)
         assert raw is not None
