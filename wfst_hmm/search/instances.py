@@ -29,7 +29,7 @@ import numpy.typing as npt
 
 from wfst_hmm.graph.word_costs import MachineArrays, take_word
 from wfst_hmm.search.hmm_table import HmmTable
-from wfst_hmm.search.pairs import MaybePairs, number_of, pairs_with_room
+from wfst_hmm.search.pairs import MaybePairs, pairs_with_room, place_of
 from wfst_hmm.search.tokens import cutoff_for, prefetch, smallest
 
 __all__ = [
@@ -373,6 +373,8 @@ def enter(
     lost = n_possible > m
     if machines is not None:
         pairs = pairs_with_room(pairs, np.int64(m))
+        pair_table, pair_mask, n_pairs = pairs.table, pairs.counts[1], np.int64(pairs.counts[0])
+        pair_state, pair_word_state = pairs.state, pairs.word_state
     for which in range(m):
         arc, token = e_arc[which], e_token[which]
         u = np.uint32(arcs[arc].ilabel - 1)
@@ -388,7 +390,18 @@ def enter(
             if machines is None:
                 d = np.uint32(arcs[arc].nextstate)
             else:
-                d = np.uint32(number_of(pairs, arcs[arc].nextstate, e_word[which]))
+                own = arcs[arc].nextstate
+                place = place_of(
+                    pair_table, pair_mask, pair_state, pair_word_state, own, e_word[which]
+                )
+                pair = pair_table[place]
+                if pair < 0:
+                    pair = n_pairs
+                    n_pairs += 1
+                    pair_table[place] = pair
+                    pair_state[pair] = own
+                    pair_word_state[pair] = e_word[which]
+                d = np.uint32(pair)
             # The search of the hash table is written out: as a function of arrays, numba
             # would count references to them in every call.
             if 2 * n > mask:
@@ -414,6 +427,8 @@ def enter(
                 if new < lowest:
                     lowest = new
                     limit = min(lowest + room, _HUGE)
+    if machines is not None:
+        pairs.counts[0] = np.uint64(n_pairs)
     return n, lost, lowest, np.int64(m), pairs
 
 

@@ -32,7 +32,7 @@ from wfst_hmm.search.prepare import plan_of
 
 __all__ = [
     "MaybePairs", "Pairs", "check_words", "clear_pairs", "find_pair", "new_pairs", "number_of", "pairs_with_room",
-    "renumber_pairs",
+    "place_of", "renumber_pairs",
 ]  # fmt: skip
 
 Ints = npt.NDArray[np.int32]
@@ -88,35 +88,46 @@ def new_pairs(room: int) -> Pairs:
     )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
-def _place(pairs: Pairs, state: int, word_state: int) -> Any:
-    """Return where in the table the pair stands, or the free place where it belongs."""
+@numba.njit(nogil=True, inline="always")
+def place_of(
+    table: Ints,
+    mask: int,
+    pair_state: Ints,
+    pair_word_state: npt.NDArray[np.int64],
+    state: int,
+    word_state: int,
+) -> Any:
+    """Return where in the table a pair stands, or the free place where it belongs.
+
+    For inner loops, which have the arrays of `Pairs` at hand: written out where it is called, since
+    numba counts references to every array that a call passes on.
+    """
     # both halves are multiplied by odd numbers with well-mixed bits, then folded (xxHash's way)
     key = np.uint64(state) * np.uint64(0x9E3779B97F4A7C15)
     key ^= np.uint64(word_state) * np.uint64(0xC2B2AE3D27D4EB4F)
     key ^= key >> np.uint64(29)
     key *= np.uint64(0x165667B19E3779F9)
-    mask = pairs.counts[1]
     at = (key >> np.uint64(32)) & mask
-    number = pairs.table[at]
+    number = table[at]
     while number >= 0 and not (
-        pairs.state[number] == state and pairs.word_state[number] == word_state
+        pair_state[number] == state and pair_word_state[number] == word_state
     ):
         at = (at + np.uint64(1)) & mask
-        number = pairs.table[at]
+        number = table[at]
     return at
 
 
 @numba.njit(cache=True, nogil=True)
 def find_pair(pairs: Pairs, state: int, word_state: int) -> Any:
     """Return the number of a pair, -1 where it has none."""
-    return np.int64(pairs.table[_place(pairs, state, word_state)])
+    at = place_of(pairs.table, pairs.counts[1], pairs.state, pairs.word_state, state, word_state)
+    return np.int64(pairs.table[at])
 
 
 @numba.njit(cache=True, nogil=True)
 def number_of(pairs: Pairs, state: int, word_state: int) -> Any:
     """Return the number of a pair, a new one where it has none; there must be room for that."""
-    at = _place(pairs, state, word_state)
+    at = place_of(pairs.table, pairs.counts[1], pairs.state, pairs.word_state, state, word_state)
     number = np.int64(pairs.table[at])
     if number < 0:
         number = np.int64(pairs.counts[0])

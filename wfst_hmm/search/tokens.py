@@ -35,7 +35,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from wfst_hmm.graph.word_costs import MachineArrays, take_word
-from wfst_hmm.search.pairs import MaybePairs, clear_pairs, number_of, pairs_with_room
+from wfst_hmm.search.pairs import MaybePairs, clear_pairs, pairs_with_room, place_of
 
 __all__ = [
     "Closing", "close", "cutoff_for", "expand", "gather", "grown", "new_closing", "prefetch",
@@ -238,6 +238,8 @@ def expand(
                     added, reached = take_word(machines, word_state, arcs[arc].olabel)
                     new = np.float32(new + added)
                 out_word[m] = reached
+                # words are dear to look up: here, each good arc makes the cutoff tighter
+                cutoff = min(cutoff, new + width)
             out_cost[m] = new
             out_arc[m] = arc
             out_token[m] = token
@@ -293,6 +295,8 @@ def recombine(
         m += np.uint32(new <= limit)
     if machines is not None:
         pairs = clear_pairs(pairs, np.int64(m))
+        table, mask = pairs.table, pairs.counts[1]
+        pair_state, pair_word_state = pairs.state, pairs.word_state
     n = 0
     for candidate in range(m):
         new, reached = from_cost[candidate], from_state[candidate]
@@ -300,8 +304,10 @@ def recombine(
             token = slot[reached]
             known = 0 <= token < n and state[token] == reached
         else:
-            token = number_of(pairs, reached, from_word[candidate])
-            known = token < n
+            word_state = from_word[candidate]
+            at = place_of(table, mask, pair_state, pair_word_state, reached, word_state)
+            token = table[at]
+            known = token >= 0
         if known:
             if new < cost[token]:
                 cost[token] = new
@@ -313,6 +319,9 @@ def recombine(
                 slot[reached] = n
                 state[n] = reached
             else:
+                table[at] = n
+                pair_state[n] = reached
+                pair_word_state[n] = word_state
                 pairs.token[n] = n
                 state[n] = n
             cost[n] = new
@@ -321,6 +330,8 @@ def recombine(
             token = n
             n += 1
         from_state[candidate] = token
+    if machines is not None:
+        pairs.counts[0] = np.uint64(n)
     return n, np.int64(m), pairs
 
 
@@ -424,6 +435,8 @@ def close(
                 m += np.uint32(within)
         if machines is not None:
             pairs = pairs_with_room(pairs, np.int64(m))
+            table, mask, n_pairs = pairs.table, pairs.counts[1], np.int64(pairs.counts[0])
+            pair_state, pair_word_state = pairs.state, pairs.word_state
         n_queue = np.uint32(0)
         for which in range(m):
             new = e_cost[which]
@@ -432,7 +445,15 @@ def close(
                 here = own
                 other = slot[here]
             else:
-                here = number_of(pairs, own, e_word[which])
+                at = place_of(table, mask, pair_state, pair_word_state, own, e_word[which])
+                here = table[at]
+                if here < 0:
+                    here = n_pairs
+                    n_pairs += 1
+                    table[at] = here
+                    pair_state[here] = own
+                    pair_word_state[here] = e_word[which]
+                    pairs.token[here] = -1
                 other = pairs.token[here]
             if 0 <= other < n and state[other] == here:
                 # the slack keeps rounding from running round a cycle for ever
@@ -460,5 +481,7 @@ def close(
                 queue = grown(queue, n_queue, n_queue + 2)
             queue[n_queue] = other
             n_queue += np.uint32(states[own].n_input_eps > 0)
+        if machines is not None:
+            pairs.counts[0] = np.uint64(n_pairs)
     work = Closing(queue, expanded, e_arc, e_source, e_cost, e_word)
     return n, n_within < n_possible, state, cost, arc, source, work, pairs
