@@ -9,10 +9,9 @@ from word_machines import word_costs
 from wfst_hmm.graph.compact import CompactGraph
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.models.scores import Scores
-from wfst_hmm.search.certify import certify
+from wfst_hmm.search.certify import certify, future_of
 from wfst_hmm.search.decode import decode
 from wfst_hmm.search.exact import viterbi_path
-from wfst_hmm.search.future import future_of
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
 from wfst_hmm.search.result import Decoded

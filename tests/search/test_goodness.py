@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.models.topology import StateLabels, Topology
-from wfst_hmm.search.goodness import goodness_of, with_confidences
+from wfst_hmm.search.align import goodness_of, with_confidences
 from wfst_hmm.search.result import Decoded, Phone, Word
 
 PHONES = ("A", "B")

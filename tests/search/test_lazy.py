@@ -16,9 +16,8 @@ from wfst_hmm.models.codebooks import CodebookSet
 from wfst_hmm.models.lazy_scores import LazyScores, StateDensities
 from wfst_hmm.models.mixtures import MixtureSet
 from wfst_hmm.models.scores import Scores
-from wfst_hmm.search.begin import begin_search
+from wfst_hmm.search.begin import advance_all, begin_search
 from wfst_hmm.search.decode import decode
-from wfst_hmm.search.lazy import advance_all
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
 from wfst_hmm.search.result import Decoded, NoPath

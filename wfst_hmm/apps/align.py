@@ -23,8 +23,8 @@ from wfst_hmm.graph.lexicon_fst import LexiconOptions
 from wfst_hmm.graph.oov import OovOptions, places_of, vocabulary
 from wfst_hmm.graph.transcript_context import transcript_compiler
 from wfst_hmm.models.loading import SpeechModel
+from wfst_hmm.search.align import with_confidences
 from wfst_hmm.search.decode import decode
-from wfst_hmm.search.goodness import with_confidences
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded
 from wfst_hmm.signal.cmvn import CmvnStats
@@ -77,7 +77,7 @@ def align_corpus(
     Yields
     ------
     Outcome
-        In the corpus's order; phones and words have confidences (`search.goodness`). An utterance without a transcript, with a word that the lexicon
+        In the corpus's order; phones and words have confidences (`search.align`). An utterance without a transcript, with a word that the lexicon
         lacks, or with fewer frames than its shortest path has states comes with its error.
     """
     options = SearchOptions(

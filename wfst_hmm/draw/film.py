@@ -28,11 +28,11 @@ from wfst_hmm.errors import UsageError
 from wfst_hmm.graph.compact import CompactGraph
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.models.scores import Scores
+from wfst_hmm.search.decode import scores_for
 from wfst_hmm.search.decoded import decoded_from_arcs
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.result import Decoded
 from wfst_hmm.search.searches import full_scores
-from wfst_hmm.search.taken import scores_for
 from wfst_hmm.signal.audio import Audio
 from wfst_hmm.signal.features import frame_times
 

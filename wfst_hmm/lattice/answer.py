@@ -24,14 +24,13 @@ from wfst_hmm.lattice.lattice import Lattice
 from wfst_hmm.lattice.nbest import Hypothesis, n_best
 from wfst_hmm.lattice.posteriors import arc_posteriors
 from wfst_hmm.models.scores import Scores
-from wfst_hmm.search.decode import decode
+from wfst_hmm.search.decode import decode, scores_for
 from wfst_hmm.search.decoded import decoded_from_labels
 from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.prepare import plan_of
 from wfst_hmm.search.quiet import or_nothing
 from wfst_hmm.search.result import Decoded, NoPath
 from wfst_hmm.search.searches import full_scores
-from wfst_hmm.search.taken import scores_for
 
 __all__ = [
     "Alternative",

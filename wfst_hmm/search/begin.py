@@ -1,9 +1,9 @@
-"""Begin a beam search over either kind of graph.
+"""Begin a beam search over either kind of graph, and search with scores of either kind.
 
-In: a `Graph` or a `CompactGraph`. Out: the search that fits it.
+In: a `Graph` or a `CompactGraph`, scores. Out: the search that fits it, advanced to the last frame.
 
-Public names: `A_FEW_KEPT`, `UNPRUNED`, `AnySearch`, `begin_search`, `expanded_of`,
-`graph_to_search`, `overruled`, `searches_all`.
+Public names: `A_FEW_KEPT`, `UNPRUNED`, `AnySearch`, `advance_all`, `begin_search`,
+`expanded_of`, `graph_to_search`, `overruled`, `searches_all`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,28 @@ from __future__ import annotations
 import weakref
 from typing import TypeAlias
 
+import numpy as np
+
 from wfst_hmm.graph.compact import AnyGraph, CompactGraph
 from wfst_hmm.graph.graph import Graph
 from wfst_hmm.graph.word_costs import WordCosts
+from wfst_hmm.models.lazy_scores import LazyScores
+from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.beam import BeamSearch, search_of
 from wfst_hmm.search.dense import WIDE, DenseLinks, DenseSearch, is_small
 from wfst_hmm.search.options import SearchOptions
 
 __all__ = [
-    "A_FEW_KEPT", "UNPRUNED", "AnySearch", "begin_search", "expanded_of", "graph_to_search", "overruled",
+    "A_FEW_KEPT",
+    "UNPRUNED",
+    "AnySearch",
+    "advance_all",
+    "begin_search",
+    "expanded_of",
+    "graph_to_search",
+    "overruled",
     "searches_all",
-]  # fmt: skip
+]
 
 #: All have `advance`, `mark_columns`, `path`, `settle`, `n_frames`, `lost_at`, `n_pruned` and `pruned_above`.
 AnySearch: TypeAlias = BeamSearch | DenseSearch
@@ -95,3 +106,24 @@ def expanded_of(graph: AnyGraph) -> Graph:
     if expanded is None:
         expanded = _EXPANDED[graph] = graph.expanded()
     return expanded
+
+
+def advance_all(search: AnySearch, scores: Scores | LazyScores) -> Scores:
+    """Search all frames; return the scores, where they are lazy those that were asked for.
+
+    A search with lazy scores does what it does with all of them: before each frame, the columns
+    of all states that the frame can lead to are computed.
+    """
+    if isinstance(scores, Scores):
+        search.advance(scores.array)
+        return scores
+    search.advance(scores.ask(0, 0, np.zeros(scores.n_columns, dtype=np.bool_)))  # checks S
+    # an exact search asks for all of the graph's columns, always
+    step = max(scores.n_frames, 1) if isinstance(search, DenseSearch) else 1
+    for frame in range(0, scores.n_frames, step):
+        needed = np.zeros(scores.n_columns, dtype=np.bool_)
+        search.mark_columns(needed)
+        search.advance(scores.ask(frame, frame + step, needed))
+        if search.lost_at is not None:
+            break
+    return scores.so_far()

@@ -15,11 +15,10 @@ import numpy.typing as npt
 
 from wfst_hmm.graph.compact import AnyGraph
 from wfst_hmm.models.scores import Scores
-from wfst_hmm.search.decode import decode
+from wfst_hmm.search.decode import decode, scores_for
 from wfst_hmm.search.options import SEARCHES, SearchOptions
 from wfst_hmm.search.result import Decoded, NoPath
 from wfst_hmm.search.searches import full_scores
-from wfst_hmm.search.taken import scores_for
 
 __all__ = ["CrossCheck", "cross_check"]
 

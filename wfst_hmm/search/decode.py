@@ -3,16 +3,17 @@
 In: a graph of either kind, `Scores` or an array of them, `SearchOptions`. Out: `Decoded` or
 `NoPath`.
 
-Public names: `decode`, `decode_beam`, `decode_exact`, `decode_compose`.
+Public names: `decode`, `decode_beam`, `decode_exact`, `decode_compose`, `scores_for`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import numpy.typing as npt
 
-from wfst_hmm.errors import UsageError
+from wfst_hmm.errors import DataError, UsageError
 from wfst_hmm.graph.compact import AnyGraph
 from wfst_hmm.graph.word_costs import WordCosts
 from wfst_hmm.models.lazy_scores import LazyScores
@@ -22,9 +23,8 @@ from wfst_hmm.search.options import SearchOptions
 from wfst_hmm.search.quiet import or_nothing
 from wfst_hmm.search.result import Decoded, NoPath
 from wfst_hmm.search.searches import BY_NAME, decode_beam, decode_compose, decode_exact
-from wfst_hmm.search.taken import scores_for
 
-__all__ = ["decode", "decode_beam", "decode_compose", "decode_exact"]
+__all__ = ["decode", "decode_beam", "decode_compose", "decode_exact", "scores_for"]
 
 
 def decode(
@@ -88,3 +88,36 @@ def _found(
     if isinstance(result, NoPath):
         return result
     return dataclasses.replace(result, notes=(*result.notes, f"certificate: {proof}"))
+
+
+def scores_for(graph: AnyGraph, scores: Scores | LazyScores | npt.ArrayLike) -> Scores | LazyScores:
+    """Return scores for a graph; an array of log-likelihoods gets the graph's frame shift.
+
+    Parameters
+    ----------
+    graph : Graph or CompactGraph
+    scores : Scores, LazyScores or array_like, shape (T, S)
+
+    Raises
+    ------
+    DataError
+        An array that is no table of real numbers; NaN or +inf; a transposed one; probabilities.
+    """
+    if isinstance(scores, (Scores, LazyScores)):
+        return scores
+    array = np.asarray(scores)
+    n_columns = int(graph.labels.column.max(initial=-1)) + 1
+    if array.dtype.kind not in "fiu" or array.ndim != 2:
+        raise DataError("scores must be a T x S array of log-likelihoods",
+                        got=f"{array.dtype}, shape {array.shape}",
+                        expected=f"real numbers, shape (T, {n_columns})")  # fmt: skip
+    if len(array) == n_columns != array.shape[1]:
+        raise DataError("scores that look transposed", got=f"shape {array.shape}",
+                        expected=f"(T, {n_columns}): a row for each frame",
+                        fix="Hand over scores.T; or Scores(scores), if they are right.")  # fmt: skip
+    if array.size and array.min() >= 0 and 0 < array.max() <= 1:
+        raise DataError("scores that look like probabilities, not like their logarithms",
+                        got="all between 0 and 1", expected="natural log-likelihoods",
+                        fix="Take np.log of them (and minus the log priors, where they are a "
+                            "network's posteriors); or Scores(scores), if they are right.")  # fmt: skip
+    return Scores(array, graph.frame_shift)

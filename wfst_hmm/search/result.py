@@ -52,7 +52,7 @@ class Phone:
         HMM state of each of its frames, from 0.
     confidence : float or None
         How well its frames fit it beside all other phones, 0 to 1, where alignment tells
-        (`search.goodness`).
+        (`search.align`).
     """
 
     text: str

@@ -18,6 +18,7 @@ from wfst_hmm.models.lazy_scores import LazyScores
 from wfst_hmm.models.scores import Scores
 from wfst_hmm.search.begin import (
     AnySearch,
+    advance_all,
     begin_search,
     expanded_of,
     graph_to_search,
@@ -31,7 +32,6 @@ from wfst_hmm.search.decoded import (
 )
 from wfst_hmm.search.exact import viterbi_path
 from wfst_hmm.search.hmm_table import facts_of
-from wfst_hmm.search.lazy import advance_all
 from wfst_hmm.search.options import AUTO, SearchOptions
 from wfst_hmm.search.prepare import min_frames
 from wfst_hmm.search.result import Decoded, NoPath
