@@ -2,6 +2,12 @@
 
 In: a graph, `Scores`, `SearchOptions`. Out: the result of the search and a `Certificate`.
 
+What the rest of an utterance costs at least is found in the graph made small (`Future`). States
+are put together in classes: all HMM states with one state label in one class, all states between
+units in another. Every path of the graph is a path of the classes, at the same cost or a higher
+one, since each arc between classes has the least cost of those that it stands for. So the cheapest
+path of the classes, found from the end backwards, bounds all paths from below.
+
 Public names: `Certificate`, `Future`, `certify`, `future_of`.
 """
 
@@ -98,7 +104,7 @@ def certify(
     A path that the search lost was dropped somewhere: in frame t, at a cost that the search
     remembers from below, since it drops only what lies above a cutoff. What was left of the
     path then cost at least as much as the cheapest way to the end through the classes of
-    `wfst_hmm.search.certify`. The least sum of both over all frames bounds every lost path; the
+    `Future`. The least sum of both over all frames bounds every lost path; the
     optimum is the found path or a lost one.
     """
     options, scores = (options or SearchOptions()).of(graph), full_scores(scores)

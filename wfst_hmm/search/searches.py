@@ -84,9 +84,9 @@ def decode_beam(
             break
         searched = graph_to_search(graph, tried, costs)
         search = begin_search(searched, tried, costs)
-        asked_for = advance_all(search, scores)
+        used = advance_all(search, scores)
         notes = (*notes, *overruled(search, options))
-        found = decoded_of(search, searched, asked_for, tried.scale, words=costs, notes=notes)
+        found = decoded_of(search, searched, used, tried.scale, words=costs, notes=notes)
         if found is not None:
             return found
         options = options.replace(beam=tried.beam, max_active=tried.max_active)
