@@ -130,7 +130,9 @@ def test_a_warning_is_one_line(run: CommandLine, tiny_speech: TinySpeech, tmp_pa
     )
 
 
-@pytest.mark.parametrize("command", ["decode", "align", "adapt", "vtln", "prons", "features", "train"])
+@pytest.mark.parametrize(
+    "command", ["decode", "align", "adapt", "vtln", "prons", "features", "train"]
+)
 def test_transcripts_without_recordings_are_named_and_left_out(
     run: CommandLine, tiny_speech: TinySpeech, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     command: str,
