@@ -64,8 +64,10 @@ def test_segments_share_the_subtitles_of_their_recording(
     assert done.code == 0, done.err
     assert done.out.startswith("1\n00:00:00,1")
     ctm = run("decode", tiny_speech.graph, manifest, "--form", "ctm").out.splitlines()
-    starts = [float(line.split()[2]) for line in ctm if line.startswith("b ")]
-    assert min(starts) >= 0.75  # times of the recording
+    assert {line.split()[0] for line in ctm} == {"sp1-03"}  # the recording, and its times
+    starts = [float(line.split()[2]) for line in ctm]
+    assert starts == sorted(starts)
+    assert [start >= 0.75 for start in starts] == [False, False, True, True]
 
 
 def test_printed_forms_and_confidences(run: CommandLine, tiny_speech: TinySpeech) -> None:
