@@ -153,7 +153,7 @@ def spotting_grammar(keywords: Iterable[Keyword], source: str = "keywords") -> G
     --------
     >>> grammar = spotting_grammar([Keyword(("go", "on"), 1e-5), Keyword(("go",))])
     >>> grammar.words, grammar.fst.n_states, grammar.garbage
-    (('<garbage>', 'go', 'on'), 2, ('<garbage>',))
+    (('go', 'on'), 2, ('<garbage>',))
     """
     symbols = {GARBAGE: 1}
     rows = [(0, 1, 0, _PHONE, 0)]
